@@ -1,0 +1,155 @@
+//! Ghosts: what the ring does not know and its properties need.
+//!
+//! A WD for slot w is the same bits whoever posted it, so without ghosts half the properties cannot be said. They are bounded,
+//! are never read by driver or hardware, and exist in the TLA+ twin too; a test erases them and gets the same transitions.
+
+use std::fmt;
+
+use super::hardware::MAX_DEPTH;
+use super::ring::Slot;
+
+/// Whose a descriptor or a DONE is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// Nobody's: never submitted, fetched already, or overwritten.
+    Nobody,
+    /// Left over from a call that has returned.
+    Returned,
+    /// The present call of a submitter.
+    Submitter(u8),
+}
+
+impl Owner {
+    fn to_bits(self) -> u8 {
+        match self {
+            Owner::Nobody => 0,
+            Owner::Returned => 1,
+            Owner::Submitter(t) => t + 2,
+        }
+    }
+
+    fn from_bits(bits: u8) -> Owner {
+        match bits {
+            0 => Owner::Nobody,
+            1 => Owner::Returned,
+            _ => Owner::Submitter(bits - 2),
+        }
+    }
+
+    /// Whether it is the present call of submitter `t`.
+    pub fn is(self, t: usize) -> bool {
+        self == Owner::Submitter(t as u8)
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Owner::Nobody => write!(f, "nobody"),
+            Owner::Returned => write!(f, "returned"),
+            Owner::Submitter(t) => write!(f, "T{}", t + 1),
+        }
+    }
+}
+
+/// The ghosts of a state.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ghost<const N: usize, const T: usize> {
+    /// Low half: who posted the descriptor, until it is fetched. High half: for whose WD hardware wrote the DONE.
+    slots: [u8; N],
+    /// Whose the pending descriptors are.
+    pending: [u8; MAX_DEPTH],
+    /// How many IDs of a submitter's present call were executed.
+    executed: [u8; T],
+}
+
+impl<const N: usize, const T: usize> Ghost<N, T> {
+    pub(super) fn initial() -> Self {
+        Ghost { slots: [0; N], pending: [0; MAX_DEPTH], executed: [0; T] }
+    }
+
+    /// Who submitted the descriptor in a slot, until hardware fetches it.
+    pub fn posted_by(&self, slot: Slot) -> Owner {
+        Owner::from_bits(self.slots[usize::from(slot)] & 15)
+    }
+
+    /// For whose WD hardware wrote the DONE that lies in a slot.
+    pub fn done_by(&self, slot: Slot) -> Owner {
+        Owner::from_bits(self.slots[usize::from(slot)] >> 4)
+    }
+
+    /// Whose the pending descriptor at a position is.
+    pub fn pending(&self, position: usize) -> Owner {
+        Owner::from_bits(self.pending[position])
+    }
+
+    /// How many IDs of a submitter's present call were executed.
+    pub fn executed(&self, t: usize) -> u8 {
+        self.executed[t]
+    }
+
+    pub(super) fn posted(&mut self, slot: Slot, t: usize) {
+        self.set_posted(slot, Owner::Submitter(t as u8));
+    }
+
+    pub(super) fn forget_posted(&mut self, slot: Slot) {
+        self.set_posted(slot, Owner::Nobody);
+    }
+
+    fn set_posted(&mut self, slot: Slot, owner: Owner) {
+        let byte = &mut self.slots[usize::from(slot)];
+        *byte = *byte & 0xf0 | owner.to_bits();
+    }
+
+    fn set_done(&mut self, slot: Slot, owner: Owner) {
+        let byte = &mut self.slots[usize::from(slot)];
+        *byte = *byte & 15 | owner.to_bits() << 4;
+    }
+
+    pub(super) fn status_overwritten(&mut self, slot: Slot) {
+        self.set_done(slot, Owner::Nobody);
+    }
+
+    pub(super) fn fetched(&mut self, slot: Slot, position: usize) {
+        self.pending[position] = self.posted_by(slot).to_bits();
+        self.set_posted(slot, Owner::Nobody);
+    }
+
+    pub(super) fn executed_id(&mut self, position: usize) {
+        if let Owner::Submitter(t) = self.pending(position) {
+            self.executed[usize::from(t)] += 1;
+        }
+    }
+
+    pub(super) fn done(&mut self, slot: Slot, position: usize) {
+        self.set_done(slot, self.pending(position));
+    }
+
+    pub(super) fn retired(&mut self, position: usize) {
+        self.pending[position..].rotate_left(1);
+        self.pending[MAX_DEPTH - 1] = 0;
+    }
+
+    /// What is left of a call that returns belongs to no present call.
+    pub(super) fn returned(&mut self, t: usize) {
+        self.executed[t] = 0;
+        for slot in 0..N as u16 {
+            let slot = slot as Slot;
+            if self.posted_by(slot).is(t) {
+                self.set_posted(slot, Owner::Returned);
+            }
+            if self.done_by(slot).is(t) {
+                self.set_done(slot, Owner::Returned);
+            }
+        }
+        for position in 0..MAX_DEPTH {
+            if self.pending(position).is(t) {
+                self.pending[position] = Owner::Returned.to_bits();
+            }
+        }
+    }
+
+    pub(super) fn rotate(&mut self, len: usize, by: usize) {
+        self.slots[..len].rotate_left(by);
+    }
+}

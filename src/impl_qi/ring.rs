@@ -1,0 +1,198 @@
+//! The words of the ring: slots, statuses, descriptors, and the private fields that `q_lock` guards.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A slot of the ring, `0..QI_LENGTH`; the byte that indexes descriptors and `desc_status` alike.
+pub type Slot = u8;
+
+/// `QI_LENGTH`, the number of slots: even, 4 to 256.
+///
+/// The kernel has 256. A batch of `count` IDs needs `count + 2` free slots, so a shorter ring than 4 serves no batch that
+/// holds an ID beside another's WD. Odd lengths are refused because the ITE walk over odd slots leaves the array on them.
+///
+/// ```
+/// use vtd_qi::impl_qi::Length;
+/// let ring = Length::new(6)?;
+/// assert_eq!((ring.add(4, 3), ring.distance(4, 1)), (1, 3));
+/// assert!(Length::new(5).is_err() && Length::new(258).is_err());
+/// # Ok::<(), vtd_qi::impl_qi::RingError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct Length(u16);
+
+impl Length {
+    /// The kernel's own 256 slots.
+    pub const KERNEL: Length = Length(256);
+
+    /// A ring of `slots` slots.
+    ///
+    /// # Errors
+    /// [`RingError::OddLength`], [`RingError::LengthOutOfRange`].
+    pub fn new(slots: u16) -> Result<Length, RingError> {
+        match slots {
+            4..=256 if slots % 2 == 0 => Ok(Length(slots)),
+            4..=256 => Err(RingError::OddLength(slots)),
+            _ => Err(RingError::LengthOutOfRange(slots)),
+        }
+    }
+
+    /// Number of slots.
+    pub fn slots(self) -> u16 {
+        self.0
+    }
+
+    /// All slots, from 0.
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = Slot> {
+        (0..self.0).map(|s| s as Slot)
+    }
+
+    /// The slot `k` places after `slot`; `k` at most `QI_LENGTH`.
+    pub fn add(self, slot: Slot, k: u16) -> Slot {
+        let s = u16::from(slot) + k;
+        (if s >= self.0 { s - self.0 } else { s }) as Slot
+    }
+
+    /// How many places `to` lies after `from`: `0..QI_LENGTH`.
+    pub fn distance(self, from: Slot, to: Slot) -> u16 {
+        let (from, to) = (u16::from(from), u16::from(to));
+        if to >= from {
+            to - from
+        } else {
+            to + self.0 - from
+        }
+    }
+
+    /// Whether `slot` lies in the half-open stretch `[from, to)`, which is empty when `from == to`.
+    pub fn within(self, slot: Slot, from: Slot, to: Slot) -> bool {
+        self.distance(from, slot) < self.distance(from, to)
+    }
+}
+
+impl TryFrom<u16> for Length {
+    type Error = RingError;
+    fn try_from(slots: u16) -> Result<Self, RingError> {
+        Length::new(slots)
+    }
+}
+
+impl From<Length> for u16 {
+    fn from(length: Length) -> u16 {
+        length.0
+    }
+}
+
+/// A configuration that the ring cannot be built for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RingError {
+    /// `QI_LENGTH` is odd.
+    #[error("a ring of {0} slots is odd; QI_LENGTH must be even, from 4 to 256")]
+    OddLength(u16),
+    /// `QI_LENGTH` is below 4 or above 256.
+    #[error("a ring of {0} slots cannot be built; QI_LENGTH must be even, from 4 to 256")]
+    LengthOutOfRange(u16),
+    /// No submitter or more than eight.
+    #[error("{0} submitters cannot be modelled; there must be 1 to 8")]
+    Submitters(usize),
+    /// No count at all.
+    #[error("the set of counts is empty; name at least one number of IDs per batch")]
+    NoCounts,
+    /// A batch that the kernel would wait for for ever, since `free_cnt` never reaches `count + 2`.
+    #[error(
+        "a batch of {count} IDs needs {needed} free slots and the ring has {slots}: the driver would wait for ever; \
+         the largest count is {}",
+        slots.saturating_sub(2)
+    )]
+    CountTooLarge {
+        /// The count asked for.
+        count: u16,
+        /// The free slots that the driver's rules ask for.
+        needed: u16,
+        /// `QI_LENGTH`.
+        slots: u16,
+    },
+    /// A fetch depth of 0 or more than the model holds.
+    #[error("a hardware that holds {0} fetched descriptors cannot be modelled; the depth must be 1 to 4")]
+    Depth(u8),
+}
+
+/// `desc_status[slot]`: the kernel's `QI_FREE` .. `QI_ABORT`, with the kernel's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Status {
+    /// `QI_FREE` 0: nobody's, or ready to be reclaimed (from G4 on).
+    Free = 0,
+    /// `QI_IN_USE` 1: submitted, not finished.
+    InUse = 1,
+    /// `QI_DONE` 2: written by hardware into a WD's slot; by G1 and G3 also into an ID's.
+    Done = 2,
+    /// `QI_ABORT` 3: the batch has to be submitted again.
+    Abort = 3,
+}
+
+impl Status {
+    /// One letter for drawings: `.` FREE, `u` IN_USE, `D` DONE, `A` ABORT.
+    pub fn letter(self) -> char {
+        ['.', 'u', 'D', 'A'][self as usize]
+    }
+
+    /// The kernel's name.
+    pub fn name(self) -> &'static str {
+        ["QI_FREE", "QI_IN_USE", "QI_DONE", "QI_ABORT"][self as usize]
+    }
+
+    pub(super) fn from_bits(bits: u8) -> Status {
+        [Status::Free, Status::InUse, Status::Done, Status::Abort][usize::from(bits & 3)]
+    }
+}
+
+/// A descriptor as it lies in the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Desc {
+    /// Never written: reads as type 0, which is invalid (VT-d 6.5.2).
+    Blank,
+    /// An invalidation descriptor.
+    Id,
+    /// A wait descriptor: hardware writes `QI_DONE` to `desc_status[target]` (VT-d 6.5.2.8).
+    Wd {
+        /// The slot whose status it writes.
+        target: Slot,
+    },
+}
+
+impl Desc {
+    pub(super) fn kind(self) -> u8 {
+        match self {
+            Desc::Blank => 0,
+            Desc::Id => 1,
+            Desc::Wd { .. } => 2,
+        }
+    }
+
+    pub(super) fn target(self) -> Slot {
+        match self {
+            Desc::Wd { target } => target,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn from_parts(kind: u8, target: Slot) -> Desc {
+        match kind {
+            0 => Desc::Blank,
+            1 => Desc::Id,
+            _ => Desc::Wd { target },
+        }
+    }
+}
+
+/// The fields of `struct q_inval` that only the holder of `q_lock` touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Queue {
+    /// Number of free slots; at rest `QI_LENGTH`. Saturates at `QI_LENGTH + 1`, which is already a violation.
+    pub free_cnt: u16,
+    /// Next slot to hand out.
+    pub free_head: Slot,
+    /// Oldest slot that has not been reclaimed.
+    pub free_tail: Slot,
+}
