@@ -669,7 +669,18 @@ impl Display for View {
     }
 }
 
-/// Up to [`MAX_SUBMITTERS`] items, in place.
+/// Up to [`MAX_SUBMITTERS`] items, in place: a slice that can grow at its end and shrink at its front.
+///
+/// # Examples
+/// ```
+/// use vtd_qi::spec::List;
+///
+/// let mut list = List::default();
+/// list.push(7);
+/// list.push(8);
+/// list.pop_front();
+/// assert_eq!(list[..], [8]);
+/// ```
 #[derive(Clone, Copy)]
 pub struct List<T> {
     /// Those from `len` on mean nothing.
@@ -833,30 +844,31 @@ enum Fate {
 fn flight(message: Envelope<Message>, sent: &[usize; MAX_SUBMITTERS], row: usize, fate: Fate) -> String {
     let t = submitter(message.src.max(message.dst));
     let (x1, y1) = (x(message.src.into()), y(sent[usize::from(t)]));
-    let (middle, y2) = ((x1 + x(message.dst.into())) / 2, y(row));
-    let (x2, style) = match fate {
-        Fate::Arrives => (x(message.dst.into()), "marker-end='url(#qi-arrow)'"),
-        Fate::Lost | Fate::Open => (middle, "stroke-dasharray='4'"),
+    let (receiver, y2) = (x(message.dst.into()), y(row));
+    let short = if receiver < x1 { receiver + COLUMN / 3 } else { receiver - COLUMN / 3 };
+    let (x2, style, end) = match fate {
+        Fate::Arrives => (receiver, "marker-end='url(#qi-arrow)'", String::new()),
+        Fate::Lost => (short, "stroke-dasharray='4'", cross(short, y2)),
+        Fate::Open => (short, "stroke-dasharray='4'", String::new()),
     };
-    let cross = match fate {
-        Fate::Lost => format!(
-            "<path d='M{0},{2} L{1},{3} M{0},{3} L{1},{2}' stroke='red' stroke-width='3'/>\
-             <text x='{4}' y='{5}' fill='red'>lost</text>",
-            x2 - 6,
-            x2 + 6,
-            y2 - 6,
-            y2 + 6,
-            x2 + 10,
-            y2 + 4
-        ),
-        Fate::Arrives | Fate::Open => String::new(),
-    };
+    // The text stands between the submitter's time line and the one on its left, where no other message's text can be.
+    let text = x(id(t).into()) - COLUMN / 2;
+    let above = y1 + (y2 - y1) * text.abs_diff(x1) / x2.abs_diff(x1) - 8;
     format!(
-        "<g><circle cx='{x1}' cy='{y1}' r='3'/><line x1='{x1}' y1='{y1}' x2='{x2}' y2='{y2}' stroke='currentColor' {style}/>\
-         <text x='{}' y='{}' text-anchor='middle'>{}</text>{cross}</g>\n",
-        (x1 + x2) / 2,
-        (y1 + y2) / 2 - 5,
+        "<g><circle cx='{x1}' cy='{y1}' r='3'/>\
+         <line x1='{x1}' y1='{y1}' x2='{x2}' y2='{y2}' stroke='currentColor' {style}/>\
+         <text x='{text}' y='{above}' text-anchor='middle'>{}</text>{end}</g>\n",
         escape(&message.msg.to_string()),
+    )
+}
+
+fn cross(x: usize, y: usize) -> String {
+    format!(
+        "<path d='M{},{} l12,12 m0,-12 l-12,12' stroke='red' stroke-width='3'/><text x='{}' y='{}' fill='red'>lost</text>",
+        x - 6,
+        y - 6,
+        x + 10,
+        y + 4
     )
 }
 
