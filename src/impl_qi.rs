@@ -45,8 +45,8 @@ pub use rules::{
     CleanUp, Generation, IdStatus, Layout, Mark, PollUntil, Publish, Reclaim, Room, RoomWait, Rules, GENERATIONS,
 };
 pub use safety::{SAFETY, WITNESSES};
-pub use state::State;
 use state::Memory;
+pub use state::State;
 
 /// Most submitters that are modelled.
 pub const MAX_SUBMITTERS: usize = 8;
@@ -275,8 +275,7 @@ impl<const N: usize, const T: usize> Ring<N, T> {
     /// Whether submitter `t` waits for free slots and there are enough.
     pub fn waits_with_room(&self, state: &State<N, T>, t: usize) -> bool {
         let call = state.call(t);
-        matches!(call.pc, Pc::Acquire | Pc::NoRoom)
-            && state.queue().free_cnt >= self.cfg.rules.slots_needed(call.count)
+        matches!(call.pc, Pc::Acquire | Pc::NoRoom) && state.queue().free_cnt >= self.cfg.rules.slots_needed(call.count)
     }
 
     /// The name of submitter `t`'s next step, if it can be done now.

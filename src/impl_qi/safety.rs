@@ -124,7 +124,6 @@ fn two_wds_outstanding<const N: usize, const T: usize>(ring: &Ring<N, T>, state:
 fn foreign_status_in_reclaim<const N: usize, const T: usize>(ring: &Ring<N, T>, state: &State<N, T>) -> bool {
     let tail = state.queue().free_tail;
     calls(ring, state).any(|(_, call)| call.pc == Pc::Reclaim)
-        && calls(ring, state).any(|(other, call)| {
-            ring.waiting(state, other) && ring.length().distance(call.index, tail) < call.slots()
-        })
+        && calls(ring, state)
+            .any(|(other, call)| ring.waiting(state, other) && ring.length().distance(call.index, tail) < call.slots())
 }

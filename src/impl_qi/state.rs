@@ -181,7 +181,8 @@ impl<const N: usize, const T: usize> State<N, T> {
         let free = if s.free_cnt == 0 { 0 } else { ring.slots() - ring.distance(s.free_tail, s.free_head) };
         for k in 0..free {
             let slot = ring.add(s.free_head, k);
-            if s.slots[usize::from(slot)] >> 2 != 0 && !ring.within(slot, s.iqh, s.iqt) && !s.being_written(slot, ring) {
+            if s.slots[usize::from(slot)] >> 2 != 0 && !ring.within(slot, s.iqh, s.iqt) && !s.being_written(slot, ring)
+            {
                 s.slots[usize::from(slot)] &= 3;
                 s.targets[usize::from(slot)] = 0;
                 s.ghost.forget_posted(slot);

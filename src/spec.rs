@@ -1,0 +1,877 @@
+//! The specification: what callers of `qi_submit_sync` rely on, as a [`stateright::actor::ActorModel`].
+//!
+//! The hardware and up to eight submitters are actors that exchange messages over an unordered network that does not
+//! duplicate. There is no ring, no slot and no lock: what is left is who waits for whom.
+//!
+//! | label | actor | step | in the driver and the hardware |
+//! | --- | --- | --- | --- |
+//! | `Submit(t)` | submitter | an idle `t` picks a count `n`, sends `Submit(n)` and waits | `qi_submit_sync` writes IQT |
+//! | `Accept(t)` | hardware | `Submit(n)` arrives: `t`'s batch joins the queue, `n` IDs left | fetch of the batch's first descriptor (VT-d 6.5.2) |
+//! | `Execute(t)` | hardware | one of the remaining IDs of `t`'s batch, wherever it is in the queue | no fence flag: IDs behind a WD need not await it (VT-d 6.5.2.8) |
+//! | `Complete(t)` | hardware | `t`'s batch, at the head of the queue with nothing left, leaves it: `Done` is sent | the WD's status write, in order (VT-d 6.5.2.8) |
+//! | `Observe(t)` | submitter | `Done` arrives, `t` is idle again | the poll in `qi_submit_sync` sees `QI_DONE` |
+//! | `Lose(t)` | network | [`Loss::Done`] only: a `Done` is lost | another submitter's `reclaim_free_desc` turns `QI_DONE` into `QI_FREE` (the 2024 bug) |
+//!
+//! Submitters call without end; as nothing counts the calls, the reachable states are finite. A count may be 0: a lone WD.
+//!
+//! * **Safety**, a property of the model: a submitter observes `Done` only after its own `n` invalidations were executed.
+//! * **Liveness**: under [`Spec::weakly_fair`], every WD is eventually observed done: [`waiting`]`(t)` leads to its opposite.
+//!
+//! stateright's fingerprint of a collection leaves out its length, so two states that differ in their actors' timers or
+//! random choices alone could be taken for one. Here an actor's state determines both, and fingerprints tell states apart
+//! by the actors' states and the network.
+//!
+//! ```
+//! use stateright::Model;
+//! use vtd_qi::graph::Search;
+//! use vtd_qi::spec::{label, view, Label, Loss, SpecCfg};
+//!
+//! let spec = SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::None }.into_model()?;
+//! let graph = Search::new(&spec, label).run();
+//! assert_eq!(graph.len(), 73);
+//! assert!(graph.findings().iter().all(|found| found.state.is_some() == found.sometimes));
+//!
+//! // The shortest way to a batch that was executed before the one ahead of it.
+//! let finding = graph.findings().iter().find(|found| found.name == "executed-out-of-order").unwrap();
+//! let path = graph.path_to(finding.state.unwrap());
+//! let labels: Vec<Label> = path.iter().map(|edge| graph.labels()[edge.label as usize]).collect();
+//! assert_eq!(
+//!     labels,
+//!     [Label::Submit(0), Label::Accept(0), Label::Submit(1), Label::Accept(1), Label::Execute(1)]
+//! );
+//! assert_eq!(
+//!     view(graph.state(finding.state.unwrap())).to_string(),
+//!     "T1 waiting(1) T2 waiting(1) | queue T1:0/1 T2:1/1"
+//! );
+//! # Ok::<(), vtd_qi::spec::SpecError>(())
+//! ```
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Formatter};
+use std::hash::{Hash, Hasher};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use stateright::actor::{
+    model_timeout, Actor, ActorModel, ActorModelAction, ActorModelState, Envelope, Id, LossyNetwork, Network, Out,
+    RandomChoices, Timers,
+};
+use stateright::{Model, Path, Property};
+
+/// Most submitters that a specification can have.
+pub const MAX_SUBMITTERS: usize = 8;
+
+/// Most IDs in one batch: `qi_submit_sync` wants `count + 2` free slots, and the ring has `QI_LENGTH` = 256.
+pub const MAX_COUNT: u8 = 254;
+
+/// A state of the specification as stateright keeps it; [`view`] reads it, [`Spec::state_of`] builds it.
+pub type State = ActorModelState<Party>;
+
+/// A step of the specification as stateright names it; [`label`] says what it is.
+pub type Action = ActorModelAction<Message, Step, u8>;
+
+/// What may be lost on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Nothing.
+    None,
+    /// A `Done`, nothing else: the status of a WD that hardware has completed is overwritten before its owner looks.
+    Done,
+}
+
+/// What a [`Spec`] is made of.
+///
+/// # Examples
+/// ```
+/// use vtd_qi::spec::{Loss, SpecCfg};
+///
+/// let cfg = SpecCfg { submitters: 9, counts: vec![0, 1], loss: Loss::None };
+/// assert_eq!(cfg.into_model().err().unwrap().to_string(), "9 submitters asked for, but 1 to 8 are supported");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecCfg {
+    /// Number of submitters, 1 to [`MAX_SUBMITTERS`].
+    pub submitters: usize,
+    /// The numbers of IDs that a call may submit, each at most [`MAX_COUNT`]. 0 is a lone WD.
+    pub counts: Vec<u8>,
+    /// What may be lost.
+    pub loss: Loss,
+}
+
+/// Why a [`SpecCfg`] is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    /// No submitter, or more than [`MAX_SUBMITTERS`].
+    #[error("{0} submitters asked for, but 1 to {MAX_SUBMITTERS} are supported")]
+    Submitters(usize),
+    /// No count.
+    #[error("no counts given, but a call needs at least one to choose from")]
+    NoCounts,
+    /// A count above [`MAX_COUNT`].
+    #[error("a count of {0} IDs asked for, but at most {MAX_COUNT} fit into the ring")]
+    Count(u8),
+    /// A count that is listed more than once.
+    #[error("a count of {0} IDs is listed more than once, but the counts are a set")]
+    RepeatedCount(u8),
+}
+
+impl SpecCfg {
+    /// The specification of this configuration.
+    ///
+    /// # Errors
+    /// If a number is out of its range or a count is repeated; the message names the value and the limit.
+    ///
+    /// # Examples
+    /// See the [module](self).
+    pub fn into_model(self) -> Result<Spec, SpecError> {
+        if !(1..=MAX_SUBMITTERS).contains(&self.submitters) {
+            return Err(SpecError::Submitters(self.submitters));
+        }
+        if self.counts.is_empty() {
+            return Err(SpecError::NoCounts);
+        }
+        for (i, &count) in self.counts.iter().enumerate() {
+            if count > MAX_COUNT {
+                return Err(SpecError::Count(count));
+            }
+            if self.counts[..i].contains(&count) {
+                return Err(SpecError::RepeatedCount(count));
+            }
+        }
+        let submitter = Party::Submitter { counts: self.counts.clone() };
+        let actors = ActorModel::new((), ())
+            .actor(Party::Hardware)
+            .actors(std::iter::repeat_n(submitter, self.submitters))
+            .init_network(Network::new_unordered_nonduplicating([]))
+            .lossy_network(match self.loss {
+                Loss::None => LossyNetwork::No,
+                Loss::Done => LossyNetwork::Yes,
+            });
+        Ok(Spec { cfg: self, actors })
+    }
+}
+
+/// The specification: an [`ActorModel`], narrowed to the losses that [`Loss`] names and drawn with them.
+///
+/// stateright's own lossy network also drops a `Submit`; that would say that an IQT write can get lost, which it cannot.
+#[derive(Clone)]
+pub struct Spec {
+    cfg: SpecCfg,
+    actors: ActorModel<Party>,
+}
+
+impl Spec {
+    /// What this specification is made of.
+    pub fn cfg(&self) -> &SpecCfg {
+        &self.cfg
+    }
+
+    /// The actors and their network, not narrowed: under [`Loss::Done`] it drops a `Submit` too.
+    pub fn actor_model(&self) -> &ActorModel<Party> {
+        &self.actors
+    }
+
+    /// The state that a view shows: the opposite of [`view`], for an abstraction function to build states with.
+    ///
+    /// # Panics
+    /// If the view has another number of submitters.
+    ///
+    /// # Examples
+    /// ```
+    /// use stateright::Model;
+    /// use vtd_qi::spec::{view, Loss, SpecCfg, Submitter};
+    ///
+    /// let spec = SpecCfg { submitters: 2, counts: vec![1], loss: Loss::None }.into_model()?;
+    /// let mut seen = view(&spec.init_states()[0]);
+    /// seen.calls[1].submitter = Submitter::Waiting(1);
+    /// seen.calls[1].done = Some(1);
+    /// assert_eq!(view(&spec.state_of(&seen)), seen);
+    /// # Ok::<(), vtd_qi::spec::SpecError>(())
+    /// ```
+    pub fn state_of(&self, view: &View) -> State {
+        let parties = self.actors.actors.len();
+        assert_eq!(view.calls.len() + 1, parties, "a view of another number of submitters");
+        let mut state = State {
+            actor_states: vec![Arc::new(PartyState::Hardware(view.queue))],
+            network: Network::new_unordered_nonduplicating(view.messages()),
+            timers_set: vec![Timers::new(); parties],
+            random_choices: vec![RandomChoices::default(); parties],
+            crashed: vec![false; parties],
+            history: (),
+            actor_storages: vec![None; parties],
+        };
+        for step in steps(&view.queue) {
+            state.timers_set[HARDWARE].set(step);
+        }
+        for (t, call) in (0..).zip(view.calls.iter()) {
+            state.actor_states.push(Arc::new(PartyState::Submitter(call.submitter)));
+            if call.submitter == Submitter::Idle {
+                state.random_choices[usize::from(id(t))].insert(COUNT.into(), self.cfg.counts.clone());
+            }
+        }
+        state
+    }
+
+    /// The labels that are each weakly fair, with their names: `Accept(t)`, `Execute(t)`, `Complete(t)`, `Observe(t)`.
+    ///
+    /// Nobody has to call, and nothing has to be lost: `Submit` and `Lose` are not fair. `Execute` is left out where there
+    /// is nothing to execute, since a fair label that no transition bears says nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use vtd_qi::spec::{Loss, SpecCfg};
+    ///
+    /// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None }.into_model()?;
+    /// let names: Vec<String> = spec.weakly_fair().into_iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["Accept(T1)", "Complete(T1)", "Observe(T1)"]);
+    /// # Ok::<(), vtd_qi::spec::SpecError>(())
+    /// ```
+    pub fn weakly_fair(&self) -> Vec<(String, Label)> {
+        (0..self.cfg.submitters as u8)
+            .flat_map(|t| [Label::Accept(t), Label::Execute(t), Label::Complete(t), Label::Observe(t)])
+            .filter(|label| !matches!(label, Label::Execute(_)) || self.executes())
+            .map(|label| (label.to_string(), label))
+            .collect()
+    }
+
+    /// Whether there is ever an ID to execute.
+    fn executes(&self) -> bool {
+        self.cfg.counts.iter().any(|&count| count > 0)
+    }
+}
+
+/// A step of the specification, by what it means and whom it concerns: `t` is `0..submitters`, displayed as `T1` onwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Label {
+    /// `t` calls: it sends `Submit`.
+    Submit(u8),
+    /// The hardware takes `t`'s batch into its queue.
+    Accept(u8),
+    /// The hardware executes one ID of `t`'s batch.
+    Execute(u8),
+    /// The hardware completes `t`'s batch: it sends `Done`.
+    Complete(u8),
+    /// `t` receives `Done` and returns.
+    Observe(u8),
+    /// A message between `t` and the hardware is lost; in a [`Spec`] that is always a `Done`.
+    Lose(u8),
+}
+
+impl Display for Label {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (name, t) = match self {
+            Label::Submit(t) => ("Submit", t),
+            Label::Accept(t) => ("Accept", t),
+            Label::Execute(t) => ("Execute", t),
+            Label::Complete(t) => ("Complete", t),
+            Label::Observe(t) => ("Observe", t),
+            Label::Lose(t) => ("Lose", t),
+        };
+        write!(f, "{name}(T{})", t + 1)
+    }
+}
+
+/// What an action is.
+///
+/// # Panics
+/// If an actor crashes or recovers: those of a [`Spec`] do not.
+///
+/// # Examples
+/// ```
+/// use stateright::Model;
+/// use vtd_qi::spec::{label, Loss, SpecCfg};
+///
+/// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None }.into_model()?;
+/// let steps = spec.next_steps(&spec.init_states()[0]);
+/// assert_eq!(label(&steps[0].0).to_string(), "Submit(T1)");
+/// # Ok::<(), vtd_qi::spec::SpecError>(())
+/// ```
+pub fn label(action: &Action) -> Label {
+    match *action {
+        Action::SelectRandom { actor, .. } => Label::Submit(submitter(actor)),
+        Action::Deliver { src, msg: Message::Submit(_), .. } => Label::Accept(submitter(src)),
+        Action::Deliver { dst, msg: Message::Done { .. }, .. } => Label::Observe(submitter(dst)),
+        Action::Timeout(_, Step::Execute(t)) => Label::Execute(t),
+        Action::Timeout(_, Step::Complete(t)) => Label::Complete(t),
+        Action::Drop(Envelope { src, msg: Message::Submit(_), .. }) => Label::Lose(submitter(src)),
+        Action::Drop(Envelope { dst, msg: Message::Done { .. }, .. }) => Label::Lose(submitter(dst)),
+        Action::Crash(_) | Action::Recover(_) => unreachable!("actors of the specification do not crash"),
+    }
+}
+
+/// Whether `t` is in `qi_submit_sync`, in other words not idle. Liveness is: for every `t` this leads to its opposite.
+///
+/// # Panics
+/// If there is no such submitter.
+///
+/// # Examples
+/// ```
+/// use stateright::Model;
+/// use vtd_qi::spec::{waiting, Loss, SpecCfg};
+///
+/// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None }.into_model()?;
+/// let init = &spec.init_states()[0];
+/// assert!(!waiting(init, 0) && waiting(&spec.next_states(init)[0], 0));
+/// # Ok::<(), vtd_qi::spec::SpecError>(())
+/// ```
+pub fn waiting(state: &State, t: u8) -> bool {
+    matches!(*state.actor_states[usize::from(id(t))], PartyState::Submitter(Submitter::Waiting(_)))
+}
+
+impl Model for Spec {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        self.actors.init_states()
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        self.actors.actions(state, actions);
+        actions.retain(|action| !matches!(action, Action::Drop(Envelope { msg: Message::Submit(_), .. })));
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        self.actors.next_state(state, action)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = vec![
+            Property::always("observed-after-execution", observed_after_execution),
+            Property::sometimes("submitted", |_, s| view(s).calls.iter().any(|c| c.submit.is_some())),
+            Property::sometimes("accepted", |_, s| !view(s).queue.is_empty()),
+            Property::sometimes("completed", |_, s| view(s).calls.iter().any(|c| c.done.is_some())),
+        ];
+        if self.executes() {
+            properties.push(Property::sometimes("executed", |_, s| view(s).queue.iter().any(|b| b.executed > 0)));
+        }
+        if self.cfg.submitters > 1 {
+            properties.push(Property::sometimes("two-outstanding", |_, s| (0..2).all(|t| waiting(s, t))));
+            properties.push(Property::sometimes("one-behind-another", |_, s| view(s).queue.len() > 1));
+        }
+        if self.cfg.submitters > 1 && self.executes() {
+            properties.push(Property::sometimes("executed-out-of-order", |_, s| {
+                let queue = view(s).queue;
+                queue.len() > 1 && queue[0].left > 0 && queue[1].executed > 0
+            }));
+        }
+        if self.cfg.loss == Loss::Done {
+            properties.push(Property::sometimes("lost", |_, s| {
+                let view = view(s);
+                (0..).zip(view.calls.iter()).any(|(t, call)| {
+                    let queued = view.queue.iter().any(|batch| batch.submitter == t);
+                    call.submitter != Submitter::Idle && call.submit.or(call.done).is_none() && !queued
+                })
+            }));
+        }
+        properties
+    }
+
+    /// The label, and the message where one is sent or arrives.
+    fn format_action(&self, action: &Action) -> String {
+        let label = label(action);
+        match *action {
+            Action::SelectRandom { random, .. } => format!("{label} sends {}", Message::Submit(random)),
+            Action::Deliver { msg, .. } => format!("{label} takes {msg}"),
+            Action::Drop(Envelope { msg, .. }) => format!("{label} drops {msg}"),
+            _ => label.to_string(),
+        }
+    }
+
+    /// The state that the step leads to in one line, then what the actor did.
+    fn format_step(&self, state: &State, action: Action) -> Option<String> {
+        let next = self.next_state(state, action.clone())?;
+        Some(format!("{}\n\n{}", view(&next), self.actors.format_step(state, action)?))
+    }
+
+    fn as_svg(&self, path: Path<State, Action>) -> Option<String> {
+        Some(self.sequence_diagram(path))
+    }
+}
+
+/// A `Done` in flight is the last step before a submitter observes it: what it was sent after must be what was asked for.
+fn observed_after_execution(_: &Spec, state: &State) -> bool {
+    view(state).calls.iter().all(|call| call.done.is_none_or(|executed| call.submitter == Submitter::Waiting(executed)))
+}
+
+/// One of those who exchange messages: the hardware is number 0, submitter `t` is `t + 1`.
+#[derive(Clone, Debug)]
+pub enum Party {
+    /// The invalidation unit.
+    Hardware,
+    /// A thread in `qi_submit_sync`, or about to enter it.
+    Submitter {
+        /// The numbers of IDs that it may submit.
+        counts: Vec<u8>,
+    },
+}
+
+const HARDWARE: usize = 0;
+
+/// The one random choice of an idle submitter.
+const COUNT: &str = "count";
+
+fn id(t: u8) -> Id {
+    Id::from(usize::from(t) + 1)
+}
+
+fn submitter(id: Id) -> u8 {
+    (usize::from(id) - 1) as u8
+}
+
+/// A message between a submitter and the hardware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Message {
+    /// A batch of so many IDs and its WD: `qi_submit_sync` has written IQT.
+    Submit(u8),
+    /// The batch is complete: its WD's status is `QI_DONE`.
+    Done {
+        /// How many IDs of the batch were executed.
+        executed: u8,
+    },
+}
+
+impl Display for Message {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Message::Submit(count) => write!(f, "Submit({count})"),
+            Message::Done { executed } => write!(f, "Done({executed})"),
+        }
+    }
+}
+
+/// A step that the hardware takes of itself: the value of a timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Step {
+    /// Execute one ID of this submitter's batch.
+    Execute(u8),
+    /// Complete this submitter's batch.
+    Complete(u8),
+}
+
+/// The state of a [`Party`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PartyState {
+    /// The batches accepted and not completed, in the order of acceptance.
+    Hardware(List<Batch>),
+    /// Whether it is in a call.
+    Submitter(Submitter),
+}
+
+/// A submitter between calls or in one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Submitter {
+    /// Not in `qi_submit_sync`.
+    #[default]
+    Idle,
+    /// In `qi_submit_sync`, polling for the WD behind so many IDs.
+    Waiting(u8),
+}
+
+/// A batch in the hardware's queue. What it was submitted with is `executed + left`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Batch {
+    /// Whose it is.
+    pub submitter: u8,
+    /// How many of its IDs were executed.
+    pub executed: u8,
+    /// How many were not.
+    pub left: u8,
+}
+
+impl Actor for Party {
+    type Msg = Message;
+    type Timer = Step;
+    type State = PartyState;
+    type Storage = ();
+    type Random = u8;
+
+    fn on_start(&self, _: Id, _: &Option<()>, out: &mut Out<Self>) -> PartyState {
+        match self {
+            Party::Hardware => PartyState::Hardware(List::default()),
+            Party::Submitter { counts } => {
+                out.choose_random(COUNT, counts.clone());
+                PartyState::Submitter(Submitter::Idle)
+            }
+        }
+    }
+
+    fn on_random(&self, _: Id, state: &mut Cow<PartyState>, count: &u8, out: &mut Out<Self>) {
+        *state.to_mut() = PartyState::Submitter(Submitter::Waiting(*count));
+        out.send(Id::from(HARDWARE), Message::Submit(*count));
+    }
+
+    fn on_msg(&self, _: Id, state: &mut Cow<PartyState>, src: Id, message: Message, out: &mut Out<Self>) {
+        match (self, state.to_mut(), message) {
+            (Party::Hardware, PartyState::Hardware(queue), Message::Submit(count)) => {
+                let batch = Batch { submitter: submitter(src), executed: 0, left: count };
+                change(queue, out, |queue| queue.push(batch));
+            }
+            (Party::Submitter { counts }, PartyState::Submitter(call), Message::Done { .. }) => {
+                *call = Submitter::Idle;
+                out.choose_random(COUNT, counts.clone());
+            }
+            (party, state, message) => unreachable!("{message} sent to {party:?} in {state:?}"),
+        }
+    }
+
+    fn on_timeout(&self, _: Id, state: &mut Cow<PartyState>, step: &Step, out: &mut Out<Self>) {
+        let PartyState::Hardware(queue) = state.to_mut() else { unreachable!("only the hardware has timers") };
+        match *step {
+            Step::Execute(t) => change(queue, out, |queue| {
+                let batch = queue.iter_mut().find(|batch| batch.submitter == t && batch.left > 0);
+                let batch = batch.expect("the timer is set while an ID is left");
+                batch.left -= 1;
+                batch.executed += 1;
+            }),
+            Step::Complete(t) => {
+                out.send(id(t), Message::Done { executed: queue[0].executed });
+                change(queue, out, List::pop_front);
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Party::Hardware => "hardware".into(),
+            Party::Submitter { .. } => "submitter".into(),
+        }
+    }
+}
+
+/// Changes the queue, and sets exactly the timers that the new one determines.
+fn change(queue: &mut List<Batch>, out: &mut Out<Party>, by: impl FnOnce(&mut List<Batch>)) {
+    steps(queue).for_each(|step| out.cancel_timer(step));
+    by(queue);
+    steps(queue).for_each(|step| out.set_timer(step, model_timeout()));
+}
+
+/// The steps that the hardware can take: an ID of any batch, or the completion of the first.
+fn steps(queue: &List<Batch>) -> impl Iterator<Item = Step> {
+    let complete = queue.first().filter(|head| head.left == 0).map(|head| Step::Complete(head.submitter));
+    let queue = *queue;
+    let execute = (0..queue.len()).map(move |i| queue[i]).filter(|b| b.left > 0).map(|b| Step::Execute(b.submitter));
+    execute.chain(complete)
+}
+
+/// All that a [`State`] says, small and without a heap: the rest follows from it.
+///
+/// Displayed as one line: the submitters, then the queue with executed/submitted IDs, then the messages in flight.
+///
+/// # Examples
+/// ```
+/// use vtd_qi::spec::{Batch, Submitter, View};
+///
+/// let mut view = View::new(2);
+/// view.calls[0].submitter = Submitter::Waiting(1);
+/// view.queue.push(Batch { submitter: 0, executed: 1, left: 0 });
+/// view.calls[1].submitter = Submitter::Waiting(0);
+/// view.calls[1].done = Some(0);
+/// assert_eq!(view.to_string(), "T1 waiting(1) T2 waiting(0) | queue T1:1/1 | done(0)->T2");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct View {
+    /// The submitters and their messages.
+    pub calls: List<Call>,
+    /// The batches accepted and not completed, in the order of acceptance.
+    pub queue: List<Batch>,
+}
+
+/// A submitter and the messages in flight between it and the hardware, of each kind at most one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Call {
+    /// The submitter itself.
+    pub submitter: Submitter,
+    /// The count of a `Submit` in flight.
+    pub submit: Option<u8>,
+    /// The executed IDs of a `Done` in flight.
+    pub done: Option<u8>,
+}
+
+impl View {
+    /// Idle submitters, an empty queue, nothing in flight: the initial state.
+    ///
+    /// # Panics
+    /// If there are to be more than [`MAX_SUBMITTERS`].
+    ///
+    /// # Examples
+    /// See [`View`].
+    pub fn new(submitters: usize) -> Self {
+        let mut calls = List::default();
+        (0..submitters).for_each(|_| calls.push(Call::default()));
+        View { calls, queue: List::default() }
+    }
+
+    fn messages(&self) -> impl Iterator<Item = Envelope<Message>> + '_ {
+        let hardware = Id::from(HARDWARE);
+        (0..).zip(self.calls.iter()).flat_map(move |(t, call)| {
+            let submit = call.submit.map(|count| Envelope { src: id(t), dst: hardware, msg: Message::Submit(count) });
+            let done =
+                call.done.map(|executed| Envelope { src: hardware, dst: id(t), msg: Message::Done { executed } });
+            submit.into_iter().chain(done)
+        })
+    }
+}
+
+/// What a state says.
+///
+/// # Panics
+/// If the state is not one of a [`Spec`].
+///
+/// # Examples
+/// ```
+/// use stateright::Model;
+/// use vtd_qi::spec::{view, Loss, SpecCfg, View};
+///
+/// let spec = SpecCfg { submitters: 2, counts: vec![0], loss: Loss::None }.into_model()?;
+/// assert_eq!(view(&spec.init_states()[0]), View::new(2));
+/// # Ok::<(), vtd_qi::spec::SpecError>(())
+/// ```
+pub fn view(state: &State) -> View {
+    let mut view = View::new(state.actor_states.len() - 1);
+    for (index, party) in state.actor_states.iter().enumerate() {
+        match **party {
+            PartyState::Hardware(queue) => view.queue = queue,
+            PartyState::Submitter(submitter) => view.calls[index - 1].submitter = submitter,
+        }
+    }
+    for Envelope { src, dst, msg } in state.network.iter_all() {
+        match *msg {
+            Message::Submit(count) => view.calls[usize::from(submitter(src))].submit = Some(count),
+            Message::Done { executed } => view.calls[usize::from(submitter(dst))].done = Some(executed),
+        }
+    }
+    view
+}
+
+impl Display for View {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (i, call) in self.calls.iter().enumerate() {
+            let space = if i == 0 { "" } else { " " };
+            match call.submitter {
+                Submitter::Idle => write!(f, "{space}T{} idle", i + 1)?,
+                Submitter::Waiting(count) => write!(f, "{space}T{} waiting({count})", i + 1)?,
+            }
+        }
+        for (i, Batch { submitter, executed, left }) in self.queue.iter().enumerate() {
+            let before = if i == 0 { " | queue" } else { "" };
+            // A view may be built of what a faulty ring shows: no sum of such bytes may overflow.
+            write!(f, "{before} T{}:{executed}/{}", submitter + 1, u16::from(*executed) + u16::from(*left))?;
+        }
+        for (i, Envelope { src, dst, msg }) in self.messages().enumerate() {
+            let before = if i == 0 { " |" } else { "" };
+            match msg {
+                Message::Submit(count) => write!(f, "{before} T{}->submit({count})", usize::from(src))?,
+                Message::Done { executed } => write!(f, "{before} done({executed})->T{}", usize::from(dst))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Up to [`MAX_SUBMITTERS`] items, in place: a slice that can grow at its end and shrink at its front.
+///
+/// # Examples
+/// ```
+/// use vtd_qi::spec::List;
+///
+/// let mut list = List::default();
+/// list.push(7);
+/// list.push(8);
+/// list.pop_front();
+/// assert_eq!(list[..], [8]);
+/// ```
+#[derive(Clone, Copy)]
+pub struct List<T> {
+    /// Those from `len` on mean nothing.
+    items: [T; MAX_SUBMITTERS],
+    len: u8,
+}
+
+impl<T: Copy> List<T> {
+    /// Adds an item at the end.
+    ///
+    /// # Panics
+    /// If there are [`MAX_SUBMITTERS`] already.
+    pub fn push(&mut self, item: T) {
+        assert!(self.len() < MAX_SUBMITTERS, "more than {MAX_SUBMITTERS} items");
+        self.items[usize::from(self.len)] = item;
+        self.len += 1;
+    }
+
+    /// Removes the first item.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn pop_front(&mut self) {
+        self.items.copy_within(1..usize::from(self.len), 0);
+        self.len -= 1;
+    }
+}
+
+impl<T: Copy + Default> Default for List<T> {
+    fn default() -> Self {
+        List { items: [T::default(); MAX_SUBMITTERS], len: 0 }
+    }
+}
+
+impl<T> Deref for List<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.items[..usize::from(self.len)]
+    }
+}
+
+impl<T> DerefMut for List<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.items[..usize::from(self.len)]
+    }
+}
+
+impl<T: PartialEq> PartialEq for List<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Eq> Eq for List<T> {}
+
+impl<T: Hash> Hash for List<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for List<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+// The drawing, in pixels: a column of text, then a time line for each party; a row for each step.
+const TEXT: usize = 250;
+const COLUMN: usize = 150;
+const HEAD: usize = 70;
+const ROW: usize = 30;
+
+impl Spec {
+    /// Draws a path as a sequence diagram, lost messages and those still in flight included. Each step is named on the
+    /// left, with the state after it as a tooltip.
+    fn sequence_diagram(&self, path: Path<State, Action>) -> String {
+        let parties = self.actors.actors.len();
+        let in_flight = view(path.last_state());
+        let path = path.into_vec();
+        let end = path.len() - 1;
+        let (width, height) = (TEXT + COLUMN * parties, HEAD + ROW * (end + 1));
+        let mut svg = format!(
+            "<svg xmlns='http://www.w3.org/2000/svg' role='img' width='{width}' height='{height}' \
+             viewBox='0 0 {width} {height}' font-family='sans-serif' font-size='12' fill='currentColor'>\n\
+             <title>VT-d queued invalidation, {end} steps</title>\n\
+             <defs><marker id='qi-arrow' markerWidth='12' markerHeight='10' refX='12' refY='5' orient='auto'>\
+             <path d='M0,0 L12,5 L0,10 z'/></marker></defs>\n"
+        );
+        svg.extend((0..parties).map(|party| time_line(party, end)));
+        // Row in which the last message from or to each submitter was sent.
+        let mut sent = [0; MAX_SUBMITTERS];
+        for (row, step) in path.windows(2).enumerate() {
+            let [(_, Some(action)), (after, _)] = step else { unreachable!("the last state alone has no action") };
+            svg += &format!(
+                "<text x='10' y='{}'><title>{}</title>{}. {}</text>\n",
+                y(row) + 4,
+                escape(&view(after).to_string()),
+                row + 1,
+                escape(&self.format_action(action)),
+            );
+            match *action {
+                Action::SelectRandom { actor, .. } => sent[usize::from(submitter(actor))] = row,
+                Action::Timeout(_, Step::Complete(t)) => sent[usize::from(t)] = row,
+                Action::Timeout(_, Step::Execute(t)) => svg += &execution(t, row),
+                Action::Deliver { src, dst, msg } => {
+                    svg += &flight(Envelope { src, dst, msg }, &sent, row, Fate::Arrives)
+                }
+                Action::Drop(message) => svg += &flight(message, &sent, row, Fate::Lost),
+                Action::Crash(_) | Action::Recover(_) => unreachable!("actors of the specification do not crash"),
+            }
+        }
+        svg.extend(in_flight.messages().map(|message| flight(message, &sent, end, Fate::Open)));
+        svg + "</svg>\n"
+    }
+}
+
+fn x(party: usize) -> usize {
+    TEXT + COLUMN / 2 + COLUMN * party
+}
+
+fn y(row: usize) -> usize {
+    HEAD + ROW * row
+}
+
+fn time_line(party: usize, end: usize) -> String {
+    let (name, role) = match party {
+        HARDWARE => ("Hardware".into(), "invalidation unit"),
+        t => (format!("T{t}"), "submitter"),
+    };
+    let (x, top, bottom) = (x(party), HEAD - 20, y(end));
+    format!(
+        "<g text-anchor='middle'><text x='{x}' y='20' font-weight='bold'>{name}</text><text x='{x}' y='36'>{role}</text>\
+         <line x1='{x}' y1='{top}' x2='{x}' y2='{bottom}' stroke='currentColor' stroke-opacity='0.4'/></g>\n"
+    )
+}
+
+fn execution(t: u8, row: usize) -> String {
+    let (x, y) = (x(HARDWARE), y(row));
+    format!(
+        "<rect x='{}' y='{}' width='10' height='10'/><text x='{}' y='{}'>ID of T{}</text>\n",
+        x - 5,
+        y - 5,
+        x + 10,
+        y + 4,
+        t + 1
+    )
+}
+
+/// How the flight of a message ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is delivered: an arrow.
+    Arrives,
+    /// It is lost: a broken line to a cross.
+    Lost,
+    /// It is still in flight: a broken line.
+    Open,
+}
+
+fn flight(message: Envelope<Message>, sent: &[usize; MAX_SUBMITTERS], row: usize, fate: Fate) -> String {
+    let t = submitter(message.src.max(message.dst));
+    let (x1, y1) = (x(message.src.into()), y(sent[usize::from(t)]));
+    let (receiver, y2) = (x(message.dst.into()), y(row));
+    let short = if receiver < x1 { receiver + COLUMN / 3 } else { receiver - COLUMN / 3 };
+    let (x2, style, end) = match fate {
+        Fate::Arrives => (receiver, "marker-end='url(#qi-arrow)'", String::new()),
+        Fate::Lost => (short, "stroke-dasharray='4'", cross(short, y2)),
+        Fate::Open => (short, "stroke-dasharray='4'", String::new()),
+    };
+    // The text stands between the submitter's time line and the one on its left, where no other message's text can be.
+    let text = x(id(t).into()) - COLUMN / 2;
+    let above = y1 + (y2 - y1) * text.abs_diff(x1) / x2.abs_diff(x1) - 8;
+    format!(
+        "<g><circle cx='{x1}' cy='{y1}' r='3'/>\
+         <line x1='{x1}' y1='{y1}' x2='{x2}' y2='{y2}' stroke='currentColor' {style}/>\
+         <text x='{text}' y='{above}' text-anchor='middle'>{}</text>{end}</g>\n",
+        escape(&message.msg.to_string()),
+    )
+}
+
+fn cross(x: usize, y: usize) -> String {
+    format!(
+        "<path d='M{},{} l12,12 m0,-12 l-12,12' stroke='red' stroke-width='3'/><text x='{}' y='{}' fill='red'>lost</text>",
+        x - 6,
+        y - 6,
+        x + 10,
+        y + 4
+    )
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;").replace('"', "&quot;")
+}
