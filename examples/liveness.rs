@@ -19,8 +19,8 @@ use vtd_qi::liveness::{
 /// which gives each label "WF", "SF" or "" (not fair); `kind` (eventually, leads_to, always_eventually or eventually_always)
 /// with the states `p` and, for leads_to, `q`; optionally `tlc` ("holds" or "violated"), which is compared with.
 ///
-/// A fair label that no reachable transition bears is never enabled, so its fairness says nothing; as in TLC it is left out,
-/// and the output says so. A label of an edge that is missing in `fair` is an error.
+/// A fair label is never enabled if no reachable transition bears it or none of them changes the state. Its fairness then says
+/// nothing; as in TLC it is left out, and the output says so. A label of an edge that is missing in `fair` is an error.
 ///
 /// Exit code: 0 if nothing differs from TLC, 1 if something does, 2 if the input cannot be used.
 #[derive(Parser)]
@@ -143,7 +143,7 @@ struct Examined {
     tlc: Option<String>,
     states: usize,
     transitions: usize,
-    /// Labels whose fairness was left out because no reachable transition bears them.
+    /// Labels whose fairness was left out because no reachable transition that changes the state bears them.
     never_enabled: Vec<String>,
     counterexample: Option<Counterexample>,
 }
@@ -209,8 +209,12 @@ fn examine(case: &Case) -> Result<Examined, Unusable> {
 /// The conditions of a case, and the fair labels that are left out.
 fn fairness<'c>(case: &'c Case, graph: &Graph<u32, &str>) -> (Vec<Fairness<'c, u32, &'c str>>, Vec<String>) {
     let fair = case.fair.iter().filter(|(_, fairness)| !fairness.is_empty());
-    let (borne, never): (Vec<_>, Vec<_>) = fair.partition(|(label, _)| graph.labels().contains(&label.as_str()));
-    let conditions = borne.into_iter().map(|(label, fairness)| match fairness.as_str() {
+    let enabled = |label: &str| {
+        let mut edges = graph.ids().flat_map(|id| graph.edges(id));
+        edges.any(|edge| edge.changes && graph.labels()[edge.label as usize] == label)
+    };
+    let (enabled, never): (Vec<_>, Vec<_>) = fair.partition(|(label, _)| enabled(label));
+    let conditions = enabled.into_iter().map(|(label, fairness)| match fairness.as_str() {
         "WF" => Fairness::weak(format!("WF({label})"), [label.as_str()]),
         _ => Fairness::strong(format!("SF({label})"), [label.as_str()]),
     });

@@ -349,8 +349,20 @@ struct FairLoop<'a, S, L> {
     states: Vec<StateId>,
 }
 
-/// About how many (state, marks met) combinations one breadth-first search for a walk may number.
-const COMBINATIONS: usize = 1 << 22;
+/// Something that a walk has to meet: the conclusion if it meets the premise, or in any case.
+struct Demand<'a> {
+    premise: Option<&'a Marks>,
+    conclusion: &'a Marks,
+}
+
+impl<'a> Demand<'a> {
+    fn marks(&self) -> impl Iterator<Item = &'a Marks> {
+        std::iter::once(self.conclusion).chain(self.premise)
+    }
+}
+
+/// How many (state, marks met) combinations one breadth-first search for a walk may number.
+const COMBINATIONS: usize = 1 << 24;
 
 impl<'a, S, L> FairLoop<'a, S, L> {
     fn new(mut components: Components<'a, S, L>, entry: StateId) -> Self {
@@ -365,74 +377,76 @@ impl<'a, S, L> FairLoop<'a, S, L> {
 
     /// A fair walk from the entry back to it, and whether none is shorter.
     ///
-    /// The shortest walk that meets what the query demands bounds all others from below. If it is not fair, the conclusions
-    /// that it lacks become demands too, until nothing is lacking; then demands that turn out superfluous are dropped.
+    /// The shortest walk that meets some of the demands bounds all fair ones from below. If it breaks a pair, the pair becomes
+    /// a demand too, until none is broken. Where there are too many demands to be searched for at once, they are met in turn.
     fn walk(&self) -> Result<(Vec<Edge>, bool), LivenessError> {
-        let mut demands = vec![&self.components.query.must];
-        let mut walk = self.meet_all(&demands)?;
-        let mut lacking = self.lacking(&walk);
-        if lacking.is_empty() {
-            return Ok((walk, true));
-        }
-        while !lacking.is_empty() {
-            demands.append(&mut lacking);
-            walk = self.meet_all(&demands)?;
-            lacking = self.lacking(&walk);
-        }
-        let droppable = if demands.len() <= self.at_once() { 1..demands.len() } else { 0..0 };
-        for i in droppable.rev() {
-            let mut fewer = demands.clone();
-            fewer.remove(i);
-            let candidate = self.meet_all(&fewer)?;
-            if candidate.len() < walk.len() && self.lacking(&candidate).is_empty() {
-                (walk, demands) = (candidate, fewer);
+        let mut demands = vec![Demand { premise: None, conclusion: &self.components.query.must }];
+        loop {
+            let marks: usize = demands.iter().map(|demand| demand.marks().count()).sum();
+            let at_once = demands.len() == 1 || marks <= (COMBINATIONS / self.states.len()).max(1).ilog2() as usize;
+            let walk = if at_once { self.shortest_walk(&demands)? } else { self.meet_in_turn(&demands)? };
+            let broken = |pair: &&Pair| self.met(&pair.p, &walk) && !self.met(&pair.q, &walk);
+            let known = demands.len();
+            demands.extend(self.components.pairs.iter().filter(broken).map(|pair| Demand {
+                premise: Some(&pair.p).filter(|premise| !premise.state(self.entry)),
+                conclusion: &pair.q,
+            }));
+            if demands.len() == known {
+                return Ok((walk, at_once));
             }
         }
-        Ok((walk, false))
     }
 
-    /// The conclusions that a walk does not meet though it meets their premises.
-    fn lacking(&self, walk: &[Edge]) -> Vec<&'a Marks> {
-        let met = |marks: &Marks| {
-            marks.state(self.entry) || walk.iter().any(|edge| marks.edge(edge.index) || marks.state(edge.target))
-        };
-        self.components.pairs.iter().filter(|pair| met(&pair.p) && !met(&pair.q)).map(|pair| &pair.q).collect()
+    fn met(&self, marks: &Marks, walk: &[Edge]) -> bool {
+        marks.state(self.entry) || walk.iter().any(|edge| marks.edge(edge.index) || marks.state(edge.target))
     }
 
-    /// A closed walk that meets all demands: the shortest one if they are few enough to be searched for at once.
-    fn meet_all(&self, demands: &[&Marks]) -> Result<Vec<Edge>, LivenessError> {
+    /// A closed walk that meets all conclusions: one round trip after the other.
+    fn meet_in_turn(&self, demands: &[Demand]) -> Result<Vec<Edge>, LivenessError> {
         let mut walk = Vec::new();
-        for demands in demands.chunks(self.at_once()) {
-            walk.extend(self.shortest_walk(demands)?);
+        for &Demand { conclusion, .. } in demands {
+            if !self.met(conclusion, &walk) {
+                walk.extend(self.shortest_walk(&[Demand { premise: None, conclusion }])?);
+            }
         }
         Ok(walk)
     }
 
-    /// How many demands one search may combine.
-    fn at_once(&self) -> usize {
-        (COMBINATIONS / self.states.len()).max(2).ilog2() as usize
-    }
-
-    /// Breadth-first search over the states of the component, each combined with the set of demands met so far.
-    fn shortest_walk(&self, demands: &[&Marks]) -> Result<Vec<Edge>, LivenessError> {
-        let all = (1 << demands.len()) - 1;
-        let at_state = |state| met(demands, |marks| marks.state(state));
-        let at_edge = |edge: &Edge| met(demands, |marks| marks.edge(edge.index) || marks.state(edge.target));
-        let node = |state: StateId, met: usize| (self.components.low[state as usize] as usize) << demands.len() | met;
-        let state_of = |node: usize| self.states[node >> demands.len()];
+    /// Breadth-first search over the states of the component, each combined with the set of marks met so far.
+    fn shortest_walk(&self, demands: &[Demand]) -> Result<Vec<Edge>, LivenessError> {
+        let marks: Vec<&Marks> = demands.iter().flat_map(Demand::marks).collect();
+        let met = |by: &dyn Fn(&Marks) -> bool| {
+            marks.iter().enumerate().fold(0, |met, (bit, marks)| met | usize::from(by(marks)) << bit)
+        };
+        let done = |met: usize| {
+            let mut bits = (0..marks.len()).map(|bit| met >> bit & 1 == 1);
+            let mut next = || bits.next().expect("one bit per mark");
+            demands.iter().all(|demand| {
+                let concluded = next();
+                let open = demand.premise.is_none_or(|_| next());
+                concluded || !open
+            })
+        };
+        let node = |state: StateId, met: usize| (self.components.low[state as usize] as usize) << marks.len() | met;
+        let split = |node: usize| (self.states[node >> marks.len()], node & ((1 << marks.len()) - 1));
         let steps = |from: usize| {
-            let edges = self.components.loop_edges(state_of(from), self.part);
-            edges.map(move |edge| (node(edge.target, from & all | at_edge(&edge)), edge))
+            let (state, before) = split(from);
+            self.components.loop_edges(state, self.part).map(move |edge| {
+                let here = met(&|marks| marks.edge(edge.index) || marks.state(edge.target));
+                (node(edge.target, before | here), edge)
+            })
         };
 
-        let start = node(self.entry, at_state(self.entry));
-        let goal = node(self.entry, all);
-        let mut predecessor = vec![u32::MAX; self.states.len() << demands.len()];
+        let start = node(self.entry, met(&|marks| marks.state(self.entry)));
+        let mut predecessor = vec![u32::MAX; self.states.len() << marks.len()];
         predecessor[start] = start as u32;
         let mut queue = VecDeque::from([start as u32]);
         let mut visits = 0;
-        while predecessor[goal] == u32::MAX {
+        let mut at = loop {
             let from = queue.pop_front().expect("a fair component meets every demand and is strongly connected");
+            if matches!(split(from as usize), (state, met) if state == self.entry && done(met)) {
+                break from as usize;
+            }
             visits += 1;
             cancelled(self.components.cancel, visits)?;
             for (to, _) in steps(from as usize) {
@@ -441,9 +455,8 @@ impl<'a, S, L> FairLoop<'a, S, L> {
                     queue.push_back(to as u32);
                 }
             }
-        }
+        };
         let mut walk = Vec::new();
-        let mut at = goal;
         while at != start {
             let from = predecessor[at] as usize;
             walk.push(steps(from).find(|(to, _)| *to == at).expect("a predecessor has a transition").1);
@@ -452,11 +465,6 @@ impl<'a, S, L> FairLoop<'a, S, L> {
         walk.reverse();
         Ok(walk)
     }
-}
-
-/// The demands that are met, as bits.
-fn met(demands: &[&Marks], by: impl Fn(&Marks) -> bool) -> usize {
-    demands.iter().enumerate().fold(0, |met, (i, marks)| met | usize::from(by(marks)) << i)
 }
 
 /// Now and then asks whether the search was cancelled.
