@@ -12,7 +12,7 @@
 //!   state is judged before that map is applied ([`Edge::changes`]): a step may lead from a class to the same class and
 //!   still change the concrete state.
 //! * **Limits.** A search that was cut says so ([`Graph::coverage`]); nothing may be concluded from the absence of a state
-//!   in a cut graph.
+//!   in a cut graph, nor from the absence of a transition unless [`Graph::is_expanded`] says that its source has them all.
 //!
 //! ```
 //! use vtd_qi::graph::{Coverage, Search};
@@ -118,6 +118,10 @@ pub struct Graph<S, L> {
     parent: Vec<StateId>,
     /// First state of each breadth-first level.
     levels: Vec<StateId>,
+    /// States below this number were expanded.
+    expanded: usize,
+    /// Those of them that have steps out of the boundary, ascending.
+    truncated: Vec<StateId>,
     findings: Vec<Finding>,
     coverage: Coverage,
 }
@@ -157,6 +161,11 @@ impl<S, L> Graph<S, L> {
     /// What part of the reachable states this is.
     pub fn coverage(&self) -> Coverage {
         self.coverage
+    }
+
+    /// Whether all transitions that leave a state are in this graph: it was expanded, and no step led out of the boundary.
+    pub fn is_expanded(&self, id: StateId) -> bool {
+        (id as usize) < self.expanded && self.truncated.binary_search(&id).is_err()
     }
 
     /// The states, by [`StateId`].
@@ -365,7 +374,7 @@ where
             edges: Vec::with_capacity(range.len() * 4),
             new: Vec::new(),
             findings: vec![None; conditions.len()],
-            left_boundary: false,
+            truncated: Vec::new(),
             first: range.start as StateId,
         };
         let mut actions = Vec::new();
@@ -379,12 +388,13 @@ where
                 }
             }
             let before = chunk.edges.len();
+            let mut left_boundary = false;
             self.model.actions(state, &mut actions);
             for action in actions.drain(..) {
                 let label = (self.label)(&action);
                 let Some(next) = self.model.next_state(state, action) else { continue };
                 if !self.model.within_boundary(&next) {
-                    chunk.left_boundary = true;
+                    left_boundary = true;
                     continue;
                 }
                 let changes = next != *state;
@@ -400,6 +410,7 @@ where
                 chunk.edges.push((label, changes, target));
             }
             chunk.degrees.push((chunk.edges.len() - before) as u32);
+            chunk.truncated.extend(left_boundary.then_some(id as StateId));
         }
         chunk
     }
@@ -425,7 +436,8 @@ struct Chunk<S, L> {
     /// The targets of the `Target::New` edges, in their order, with their hashes.
     new: Vec<(u64, S)>,
     findings: Vec<Option<StateId>>,
-    left_boundary: bool,
+    /// The states that have steps out of the boundary.
+    truncated: Vec<StateId>,
 }
 
 enum Target {
@@ -457,6 +469,8 @@ impl<S: Eq, L: Copy + Eq + Hash> Found<S, L> {
                 label: Vec::new(),
                 parent: Vec::new(),
                 levels: Vec::new(),
+                expanded: 0,
+                truncated: Vec::new(),
                 findings: findings.collect(),
                 coverage: Coverage::Complete,
             },
@@ -485,7 +499,10 @@ impl<S: Eq, L: Copy + Eq + Hash> Found<S, L> {
     }
 
     fn merge(&mut self, chunk: Chunk<S, L>) {
-        self.graph.coverage = if chunk.left_boundary { Coverage::CutByBoundary } else { self.graph.coverage };
+        if !chunk.truncated.is_empty() {
+            self.graph.coverage = Coverage::CutByBoundary;
+            self.graph.truncated.extend(chunk.truncated);
+        }
         for (finding, seen) in self.graph.findings.iter_mut().zip(chunk.findings) {
             finding.state = finding.state.or(seen);
         }
@@ -525,6 +542,7 @@ impl<S: Eq, L: Copy + Eq + Hash> Found<S, L> {
     /// The graph as it stands: states that were not expanded have no transitions.
     fn stop(mut self, coverage: Coverage) -> Graph<S, L> {
         self.graph.coverage = coverage;
+        self.graph.expanded = self.graph.first.len() - 1;
         self.graph.first.resize(self.graph.states.len() + 1, self.graph.target.len());
         self.graph
     }

@@ -8,6 +8,7 @@
 //! | hardware | `hardware.rs` | fetch, execute, complete, as a step machine over a [`Unit`] |
 //! | ghosts | `ghost.rs` | what only properties and mappings may read |
 //! | state | `state.rs` | all of it in a few bytes, and its canonical form |
+//! | fairness | `fairness.rs` | what is assumed of lock, driver and hardware |
 //! | safety | `safety.rs` | the named safety properties and reachability witnesses |
 //!
 //! [`RingCfg`] says what is modelled; [`with_ring!`](crate::with_ring) gives the [`stateright::Model`] of the smallest capacity
@@ -25,6 +26,7 @@
 //! ```
 
 mod driver;
+mod fairness;
 mod ghost;
 mod hardware;
 mod ring;
@@ -38,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use stateright::{Model, Property};
 
 pub use driver::{Acquire, Bus, Call, Pc, Step};
+pub use fairness::Slots;
 pub use ghost::{Ghost, Owner};
 pub use hardware::{Hardware, HwStep, Unit, MAX_DEPTH};
 pub use ring::{Desc, Length, Queue, RingError, Slot, Status};

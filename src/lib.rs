@@ -1,3 +1,7 @@
+//! Intel VT-d queued invalidation as Linux uses it: a specification, the ring that refines it, and the checks between them.
+
 pub mod graph;
 pub mod impl_qi;
+pub mod liveness;
+pub mod refine;
 pub mod spec;

@@ -73,6 +73,11 @@ impl<const N: usize, const T: usize> Ghost<N, T> {
         Owner::from_bits(self.slots[usize::from(slot)] & 15)
     }
 
+    /// Whether the descriptor in a slot was written by a present call and has not been fetched.
+    pub(super) fn is_posted(&self, slot: Slot) -> bool {
+        matches!(self.posted_by(slot), Owner::Submitter(_))
+    }
+
     /// For whose WD hardware wrote the DONE that lies in a slot.
     pub fn done_by(&self, slot: Slot) -> Owner {
         Owner::from_bits(self.slots[usize::from(slot)] >> 4)

@@ -149,7 +149,8 @@ impl<const N: usize, const T: usize> State<N, T> {
     /// odd slots from even ones).
     ///
     /// Rotation acts on every slot-valued datum: indices, registers, WD targets in the ring and in hardware, ghosts. A
-    /// descriptor in a slot that is free and outside [IQH, IQT) is cleared: it is written again before anything can read it.
+    /// descriptor in a slot that is free and outside [IQH, IQT) is cleared, unless a submitter has just written it: it is
+    /// written again before anything can read it.
     pub fn canonical(&self, ring: Length, submitters: usize, step: u16) -> Self {
         let len = usize::from(ring.slots());
         let tail = self.free_tail as u16 / step * step;
@@ -181,23 +182,13 @@ impl<const N: usize, const T: usize> State<N, T> {
         let free = if s.free_cnt == 0 { 0 } else { ring.slots() - ring.distance(s.free_tail, s.free_head) };
         for k in 0..free {
             let slot = ring.add(s.free_head, k);
-            if s.slots[usize::from(slot)] >> 2 != 0 && !ring.within(slot, s.iqh, s.iqt) && !s.being_written(slot, ring)
-            {
+            if s.slots[usize::from(slot)] >> 2 != 0 && !ring.within(slot, s.iqh, s.iqt) && !s.ghost.is_posted(slot) {
                 s.slots[usize::from(slot)] &= 3;
                 s.targets[usize::from(slot)] = 0;
                 s.ghost.forget_posted(slot);
             }
         }
         s
-    }
-
-    /// Whether a slot belongs to a batch that is being written: handed out, but `free_head` has not yet moved past it.
-    fn being_written(&self, slot: Slot, ring: Length) -> bool {
-        (0..T).any(|t| {
-            let call = self.call(t);
-            matches!(call.pc, Pc::WriteId | Pc::IdInUse | Pc::WdInUse | Pc::WriteWd | Pc::WriteIqt)
-                && ring.distance(call.index, slot) < call.slots()
-        })
     }
 }
 

@@ -1,0 +1,63 @@
+//! The fairness that is assumed of the ring.
+//!
+//! Calling is not fair; every step after the call is. The lock is strongly fair or first come, first served; the hardware's
+//! fetching, executing and completing are weakly fair.
+
+use serde::{Deserialize, Serialize};
+
+use super::driver::Step;
+use super::{Label, Lock, Ring, State};
+use crate::liveness::{Fairness, Occurs};
+
+/// Whether a call that waits for free slots is promised any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Slots {
+    /// It is promised nothing: others may take each slot that comes free.
+    Unfair,
+    /// If it waits and there is room infinitely often, then it posts infinitely often. A Streett pair over states, which
+    /// neither the lock's nor any weak or strong fairness implies: the waiter is at the lock only when there is no room.
+    Fair,
+}
+
+impl<const N: usize, const T: usize> Ring<N, T> {
+    /// The fairness conditions, by name, over the labels that some transition bears.
+    ///
+    /// | name | condition |
+    /// | --- | --- |
+    /// | `Step(t)` | weak fairness of the driver's steps of t, but for taking the lock |
+    /// | `Acquire(t)` | taking the lock: strongly fair under [`Lock::StrongFair`], weakly under [`Lock::Fifo`] |
+    /// | `Slots(t)` | under [`Slots::Fair`]: t waits and there is room infinitely often ⇒ t posts infinitely often |
+    /// | `Fetch`, `Execute`, `Complete` | weak fairness of the hardware |
+    ///
+    /// `borne` are the labels that the graph's transitions bear ([`crate::graph::Graph::labels`]); a driver's step that never
+    /// occurs is left out, a condition of which nothing is left is an error of [`crate::liveness`].
+    pub fn fairness(&self, slots: Slots, borne: &[Label]) -> Vec<Fairness<'_, State<N, T>, Label>> {
+        let mut conditions = Vec::new();
+        for t in 0..self.cfg().submitters as u8 {
+            let is_step =
+                |label: &Label| matches!(label, Label::Driver(step, by) if *by == t && *step != Step::Acquire);
+            let steps: Vec<Label> = borne.iter().copied().filter(is_step).collect();
+            conditions.push(Fairness::weak(format!("Step(T{})", t + 1), steps));
+            let acquire = [Label::Driver(Step::Acquire, t)];
+            let name = format!("Acquire(T{})", t + 1);
+            conditions.push(match self.cfg().lock {
+                Lock::StrongFair => Fairness::strong(name, acquire),
+                Lock::Fifo => Fairness::weak(name, acquire),
+            });
+            if slots == Slots::Fair {
+                conditions.push(Fairness::streett(
+                    format!("Slots(T{})", t + 1),
+                    Occurs::state(move |state| self.waits_with_room(state, t.into())),
+                    Occurs::step(move |_, label, _| *label == Label::Driver(Step::WriteIqt, t)),
+                ));
+            }
+        }
+        conditions.push(Fairness::weak("Fetch", [Label::Fetch]));
+        if self.cfg().counts.iter().any(|&count| count > 0) {
+            conditions.push(Fairness::weak("Execute", [Label::Execute]));
+        }
+        conditions.push(Fairness::weak("Complete", [Label::Complete]));
+        conditions
+    }
+}
