@@ -255,7 +255,8 @@ impl<const N: usize, const T: usize> Ring<N, T> {
     ///
     /// No rule of the modelled generations tells odd slots from even ones, so rotation goes by single slots.
     pub fn canonical(&self, state: &State<N, T>) -> State<N, T> {
-        state.canonical(self.cfg.length, self.cfg.submitters, 1)
+        let clear_stale = self.cfg.rules.publish != Publish::StatusIqtWd;
+        state.canonical(self.cfg.length, self.cfg.submitters, 1, clear_stale)
     }
 
     /// One submitter's `wait_index`.

@@ -4,4 +4,7 @@ pub mod graph;
 pub mod impl_qi;
 pub mod liveness;
 pub mod refine;
+pub mod scenario;
 pub mod spec;
+pub mod timeline;
+pub mod verify;

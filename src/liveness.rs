@@ -237,6 +237,11 @@ impl<'g, S, L: Copy + Eq + Debug> Checker<'g, S, L> {
         &self.pairs
     }
 
+    /// The runs of which a formula is false, as a query for [`find`]: to look among them for one of a certain kind.
+    pub fn violation(&self, formula: &Formula<S, L>) -> Query {
+        violation(self.graph, formula)
+    }
+
     /// Checks one formula.
     ///
     /// # Errors

@@ -121,7 +121,7 @@ impl<V: Copy, L> Steps<V, L> {
 ///
 /// # Panics
 /// If the specification has more than 64 labels.
-pub fn check_steps<S, L, M: Mapping<Concrete = S>>(
+pub fn check_steps<S, L: Copy + Ord, M: Mapping<Concrete = S>>(
     graph: &Graph<S, L>,
     mapping: &M,
     optional: impl Fn(&M::Label) -> bool,
@@ -174,35 +174,37 @@ where
     Steps { verdict, failures, states_hit: images.views.len(), actions_hit, images }
 }
 
-/// The steps that fail and are reached without one, with a shortest path to the first of them.
-#[allow(clippy::type_complexity)]
-fn first_failures<S, L>(graph: &Graph<S, L>, failing: &BitSet) -> (Option<(Vec<Edge>, Edge)>, Vec<Edge>) {
+/// The steps that fail and are reached without one, breadth first, with a shortest path to the first of them.
+///
+/// Of several that are equally near, the one with the smallest label counts as the first.
+fn first_failures<S, L: Copy + Ord>(graph: &Graph<S, L>, failing: &BitSet) -> (Option<(Vec<Edge>, Edge)>, Vec<Edge>) {
+    let mut failures: Vec<(usize, Edge)> = Vec::new();
     if failing.is_empty() {
         return (None, Vec::new());
     }
     let mut arrived_by: Vec<Option<Edge>> = vec![None; graph.len()];
     let mut seen = BitSet::none();
-    let mut queue: VecDeque<StateId> = graph.initial().iter().copied().collect();
-    queue.iter().for_each(|&s| seen.insert(s as usize));
-    let mut failures = Vec::new();
-    while let Some(state) = queue.pop_front() {
+    let mut queue: VecDeque<(usize, StateId)> = graph.initial().iter().map(|&state| (0, state)).collect();
+    queue.iter().for_each(|&(_, state)| seen.insert(state as usize));
+    while let Some((depth, state)) = queue.pop_front() {
         for edge in graph.edges(state) {
             if failing.contains(edge.index) {
-                failures.push(edge);
+                failures.push((depth, edge));
             } else if !seen.contains(edge.target as usize) {
                 seen.insert(edge.target as usize);
                 arrived_by[edge.target as usize] = Some(edge);
-                queue.push_back(edge.target);
+                queue.push_back((depth + 1, edge.target));
             }
         }
     }
-    let first = failures.first().map(|&step| {
+    let label = |edge: &Edge| graph.labels()[edge.label as usize];
+    let first = failures.iter().min_by_key(|(depth, edge)| (*depth, label(edge))).map(|&(_, step)| {
         let mut path: Vec<Edge> =
             std::iter::successors(arrived_by[step.source as usize], |e| arrived_by[e.source as usize]).collect();
         path.reverse();
         (path, step)
     });
-    (first, failures)
+    (first, failures.into_iter().map(|(_, edge)| edge).collect())
 }
 
 /// The specification, as far as it is mapped to: images by number, and the steps between them.

@@ -22,6 +22,20 @@ pub struct Run<S, L> {
 }
 
 impl<S, L> Run<S, L> {
+    /// A path of a graph, as a run that ends with it; in a quotient its states are representatives.
+    ///
+    /// # Panics
+    /// If the path has no transition and the graph no initial state.
+    pub fn along(graph: &Graph<S, L>, path: &[Edge]) -> Self
+    where
+        S: Clone,
+        L: Copy,
+    {
+        let start = path.first().map_or_else(|| graph.initial()[0], |edge| edge.source);
+        let step = |edge: &Edge| (graph.labels()[edge.label as usize], graph.state(edge.target).clone());
+        Run { initial: graph.state(start).clone(), stem: path.iter().map(step).collect(), cycle: Vec::new() }
+    }
+
     /// The state where the stem ends and the loop begins.
     pub fn entry(&self) -> &S {
         self.stem.last().map_or(&self.initial, |(_, state)| state)

@@ -1,0 +1,509 @@
+//! Checks the scenario table, or a configuration of one's own, and prints verdicts and counterexamples.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{mpsc, Mutex};
+use std::time::{Duration, Instant};
+
+use clap::{Parser, ValueEnum};
+use comfy_table::{presets, CellAlignment, Table as Grid};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use vtd_qi::graph::Limits;
+use vtd_qi::impl_qi::{Handout, Length, Lock, RingCfg, Slots};
+use vtd_qi::scenario::{rules, Check, HardwareKind, Scenario, Table};
+use vtd_qi::verify::{verify, Outcome, Report, Verdict};
+
+/// Check the model of VT-d queued invalidation: safety, refinement, liveness under fairness.
+
+#[derive(Parser)]
+#[command(after_help = "\
+Examples:
+  check                                   the whole table
+  check g3-c01                            one family: the 2024 lockup, its timeline
+  check --list                            what there is
+  check --generation g3 --submitters 2 --counts 0,1 --ring 8 --lock fifo
+  check --generation g4 --rule reclaim=while-free --submitters 2 --counts 0,1 --ring 4
+
+Exit code: 0 everything decided and as expected (a configuration of one's own: decided),
+1 not as expected or unknown, 2 unusable arguments, 130 interrupted.")]
+struct Args {
+    /// Scenarios or families to check; all if none is named
+    #[arg(value_name = "NAME", conflicts_with = "generation")]
+    names: Vec<String>,
+    /// List the scenarios and the properties instead of checking
+    #[arg(long)]
+    list: bool,
+    /// Read the scenario table from a file instead of the embedded one
+    #[arg(long, value_name = "FILE")]
+    scenarios: Option<PathBuf>,
+    /// Check a configuration of one's own: its generation
+    #[arg(long, value_name = "NAME")]
+    generation: Option<String>,
+    /// Replace a rule of the generation
+    #[arg(long = "rule", value_name = "RULE=VALUE", requires = "generation")]
+    rules: Vec<String>,
+    /// Number of submitters, 1 to 8
+    #[arg(long, default_value_t = 2, requires = "generation")]
+    submitters: usize,
+    /// Numbers of IDs that a call may bring
+    #[arg(long, value_delimiter = ',', default_value = "0,1", requires = "generation")]
+    counts: Vec<u8>,
+    /// QI_LENGTH, even, 4 to 256; the smallest that serves the counts if left out
+    #[arg(long, requires = "generation")]
+    ring: Option<u16>,
+    /// The lock
+    #[arg(long, value_enum, default_value = "strong-fair", requires = "generation")]
+    lock: LockArg,
+    /// In which order fetched descriptors act
+    #[arg(long, value_enum, default_value = "in-order", requires = "generation")]
+    hardware: HardwareArg,
+    /// How many descriptors the hardware fetches ahead, 1 to 4
+    #[arg(long, default_value_t = 2, requires = "generation")]
+    depth: u8,
+    /// What a call that waits for slots is promised
+    #[arg(long, value_enum, default_value = "unfair", requires = "generation")]
+    slots: SlotsArg,
+    /// Properties to check of it; all if none is named
+    #[arg(long = "property", value_name = "NAME", requires = "generation")]
+    properties: Vec<String>,
+    /// Which counterexamples to draw
+    #[arg(long, value_enum, default_value = "liveness-and-refinement")]
+    timelines: Timelines,
+    /// Give a scenario up when it has more states than this
+    #[arg(long, value_name = "N", default_value_t = 100_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_states: u32,
+    /// Worker threads; as many as there are cores if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+    /// Print the results as JSON, and nothing else, on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LockArg {
+    StrongFair,
+    Fifo,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum HardwareArg {
+    InOrder,
+    Pipelined,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SlotsArg {
+    Unfair,
+    Fair,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Timelines {
+    None,
+    LivenessAndRefinement,
+    All,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let scenarios = match chosen(&args) {
+        Ok(scenarios) => scenarios,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    if args.list {
+        return list(&scenarios);
+    }
+    static CANCEL: AtomicBool = AtomicBool::new(false);
+    if let Err(error) = ctrlc::set_handler(|| CANCEL.store(true, Ordering::Relaxed)) {
+        eprintln!("warning: Ctrl-C will lose what is known so far: {error}");
+    }
+    let reports = run_all(&scenarios, &args, &CANCEL);
+    let own = args.generation.is_some();
+    let fine = reports.iter().all(|report| if own { report.is_decided() } else { report.as_expected() });
+    let printed = if args.json { print_json(&reports) } else { print_all(&scenarios, &reports, &args) };
+    match printed {
+        _ if CANCEL.load(Ordering::Relaxed) => ExitCode::from(130),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("error: the results cannot be written: {error}");
+            ExitCode::from(2)
+        }
+        _ if fine => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// The scenarios that the arguments name.
+fn chosen(args: &Args) -> Result<Vec<Scenario>, String> {
+    if let Some(generation) = &args.generation {
+        return own(args, generation).map(|scenario| vec![scenario]);
+    }
+    let table = match &args.scenarios {
+        None => Table::embedded(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+            Table::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?
+        }
+    };
+    if args.names.is_empty() {
+        return Ok(table.scenarios);
+    }
+    let mut scenarios: Vec<Scenario> = Vec::new();
+    for name in &args.names {
+        let selected = table.select(name);
+        if selected.is_empty() {
+            return Err(format!(
+                "there is no scenario or family {name:?}; --list shows the {} there are",
+                table.scenarios.len()
+            ));
+        }
+        for scenario in selected {
+            if scenarios.iter().all(|known| known.name != scenario.name) {
+                scenarios.push(scenario.clone());
+            }
+        }
+    }
+    Ok(scenarios)
+}
+
+/// The configuration that the options describe.
+fn own(args: &Args, generation: &str) -> Result<Scenario, String> {
+    let mut changes = BTreeMap::new();
+    for change in &args.rules {
+        let (rule, value) =
+            change.split_once('=').ok_or_else(|| format!("--rule {change:?} is not of the form RULE=VALUE"))?;
+        changes.insert(rule.to_string(), value.to_string());
+    }
+    let (generation, rules) = rules(generation, &changes)?;
+    let known = || Check::all().map(Check::name).collect::<Vec<_>>().join(", ");
+    let checks = match args.properties.as_slice() {
+        [] => Check::all().collect(),
+        names => names
+            .iter()
+            .map(|name| {
+                Check::named(name).ok_or_else(|| format!("there is no property {name:?}; there are {}", known()))
+            })
+            .collect::<Result<_, _>>()?,
+    };
+    let defaults = RingCfg::new(rules, args.submitters, args.counts.clone());
+    let cfg = RingCfg {
+        lock: match args.lock {
+            LockArg::StrongFair => Lock::StrongFair,
+            LockArg::Fifo => Lock::Fifo,
+        },
+        hardware: match args.hardware {
+            HardwareArg::InOrder => HardwareKind::InOrder.with_depth(args.depth),
+            HardwareArg::Pipelined => HardwareKind::Pipelined.with_depth(args.depth),
+        },
+        length: args.ring.map_or(Ok(defaults.length), Length::new).map_err(|e| e.to_string())?,
+        handout: Handout::AsDriver,
+        ..defaults
+    };
+    let cfg = cfg.validate().map_err(|e| e.to_string())?;
+    Ok(Scenario {
+        name: format!("{generation}-own-{}x{}", cfg.submitters, cfg.length.slots()),
+        family: format!("{generation}-own"),
+        generation,
+        cfg,
+        slots: match args.slots {
+            SlotsArg::Unfair => Slots::Unfair,
+            SlotsArg::Fair => Slots::Fair,
+        },
+        checks,
+        expected: BTreeMap::new(),
+        unreached: BTreeMap::new(),
+        fails_at: Vec::new(),
+    })
+}
+
+fn list(scenarios: &[Scenario]) -> ExitCode {
+    let mut out = String::new();
+    for scenario in scenarios {
+        let violated: Vec<_> = scenario.expected.iter().filter(|(_, e)| e.violated).map(|(name, _)| *name).collect();
+        let expected = match violated.as_slice() {
+            _ if scenario.expected.is_empty() => "no expectation".to_string(),
+            [] => format!("{} properties hold", scenario.checks.len()),
+            names => format!("violates {}", names.join(", ")),
+        };
+        out += &format!("{:<32} {expected}\n", scenario.name);
+    }
+    out += "\nproperties:\n";
+    for check in Check::all() {
+        out += &format!("  {:<30} {}\n", check.name(), check.meaning());
+    }
+    match std::io::stdout().write_all(out.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// What a worker is at.
+struct Doing {
+    scenario: usize,
+    since: Instant,
+}
+
+/// Checks all scenarios, several at a time, and returns the reports in their order. After Ctrl-C the rest is unknown.
+fn run_all(scenarios: &[Scenario], args: &Args, cancel: &AtomicBool) -> Vec<Report> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = args.threads.map_or(cores, usize::from);
+    let workers = threads.min(scenarios.len());
+    let next = AtomicUsize::new(0);
+    let doing: Vec<Mutex<Option<Doing>>> = (0..workers).map(|_| Mutex::new(None)).collect();
+    let states: Vec<AtomicUsize> = (0..workers).map(|_| AtomicUsize::new(0)).collect();
+    let (send, receive) = mpsc::channel();
+    let mut reports: Vec<Option<Report>> = scenarios.iter().map(|_| None).collect();
+    std::thread::scope(|scope| {
+        for worker in 0..workers {
+            let (send, next, doing, states) = (send.clone(), &next, &doing[worker], &states[worker]);
+            scope.spawn(move || loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let Some(scenario) = scenarios.get(i) else { return };
+                states.store(0, Ordering::Relaxed);
+                *doing.lock().expect("no panic holds it") = Some(Doing { scenario: i, since: Instant::now() });
+                let progress = |found: usize, _: usize| states.store(found, Ordering::Relaxed);
+                let limits = Limits {
+                    max_states: args.max_states as usize,
+                    threads: (threads / workers).max(1),
+                    cancel: Some(cancel),
+                    progress: Some(&progress),
+                };
+                let report = verify(scenario, limits);
+                *doing.lock().expect("no panic holds it") = None;
+                if send.send((i, report)).is_err() {
+                    return;
+                }
+            });
+        }
+        drop(send);
+        let mut line = ProgressLine::new();
+        let mut finished = 0;
+        loop {
+            match receive.recv_timeout(Duration::from_millis(200)) {
+                Ok((i, report)) => {
+                    reports[i] = Some(report);
+                    finished += 1;
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+            let slow = doing.iter().zip(&states).filter_map(|(doing, states)| {
+                let doing = doing.lock().ok()?;
+                let Doing { scenario, since } = doing.as_ref()?;
+                let states = HumanCount(states.load(Ordering::Relaxed) as u64);
+                let seconds = since.elapsed().as_secs();
+                (seconds >= 1).then(|| format!("{} {seconds} s, {states} states", scenarios[*scenario].name))
+            });
+            line.show(finished, scenarios.len(), &slow.collect::<Vec<_>>());
+        }
+        line.clear();
+    });
+    reports.into_iter().map(|report| report.expect("every scenario is reported")).collect()
+}
+
+/// One line on standard error about what takes longer than a second: redrawn on a terminal, now and then repeated elsewhere.
+struct ProgressLine {
+    bar: Option<ProgressBar>,
+    written: Instant,
+}
+
+impl ProgressLine {
+    fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("a valid template"));
+            bar
+        });
+        ProgressLine { bar, written: Instant::now() }
+    }
+
+    fn show(&mut self, finished: usize, all: usize, slow: &[String]) {
+        if slow.is_empty() {
+            return;
+        }
+        let message = format!("{finished} of {all} scenarios done; {}", slow.join("; "));
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(message);
+                bar.tick();
+            }
+            None if self.written.elapsed() >= Duration::from_secs(2) => {
+                self.written = Instant::now();
+                eprintln!("{message}");
+            }
+            None => {}
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn print_json(reports: &[Report]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, &serde_json::json!({ "scenarios": reports }))?;
+    writeln!(out)
+}
+
+fn print_all(scenarios: &[Scenario], reports: &[Report], args: &Args) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let few = scenarios.len() <= 4;
+    for (scenario, report) in scenarios.iter().zip(reports) {
+        if few {
+            print_details(&mut out, scenario, report)?;
+        }
+        for outcome in &report.properties {
+            print_counterexample(&mut out, report, outcome, args.timelines)?;
+        }
+    }
+    print_table(&mut out, reports)?;
+    let unexpected: Vec<_> = reports.iter().filter(|report| !report.as_expected()).collect();
+    for report in &unexpected {
+        print_unexpected(&mut out, report)?;
+    }
+    let undecided = reports.iter().filter(|report| !report.is_decided()).count();
+    writeln!(
+        out,
+        "{} scenarios: {} as expected, {} not{}",
+        reports.len(),
+        reports.len() - unexpected.len(),
+        unexpected.len(),
+        if undecided > 0 { format!(", {undecided} with something unknown") } else { String::new() }
+    )
+}
+
+/// Every property of a scenario with its verdict and the reason for it.
+fn print_details(out: &mut impl Write, scenario: &Scenario, report: &Report) -> std::io::Result<()> {
+    let cfg = &scenario.cfg;
+    writeln!(
+        out,
+        "{}: {}, {} submitters, counts {:?}, {} slots, {:?} lock, {:?}",
+        report.name, report.generation, report.submitters, report.counts, report.ring, cfg.lock, cfg.hardware
+    )?;
+    writeln!(
+        out,
+        "  {} states of {} bytes, {} transitions, {} levels, {:.2} s",
+        HumanCount(report.states as u64),
+        report.bytes_per_state,
+        HumanCount(report.transitions as u64),
+        report.depth,
+        report.seconds
+    )?;
+    writeln!(out, "  fairness assumed: {}", report.fairness.join(", "))?;
+    for outcome in &report.properties {
+        let expected = match outcome.expected {
+            Some(expected) if expected != outcome.verdict => format!(" (EXPECTED: {expected})"),
+            _ => String::new(),
+        };
+        writeln!(out, "  {:<9}{expected} {}", outcome.verdict, outcome.check.name())?;
+        for text in [&outcome.detail, &outcome.why].into_iter().flatten() {
+            writeln!(out, "            {text}")?;
+        }
+    }
+    for witness in &report.witnesses {
+        let reached = match witness.reached {
+            Some(true) => "reached",
+            Some(false) => "never",
+            None => "unknown",
+        };
+        writeln!(out, "  {reached:<9} {}", witness.name)?;
+    }
+    writeln!(out)
+}
+
+fn print_counterexample(
+    out: &mut impl Write,
+    report: &Report,
+    outcome: &Outcome,
+    timelines: Timelines,
+) -> std::io::Result<()> {
+    let Some(violation) = &outcome.counterexample else { return Ok(()) };
+    let drawn = match (timelines, outcome.check) {
+        (Timelines::None, _) => false,
+        (Timelines::All, _) => true,
+        (Timelines::LivenessAndRefinement, Check::Safety(_) | Check::NoDeadlock) => false,
+        // The same run as that of refines-spec.
+        (_, Check::RefinesFairSpec) => report.outcome(Check::RefinesSpec).is_none_or(|o| o.verdict == Verdict::Holds),
+        _ => true,
+    };
+    if !drawn {
+        return Ok(());
+    }
+    let detail = outcome.detail.as_ref().map_or(String::new(), |detail| format!(": {detail}"));
+    writeln!(out, "{} violates {}{detail}", report.name, outcome.check.name())?;
+    match violation.repeating {
+        0 => writeln!(out, "{} steps; {}", violation.stem, violation.length)?,
+        repeating => writeln!(out, "{} steps, then {repeating} for ever; {}", violation.stem, violation.length)?,
+    }
+    writeln!(out, "\n{}", violation.timeline)
+}
+
+/// One row per scenario, one narrow column per property.
+fn print_table(out: &mut impl Write, reports: &[Report]) -> std::io::Result<()> {
+    let columns: Vec<Check> =
+        Check::all().filter(|&check| reports.iter().any(|report| report.outcome(check).is_some())).collect();
+    let mut grid = Grid::new();
+    grid.load_style(presets::NOTHING);
+    let letters = ('a'..).take(columns.len()).map(|letter| letter.to_string());
+    let header = ["scenario", "states", "transitions"].map(String::from);
+    grid.set_header(header.into_iter().chain(letters.clone()).chain(["as expected".to_string()]));
+    for report in reports {
+        let marks = columns.iter().map(|&check| match report.outcome(check).map(|outcome| outcome.verdict) {
+            None => "",
+            Some(Verdict::Holds) => "+",
+            Some(Verdict::Violated) => "X",
+            Some(Verdict::Unknown) => "?",
+        });
+        let states = HumanCount(report.states as u64).to_string();
+        let transitions = HumanCount(report.transitions as u64).to_string();
+        let expected = match () {
+            _ if report.properties.iter().all(|o| o.expected.is_none()) => "-",
+            _ if report.as_expected() => "yes",
+            _ => "NO",
+        };
+        let row = [report.name.clone(), states, transitions].into_iter();
+        grid.add_row(row.chain(marks.map(String::from)).chain([expected.to_string()]));
+    }
+    for number in [1, 2] {
+        if let Some(column) = grid.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for line in grid.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    writeln!(out, "\n+ holds, X violated, ? unknown, blank: not checked")?;
+    for (letter, check) in letters.zip(&columns) {
+        writeln!(out, "{letter}  {:<28} {}", check.name(), check.meaning())?;
+    }
+    writeln!(out)
+}
+
+fn print_unexpected(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+    for outcome in report.properties.iter().filter(|outcome| !outcome.as_expected()) {
+        let expected = outcome.expected.map_or(String::new(), |expected| format!(", expected: {expected}"));
+        let detail = outcome.detail.as_ref().map_or(String::new(), |detail| format!(" ({detail})"));
+        writeln!(out, "{}: {} {}{expected}{detail}", report.name, outcome.check.name(), outcome.verdict)?;
+    }
+    for witness in &report.witnesses {
+        if witness.expected.is_some() && witness.reached != witness.expected {
+            let (reached, expected) = (witness.reached, witness.expected);
+            let word = |reached: Option<bool>| match reached {
+                Some(true) => "reached",
+                Some(false) => "never reached",
+                None => "unknown",
+            };
+            writeln!(out, "{}: witness {} {}, expected: {}", report.name, witness.name, word(reached), word(expected))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! A run of the ring as a timeline in the layout of the 2024 patch: one column per submitter, one for the hardware, and beside
+//! each row what the ring holds.
+//!
+//! Batches are numbered in the order in which they are posted: `ID1` and `WD1` are the descriptors of the first (`ID1.2` is
+//! the second of several IDs). A star marks what hardware has written. The rows of a loop are bracketed: they repeat for ever.
+//!
+//! ```
+//! use vtd_qi::graph::Search;
+//! use vtd_qi::impl_qi::{Ring, RingCfg, Rules};
+//! use vtd_qi::liveness::Run;
+//! use vtd_qi::timeline::Timeline;
+//!
+//! let ring = Ring::<8, 3>::new(RingCfg::new(Rules::G4, 1, [0]))?;
+//! let graph = Search::new(&ring, |action| action.label()).run();
+//! let returns = graph.findings().iter().find(|finding| finding.name == "call-returns").and_then(|f| f.state).unwrap();
+//! let run = Run::along(&graph, &graph.path_to(returns));
+//! let drawn = Timeline::of(&ring, &run).to_string();
+//! assert!(drawn.contains("while(WD1!=QI_DONE)") || drawn.contains("WD1==QI_DONE"));
+//! assert!(drawn.contains("WD1=QI_DONE*"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::fmt;
+
+use crate::impl_qi::{Call, Label, Pc, Queue, Reclaim, Ring, Slot, State, Status, Step};
+use crate::liveness::Run;
+
+/// A run, ready to be printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// Number of submitters: `T1` on.
+    pub submitters: usize,
+    /// The ring before the first row.
+    pub start: String,
+    /// The steps.
+    pub rows: Vec<Row>,
+    /// How many of the rows, at the end, repeat for ever; 0 if the run just ends, or stutters.
+    pub repeating: usize,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Whose step it is: a submitter's, from 0, or the hardware's.
+    pub submitter: Option<usize>,
+    /// What it does, in the patch's words.
+    pub text: String,
+    /// What the ring holds afterwards.
+    pub ring: String,
+}
+
+impl Timeline {
+    /// Draws a run.
+    pub fn of<const N: usize, const T: usize>(ring: &Ring<N, T>, run: &Run<State<N, T>, Label>) -> Timeline {
+        let mut names = Names::new(ring);
+        let start = names.ring(ring, &run.initial);
+        let mut before = &run.initial;
+        let rows = run.stem.iter().chain(&run.cycle).map(|(label, after)| {
+            let row = names.row(ring, before, *label, after);
+            before = after;
+            row
+        });
+        let rows = rows.collect();
+        Timeline { submitters: ring.cfg().submitters, start, rows, repeating: run.cycle.len() }
+    }
+
+    /// The column titles: `T1` .. and `hardware`.
+    pub fn titles(&self) -> Vec<String> {
+        (1..=self.submitters).map(|t| format!("T{t}")).chain(["hardware".to_string()]).collect()
+    }
+
+    /// The column of a row.
+    pub fn column(&self, row: &Row) -> usize {
+        row.submitter.unwrap_or(self.submitters)
+    }
+}
+
+impl fmt::Display for Timeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let titles = self.titles();
+        let mut widths: Vec<usize> = titles.iter().map(|title| title.len()).collect();
+        for row in &self.rows {
+            let width = &mut widths[self.column(row)];
+            *width = (*width).max(row.text.chars().count());
+        }
+        write!(f, "  ")?;
+        for (title, width) in titles.iter().zip(&widths) {
+            write!(f, "{title:<width$}  ")?;
+        }
+        writeln!(f, "{}", self.start)?;
+        let rule = widths.iter().map(|width| width + 2).sum::<usize>();
+        let ring = self.rows.iter().map(|row| row.ring.chars().count()).max().unwrap_or(0);
+        writeln!(f, "  {}", "=".repeat(rule + ring))?;
+        let loop_from = self.rows.len() - self.repeating;
+        for (i, row) in self.rows.iter().enumerate() {
+            let bracket = match i {
+                _ if i < loop_from => "  ",
+                _ if self.repeating == 1 => "\u{27f3} ",
+                _ if i == loop_from => "\u{250c} ",
+                _ if i + 1 == self.rows.len() => "\u{2514} ",
+                _ => "\u{2502} ",
+            };
+            write!(f, "{bracket}")?;
+            for (column, width) in widths.iter().enumerate() {
+                let text = if column == self.column(row) { row.text.as_str() } else { "" };
+                write!(f, "{text:<width$}  ")?;
+            }
+            writeln!(f, "{}", row.ring)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the descriptors of a run are called.
+struct Names {
+    /// Batches posted so far.
+    batches: usize,
+    /// The number of each submitter's batch.
+    batch: Vec<usize>,
+    /// What was last written into each slot.
+    slots: Vec<String>,
+    /// Whether hardware wrote the slot's status last.
+    starred: Vec<bool>,
+    pending: Vec<String>,
+    /// Room for a name.
+    width: usize,
+}
+
+impl Names {
+    fn new<const N: usize, const T: usize>(ring: &Ring<N, T>) -> Names {
+        let slots = usize::from(ring.length().slots());
+        let several = ring.cfg().counts.iter().any(|&count| count > 1);
+        Names {
+            batches: 0,
+            batch: vec![0; ring.cfg().submitters],
+            slots: vec![String::new(); slots],
+            starred: vec![false; slots],
+            pending: Vec::new(),
+            width: if several { 5 } else { 3 },
+        }
+    }
+
+    fn id(&self, t: usize, call: &Call) -> String {
+        self.id_number(t, call, call.at)
+    }
+
+    fn id_number(&self, t: usize, call: &Call, at: u8) -> String {
+        match call.count {
+            1 => format!("ID{}", self.batch[t]),
+            _ => format!("ID{}.{}", self.batch[t], u16::from(at) + 1),
+        }
+    }
+
+    fn wd(&self, t: usize) -> String {
+        format!("WD{}", self.batch[t])
+    }
+
+    fn row<const N: usize, const T: usize>(
+        &mut self,
+        ring: &Ring<N, T>,
+        before: &State<N, T>,
+        label: Label,
+        after: &State<N, T>,
+    ) -> Row {
+        let (submitter, text) = match label {
+            Label::Call(t) => (Some(t), format!("qi_submit_sync({})", after.call(t.into()).count)),
+            Label::Driver(step, t) => (Some(t), self.driver(ring, before, step, t.into(), after)),
+            Label::Fetch => {
+                let name = self.slots[usize::from(before.iqh())].clone();
+                self.pending.push(name.clone());
+                (None, format!("fetch {name}"))
+            }
+            Label::Execute => {
+                let left: Vec<_> = after.pending().collect();
+                let kept = before.pending().zip(left).take_while(|(a, b)| a == b).count();
+                // Equal neighbours are told apart by nothing but their names; the first idle ID stands for them.
+                (None, format!("execute {}", self.pending.remove(kept)))
+            }
+            Label::Complete => {
+                let name = self.pending.remove(0);
+                let slot = ring.length().iter().find(|&s| before.status(s) != after.status(s));
+                if let Some(slot) = slot {
+                    self.starred[usize::from(slot)] = true;
+                }
+                (None, format!("{name}=QI_DONE*"))
+            }
+        };
+        Row { submitter: submitter.map(usize::from), text, ring: self.ring(ring, after) }
+    }
+
+    fn driver<const N: usize, const T: usize>(
+        &mut self,
+        ring: &Ring<N, T>,
+        before: &State<N, T>,
+        step: Step,
+        t: usize,
+        after: &State<N, T>,
+    ) -> String {
+        let (call, next) = (before.call(t), after.call(t));
+        let rules = &ring.cfg().rules;
+        match step {
+            Step::Enqueue => "queue for the lock".to_string(),
+            Step::Acquire if next.pc == Pc::NoRoom => "lock, no room".to_string(),
+            Step::Acquire => {
+                if call.pc == Pc::Acquire {
+                    self.batches += 1;
+                    self.batch[t] = self.batches;
+                }
+                "lock".to_string()
+            }
+            Step::Look if next.pc == Pc::NoRoom => "no room".to_string(),
+            Step::Look => {
+                self.batches += 1;
+                self.batch[t] = self.batches;
+                "room".to_string()
+            }
+            Step::Unlock if next.pc == Pc::Idle => "unlock, return".to_string(),
+            Step::Unlock => "unlock".to_string(),
+            Step::WriteId => {
+                let name = self.id(t, &call);
+                self.slots[usize::from(call.id_slot(rules, ring.length(), call.at))].clone_from(&name);
+                name
+            }
+            Step::IdInUse => {
+                self.starred[usize::from(call.id_slot(rules, ring.length(), call.at))] = false;
+                format!("{}=QI_IN_USE", self.id(t, &call))
+            }
+            Step::WdInUse => {
+                self.starred[usize::from(ring.wait_index(&call))] = false;
+                format!("{}=QI_IN_USE", self.wd(t))
+            }
+            Step::WriteWd => {
+                let name = self.wd(t);
+                self.slots[usize::from(ring.wait_index(&call))].clone_from(&name);
+                name
+            }
+            Step::WriteIqt => format!("IQT={}", after.iqt()),
+            Step::Poll => {
+                let polled = match rules.poll {
+                    crate::impl_qi::PollUntil::Done => self.wd(t),
+                    crate::impl_qi::PollUntil::FirstSlotDone if call.count == 0 => self.wd(t),
+                    crate::impl_qi::PollUntil::FirstSlotDone => self.id_number(t, &call, 0),
+                };
+                match next.pc {
+                    Pc::PollUnlock => format!("while({polled}!=QI_DONE)"),
+                    _ => format!("{polled}==QI_DONE"),
+                }
+            }
+            Step::Mark => {
+                let (name, slot) = if call.at == call.count {
+                    (self.wd(t), ring.wait_index(&call))
+                } else {
+                    (self.id(t, &call), call.id_slot(rules, ring.length(), call.at))
+                };
+                self.starred[usize::from(slot)] = false;
+                format!("{name}={}", after.status(slot).name())
+            }
+            Step::Reclaim => {
+                let tail = before.queue().free_tail;
+                let name = &self.slots[usize::from(tail)];
+                let status = before.status(tail).name();
+                let goes_on = next.pc == Pc::ReclaimFree || next.pc == Pc::Reclaim;
+                match (goes_on, rules.reclaim) {
+                    (true, _) => format!("reclaim(): {name}=={status}"),
+                    (false, _) if before.queue().free_tail == before.queue().free_head => {
+                        "reclaim(): ring empty".into()
+                    }
+                    (false, Reclaim::Never) => "reclaim() does nothing".into(),
+                    (false, _) => format!("reclaim() stops: {name}=={status}"),
+                }
+            }
+            Step::ReclaimFree => {
+                let tail = before.queue().free_tail;
+                self.starred[usize::from(tail)] = false;
+                format!("{}={}", self.slots[usize::from(tail)], after.status(tail).name())
+            }
+        }
+    }
+
+    /// The slots that are in use or being written, then the fields and registers.
+    fn ring<const N: usize, const T: usize>(&self, ring: &Ring<N, T>, state: &State<N, T>) -> String {
+        let Queue { free_cnt, free_head, free_tail } = state.queue();
+        let length = ring.length();
+        let shown: Vec<Slot> =
+            length.iter().filter(|&slot| length.slots() <= 16 || self.busy(ring, state, slot)).collect();
+        let mut out = String::new();
+        for &slot in &shown {
+            let name = if self.busy(ring, state, slot) { self.slots[usize::from(slot)].as_str() } else { "" };
+            let number = if length.slots() <= 16 { String::new() } else { format!("{slot}:") };
+            let star = if self.starred[usize::from(slot)] && state.status(slot) == Status::Done { '*' } else { ' ' };
+            out += &format!("|{number}{name:>width$} {}{star}", state.status(slot).letter(), width = self.width);
+        }
+        format!("{out}| tail={free_tail} head={free_head} cnt={free_cnt} IQH={} IQT={}", state.iqh(), state.iqt())
+    }
+
+    /// Whether a slot is handed out, visible to hardware, or holds a status other than FREE.
+    fn busy<const N: usize, const T: usize>(&self, ring: &Ring<N, T>, state: &State<N, T>, slot: Slot) -> bool {
+        let Queue { free_cnt, free_head, free_tail } = state.queue();
+        let length = ring.length();
+        let used = length.within(slot, free_tail, free_head) || free_cnt == 0;
+        let written = (0..ring.cfg().submitters).any(|t| {
+            let call = state.call(t);
+            call.has_index() && length.distance(call.index, slot) < call.slots()
+        });
+        used || written || length.within(slot, state.iqh(), state.iqt()) || state.status(slot) != Status::Free
+    }
+}

@@ -1,0 +1,596 @@
+//! From a scenario to verdicts: explore the ring, judge every property, and draw what is violated.
+//!
+//! The ring is explored once, reduced by rotation; every property is judged on that graph. What comes out of a search is not
+//! believed: a counterexample is executed again on the unreduced ring, and a lasso is judged again from the definitions by code
+//! that shares nothing with the search, before it becomes a [`Violation`].
+//!
+//! ```
+//! use vtd_qi::graph::Limits;
+//! use vtd_qi::scenario::Table;
+//! use vtd_qi::verify::{verify, Verdict};
+//!
+//! let table = Table::embedded();
+//! let report = verify(table.find("g4-c01-2x4").unwrap(), Limits::default());
+//! assert!(report.properties.iter().all(|property| property.verdict == Verdict::Holds));
+//! assert!(report.as_expected());
+//! ```
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde::{Serialize, Serializer};
+use stateright::Model;
+
+use crate::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
+use crate::impl_qi::{Action, Label, Pc, Ring, State, Step};
+use crate::liveness::{find, judge, realize, Checker, Fairness, Formula, Lasso, LivenessError, Query, Run};
+use crate::refine::{check_fairness, check_steps, AbstractFairness, Mapping, RingToSpec, StepVerdict, Steps, Strength};
+use crate::scenario::{Check, Scenario, WRAPS};
+use crate::spec::{self, Loss, View};
+use crate::timeline::Timeline;
+use crate::with_ring;
+
+/// What is known of a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It is true of every run of the configuration.
+    Holds,
+    /// It is false of a run that was executed and judged twice.
+    Violated,
+    /// The search was cut.
+    Unknown,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Verdict::Holds => "holds",
+            Verdict::Violated => "violated",
+            Verdict::Unknown => "unknown",
+        })
+    }
+}
+
+/// A property and what became of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The property.
+    #[serde(serialize_with = "name_of", rename = "name")]
+    pub check: Check,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// The verdict that the table expects, if it does.
+    pub expected: Option<Verdict>,
+    /// Why the table expects it.
+    pub why: Option<String>,
+    /// What there is to say beside the verdict: how a run is broken, what was hit, why nothing is known.
+    pub detail: Option<String>,
+    /// The run that shows a violation.
+    pub counterexample: Option<Violation>,
+}
+
+fn name_of<S: Serializer>(check: &Check, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(check.name())
+}
+
+impl Outcome {
+    /// Whether it is decided, and as the table expects, if it expects anything.
+    pub fn as_expected(&self) -> bool {
+        self.verdict != Verdict::Unknown && self.expected.is_none_or(|expected| expected == self.verdict)
+    }
+}
+
+/// A run that violates a property.
+#[derive(Clone, Debug, Serialize)]
+pub struct Violation {
+    /// Number of steps before the loop, or in all.
+    pub stem: usize,
+    /// Number of steps of the loop; 0 if the run ends or stutters.
+    #[serde(rename = "loop")]
+    pub repeating: usize,
+    /// What is proven about the lengths.
+    pub length: String,
+    /// The labels of its steps.
+    pub steps: Vec<String>,
+    /// The actions to follow in the Explorer: the same steps as the model formats them.
+    #[serde(skip)]
+    pub actions: Vec<Action>,
+    /// The run, drawn.
+    #[serde(skip)]
+    pub timeline: Timeline,
+}
+
+/// Something that shows that what holds does not hold for want of anything to happen.
+#[derive(Clone, Debug, Serialize)]
+pub struct Witness {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it was reached; `None` if it was not and the search was cut.
+    pub reached: Option<bool>,
+    /// Whether the table says that it cannot be reached.
+    pub expected: Option<bool>,
+}
+
+/// All that is known of one scenario.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The scenario's name.
+    pub name: String,
+    /// The generation.
+    pub generation: &'static str,
+    /// Number of submitters.
+    pub submitters: usize,
+    /// The counts.
+    pub counts: Vec<u8>,
+    /// `QI_LENGTH`.
+    pub ring: u16,
+    /// What fairness was assumed.
+    pub fairness: Vec<String>,
+    /// Distinct states, up to rotation of the ring.
+    pub states: usize,
+    /// Distinct transitions.
+    pub transitions: usize,
+    /// Breadth-first levels.
+    pub depth: usize,
+    /// Bytes of one stored state; none of it on the heap.
+    pub bytes_per_state: usize,
+    /// Bytes that index, transitions and paths take beside that, per state.
+    pub graph_bytes_per_state: usize,
+    /// Whether all of it was seen.
+    pub complete: bool,
+    /// Seconds for all of it.
+    pub seconds: f64,
+    /// Seconds of these for exploring, the safety properties included.
+    pub seconds_exploring: f64,
+    /// The properties.
+    pub properties: Vec<Outcome>,
+    /// The witnesses.
+    pub witnesses: Vec<Witness>,
+}
+
+impl Report {
+    /// Whether everything was decided and is as the table expects.
+    pub fn as_expected(&self) -> bool {
+        self.properties.iter().all(Outcome::as_expected)
+            && self.witnesses.iter().all(|w| w.expected.is_none_or(|expected| w.reached == Some(expected)))
+    }
+
+    /// Whether everything was decided.
+    pub fn is_decided(&self) -> bool {
+        self.properties.iter().all(|outcome| outcome.verdict != Verdict::Unknown)
+    }
+
+    /// What became of a property, if it was checked.
+    pub fn outcome(&self, check: Check) -> Option<&Outcome> {
+        self.properties.iter().find(|outcome| outcome.check == check)
+    }
+}
+
+/// Checks everything that a scenario asks for.
+///
+/// # Panics
+/// If a counterexample is refuted when it is executed or judged again: that is a fault of this crate.
+pub fn verify(scenario: &Scenario, limits: Limits) -> Report {
+    let report = with_ring!(scenario.cfg.clone(), |ring| Judge::new(&ring, scenario, limits).report());
+    report.expect("a scenario's configuration has been validated")
+}
+
+/// Everything that is the same for all properties of one scenario.
+struct Judge<'a, const N: usize, const T: usize> {
+    ring: &'a Ring<N, T>,
+    scenario: &'a Scenario,
+    limits: Limits<'a>,
+    graph: Graph<State<N, T>, Label>,
+    fairness: Vec<Fairness<'a, State<N, T>, Label>>,
+    started: Instant,
+    explored: Duration,
+}
+
+type Shown = (Verdict, Option<String>, Option<Violation>);
+
+impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
+    fn new(ring: &'a Ring<N, T>, scenario: &'a Scenario, limits: Limits<'a>) -> Self {
+        let started = Instant::now();
+        let canonical = |state: &State<N, T>| ring.canonical(state);
+        let graph = Search::new(ring, Action::label).canonical(&canonical).limits(limits).run();
+        let fairness = ring.fairness(scenario.slots, graph.labels());
+        Judge { ring, scenario, limits, graph, fairness, started, explored: started.elapsed() }
+    }
+
+    fn report(self) -> Report {
+        let cfg = self.ring.cfg();
+        let checker = Checker::new(&self.graph, &self.fairness);
+        let wanted = |check: Check| self.scenario.checks.contains(&check);
+        let (reliable, lossy) = (self.mapping(Loss::None), self.mapping(Loss::Done));
+        let steps = (wanted(Check::RefinesSpec) || wanted(Check::RefinesFairSpec))
+            .then(|| check_steps(&self.graph, &reliable, |_| false));
+        let mut properties = Vec::new();
+        for &check in &self.scenario.checks {
+            let (verdict, detail, counterexample) = match (check, &checker) {
+                (Check::Safety(i), _) => self.safety(usize::from(i)),
+                (Check::NoDeadlock, _) => self.no_deadlock(),
+                (Check::RefinesSpec, _) => self.steps(steps.as_ref().expect("wanted")),
+                (Check::RefinesLossySpec, _) => {
+                    self.steps(&check_steps(&self.graph, &lossy, |label| matches!(label, spec::Label::Lose(_))))
+                }
+                (_, Err(error)) => (Verdict::Unknown, Some(error.to_string()), None),
+                (Check::RefinesFairSpec, Ok(checker)) => {
+                    self.fair_refinement(checker, &reliable, steps.as_ref().expect("wanted"))
+                }
+                (Check::WdEventuallyObservedDone, Ok(checker)) => self.liveness(checker, |t| self.observed(t)),
+                (Check::CallEventuallyPosted, Ok(checker)) => self.liveness(checker, |t| self.posted(t)),
+            };
+            let expected = self.scenario.expected(check.name());
+            properties.push(Outcome {
+                check,
+                verdict,
+                expected: expected.map(|e| if e.violated { Verdict::Violated } else { Verdict::Holds }),
+                why: expected.map(|e| e.why.clone()),
+                detail,
+                counterexample,
+            });
+        }
+        self.compare_derived(&mut properties, &reliable);
+        Report {
+            name: self.scenario.name.clone(),
+            generation: self.scenario.generation,
+            submitters: cfg.submitters,
+            counts: cfg.counts.clone(),
+            ring: cfg.length.slots(),
+            fairness: self.fairness.iter().map(|fairness| fairness.name.clone()).collect(),
+            states: self.graph.len(),
+            transitions: self.graph.transitions(),
+            depth: self.graph.depth(),
+            bytes_per_state: self.graph.bytes_per_state().0,
+            graph_bytes_per_state: self.graph.bytes_per_state().1,
+            complete: self.complete(),
+            witnesses: self.witnesses(),
+            properties,
+            seconds: self.started.elapsed().as_secs_f64(),
+            seconds_exploring: self.explored.as_secs_f64(),
+        }
+    }
+
+    fn complete(&self) -> bool {
+        self.graph.coverage() == Coverage::Complete
+    }
+
+    fn mapping(&self, loss: Loss) -> RingToSpec<'a, N, T> {
+        RingToSpec::new(self.ring, loss).expect("the specification takes every submitter and count that the ring takes")
+    }
+
+    /// Holds, or unknown if the search was cut.
+    fn nothing_found(&self) -> Shown {
+        if self.complete() {
+            (Verdict::Holds, None, None)
+        } else {
+            (Verdict::Unknown, Some(self.cut()), None)
+        }
+    }
+
+    fn cut(&self) -> String {
+        let why = match self.graph.coverage() {
+            Coverage::Cancelled => "cancelled",
+            _ => "cut by --max-states",
+        };
+        format!("{why} after {} states, {} levels", self.graph.len(), self.graph.depth())
+    }
+
+    fn safety(&self, number: usize) -> Shown {
+        let name = Check::Safety(number as u8).name();
+        let finding = self.graph.findings().iter().find(|f| f.name == name).expect("a safety property of the ring");
+        let Some(state) = finding.state else { return self.nothing_found() };
+        let detail = (name == "no-slot-leak").then(|| self.leak());
+        (Verdict::Violated, detail, Some(self.path_violation(self.graph.path_to(state))))
+    }
+
+    /// Whether leaked slots come back.
+    fn leak(&self) -> String {
+        let full = |id: StateId| {
+            let state = self.graph.state(id);
+            self.ring.at_rest(state) && state.queue().free_cnt == self.ring.length().slots()
+        };
+        // States from which a run leads to rest with all slots free, backwards from there.
+        let mut before: Vec<Vec<StateId>> = vec![Vec::new(); self.graph.len()];
+        for edge in self.graph.ids().flat_map(|id| self.graph.edges(id)) {
+            before[edge.target as usize].push(edge.source);
+        }
+        let mut recovers: Vec<bool> = self.graph.ids().map(full).collect();
+        let mut queue: Vec<StateId> = self.graph.ids().filter(|&id| recovers[id as usize]).collect();
+        while let Some(id) = queue.pop() {
+            for &source in &before[id as usize] {
+                if !std::mem::replace(&mut recovers[source as usize], true) {
+                    queue.push(source);
+                }
+            }
+        }
+        let leaks = self.graph.ids().filter(|&id| self.ring.at_rest(self.graph.state(id)) && !full(id));
+        match (leaks.into_iter().all(|id| recovers[id as usize]), self.complete()) {
+            (true, _) => "delayed: a later call's reclaim can bring the slots back".to_string(),
+            (false, true) => "lost: at rest with slots missing, and no run brings them back".to_string(),
+            (false, false) => "lost or delayed: the search was cut".to_string(),
+        }
+    }
+
+    fn no_deadlock(&self) -> Shown {
+        let stuck = |id: &StateId| {
+            self.graph.is_expanded(*id)
+                && !self.graph.edges(*id).any(|edge| edge.changes)
+                && (0..self.ring.cfg().submitters).any(|t| self.graph.state(*id).call(t).pc != Pc::Idle)
+        };
+        match self.graph.ids().find(stuck) {
+            Some(state) => (Verdict::Violated, None, Some(self.path_violation(self.graph.path_to(state)))),
+            None => self.nothing_found(),
+        }
+    }
+
+    fn steps(&self, steps: &Steps<View, spec::Label>) -> Shown {
+        let path = |mut path: Vec<Edge>, step: Edge| {
+            path.push(step);
+            self.path_violation(path)
+        };
+        match &steps.verdict {
+            StepVerdict::Holds => {
+                let uses = steps.actions_hit.iter().filter(|(_, hits)| *hits > 0).count();
+                let detail = format!("hits {} states and {uses} actions of the specification", steps.states_hit);
+                let lost: usize =
+                    steps.actions_hit.iter().filter(|(l, _)| matches!(l, spec::Label::Lose(_))).map(|(_, n)| n).sum();
+                let offered = steps.actions_hit.iter().any(|(l, _)| matches!(l, spec::Label::Lose(_)));
+                let lost = if offered { format!("; a Done is lost by {lost} transitions") } else { String::new() };
+                (Verdict::Holds, Some(detail + &lost), None)
+            }
+            StepVerdict::InitialFails(state) => {
+                (Verdict::Violated, Some("the initial state maps to no initial state".into()), {
+                    Some(self.path_violation(self.graph.path_to(*state)))
+                })
+            }
+            StepVerdict::StepFails { path: before, step } => {
+                let mut at: Vec<String> = steps.failures.iter().map(|edge| self.step_name(edge)).collect();
+                at.sort();
+                at.dedup();
+                let detail = format!(
+                    "fails at {}: {} => {}; all {} such steps are {}",
+                    self.graph.labels()[step.label as usize],
+                    steps.view(step.source),
+                    steps.view(step.target),
+                    steps.failures.len(),
+                    at.join(", ")
+                );
+                (Verdict::Violated, Some(detail), Some(path(before.clone(), *step)))
+            }
+            StepVerdict::Vacuous(labels) => {
+                let unused: Vec<_> = labels.iter().map(|l| l.to_string()).collect();
+                let why = format!("vacuous: no step of the ring ever is {}", unused.join(", "));
+                (Verdict::Unknown, Some(why), None)
+            }
+            StepVerdict::Unknown(_) => (Verdict::Unknown, Some(self.cut()), None),
+        }
+    }
+
+    /// The driver's or hardware's name of a step, whoever does it.
+    fn step_name(&self, edge: &Edge) -> String {
+        match self.graph.labels()[edge.label as usize] {
+            Label::Driver(step, _) => format!("{step:?}"),
+            Label::Call(_) => "Call".into(),
+            other => other.to_string(),
+        }
+    }
+
+    fn fair_refinement(
+        &self,
+        checker: &Checker<State<N, T>, Label>,
+        mapping: &RingToSpec<'a, N, T>,
+        steps: &Steps<View, spec::Label>,
+    ) -> Shown {
+        match &steps.verdict {
+            StepVerdict::Holds => {}
+            StepVerdict::Unknown(_) | StepVerdict::Vacuous(_) => return self.steps(steps),
+            _ => {
+                let (verdict, _, counterexample) = self.steps(steps);
+                return (verdict, Some("refines-spec fails already".to_string()), counterexample);
+            }
+        }
+        for condition in fairness_of(mapping) {
+            match check_fairness(&self.graph, steps, checker.pairs(), &condition, self.limits.cancel) {
+                Ok(None) => {}
+                Ok(Some(lasso)) => {
+                    let formula = condition.formula(mapping);
+                    let why = format!("breaks weak fairness of {}", condition.name);
+                    return (Verdict::Violated, Some(why), Some(self.lasso_violation(&lasso, &formula)));
+                }
+                Err(error) => return (Verdict::Unknown, Some(error.to_string()), None),
+            }
+        }
+        self.nothing_found()
+    }
+
+    fn observed(&self, t: usize) -> Formula<'a, State<N, T>, Label> {
+        let ring = self.ring;
+        Formula::leads_to(move |s| ring.waiting(s, t), move |s| !ring.waiting(s, t))
+    }
+
+    fn posted(&self, t: usize) -> Formula<'a, State<N, T>, Label> {
+        let ring = self.ring;
+        let wants = |s: &State<N, T>, t| matches!(s.call(t).pc, Pc::Acquire | Pc::NoRoom);
+        Formula::leads_to(move |s| wants(s, t), move |s| ring.waiting(s, t))
+    }
+
+    /// A formula for each submitter. The last comes first: then the first submitters play the patch's T1 in a counterexample.
+    fn liveness(
+        &self,
+        checker: &Checker<State<N, T>, Label>,
+        formula: impl Fn(usize) -> Formula<'a, State<N, T>, Label>,
+    ) -> Shown {
+        for t in (0..self.ring.cfg().submitters).rev() {
+            let formula = formula(t);
+            match checker.check(&formula, self.limits.cancel) {
+                Ok(crate::liveness::Verdict::Violated(lasso)) => {
+                    let why = format!("T{} waits for ever", t + 1);
+                    let (lasso, note) = self.quieter(checker, &formula, lasso);
+                    let mut violation = self.lasso_violation(&lasso, &formula);
+                    violation.length += &note;
+                    return (Verdict::Violated, Some(why), Some(violation));
+                }
+                Ok(_) => {}
+                Err(error) => return (Verdict::Unknown, Some(error.to_string()), None),
+            }
+        }
+        self.nothing_found()
+    }
+
+    /// A lasso that is easier to read, if there is one: on its loop nobody begins a call.
+    ///
+    /// The shortest stem often ends in the middle of another's call, and then the loop has to bring that state back.
+    fn quieter(
+        &self,
+        checker: &Checker<State<N, T>, Label>,
+        formula: &Formula<State<N, T>, Label>,
+        lasso: Lasso,
+    ) -> (Lasso, String) {
+        let mut query: Query = checker.violation(formula);
+        for edge in self.graph.ids().flat_map(|id| self.graph.edges(id)) {
+            if matches!(self.graph.labels()[edge.label as usize], Label::Call(_)) {
+                query.cycle.edges.remove(edge.index);
+            }
+        }
+        match find(&self.graph, checker.pairs(), &query, self.limits.cancel) {
+            Ok(Some(quiet)) if quiet.stem.len() + quiet.cycle.len() < lasso.stem.len() + lasso.cycle.len() => {
+                let shortest = format!(
+                    " among those on whose loop nobody begins a call (the shortest stem of all has {} steps, and the loop \
+                     found for it {})",
+                    lasso.stem.len(),
+                    lasso.cycle.len()
+                );
+                (quiet, shortest)
+            }
+            _ => (lasso, String::new()),
+        }
+    }
+
+    /// The specification's own liveness and the fair refinement imply the ring's; the direct check must not disagree.
+    fn compare_derived(&self, properties: &mut [Outcome], mapping: &RingToSpec<'a, N, T>) {
+        let verdict = |properties: &[Outcome], check| properties.iter().find(|o| o.check == check).map(|o| o.verdict);
+        let direct = verdict(properties, Check::WdEventuallyObservedDone);
+        if direct.is_none() || verdict(properties, Check::RefinesFairSpec) != Some(Verdict::Holds) {
+            return;
+        }
+        let derived = spec_liveness(mapping.spec(), self.limits);
+        let fair = properties.iter_mut().find(|o| o.check == Check::RefinesFairSpec).expect("it has a verdict");
+        match (derived, direct) {
+            (Some(true), Some(Verdict::Violated)) => {
+                fair.verdict = Verdict::Unknown;
+                fair.detail = Some("contradicts the direct check of wd-eventually-observed-done".to_string());
+            }
+            (Some(true), _) => {
+                fair.detail = Some("wd-eventually-observed-done follows, as checked directly".to_string())
+            }
+            (Some(false), _) => fair.detail = Some("the specification itself is not live".to_string()),
+            (None, _) => fair.detail = Some("the specification is too large for a check of its own".to_string()),
+        }
+    }
+
+    fn witnesses(&self) -> Vec<Witness> {
+        let wraps = Query { must: self.reclaims(), ..Query::any(&self.graph) };
+        let wraps = find(&self.graph, &[], &wraps, self.limits.cancel).ok().flatten().is_some();
+        let sometimes = self.graph.findings().iter().filter(|finding| finding.sometimes);
+        let reached = sometimes.map(|finding| (finding.name, finding.state.is_some())).chain([(WRAPS, wraps)]);
+        reached
+            .map(|(name, reached)| Witness {
+                name,
+                reached: (reached || self.complete()).then_some(reached),
+                expected: (!self.scenario.expected.is_empty()).then(|| !self.scenario.unreached.contains_key(name)),
+            })
+            .collect()
+    }
+
+    /// The steps that advance `free_tail`.
+    fn reclaims(&self) -> crate::liveness::Marks {
+        let mut edges = crate::liveness::BitSet::none();
+        for edge in self.graph.ids().flat_map(|id| self.graph.edges(id)) {
+            let (before, after) = (self.graph.state(edge.source).queue(), self.graph.state(edge.target).queue());
+            let step =
+                matches!(self.graph.labels()[edge.label as usize], Label::Driver(Step::Reclaim | Step::ReclaimFree, _));
+            if step && before.free_cnt != after.free_cnt {
+                edges.insert(edge.index);
+            }
+        }
+        crate::liveness::Marks::edges(edges)
+    }
+
+    fn path_violation(&self, path: Vec<Edge>) -> Violation {
+        let start = path.first().map_or_else(|| self.graph.initial()[0], |edge| edge.source);
+        let run = self.realize(&Lasso { start, stem: path, cycle: Vec::new(), cycle_is_shortest: true });
+        self.draw(run, "shortest")
+    }
+
+    fn lasso_violation(&self, lasso: &Lasso, formula: &Formula<State<N, T>, Label>) -> Violation {
+        let run = self.realize(lasso);
+        if let Err(objection) = judge(self.ring, Action::label, &self.fairness, formula, &run) {
+            panic!("{}: a counterexample was refuted: {objection}", self.scenario.name);
+        }
+        let length = match (lasso.cycle_is_shortest, run.cycle.len() == lasso.cycle.len()) {
+            (true, true) => "shortest stem, and the shortest loop from there",
+            (false, true) => "shortest stem; the loop is not proven shortest",
+            _ => "shortest stem; the loop is repeated until the ring has come full circle, not proven shortest",
+        };
+        self.draw(run, length)
+    }
+
+    fn realize(&self, lasso: &Lasso) -> Run<State<N, T>, Label> {
+        let canonical = |state: &State<N, T>| self.ring.canonical(state);
+        match realize(self.ring, Action::label, Some(&canonical), &self.graph, lasso) {
+            Ok(run) => run,
+            Err(error) => panic!("{}: a counterexample cannot be executed: {error}", self.scenario.name),
+        }
+    }
+
+    fn draw(&self, run: Run<State<N, T>, Label>, length: &str) -> Violation {
+        let mut state = run.initial;
+        let mut actions = Vec::new();
+        for (label, next) in run.stem.iter().chain(&run.cycle) {
+            let mut enabled = Vec::new();
+            self.ring.actions(&state, &mut enabled);
+            let taken =
+                enabled.into_iter().find(|a| a.label() == *label && self.ring.next_state(&state, *a) == Some(*next));
+            actions.push(taken.expect("a run consists of the model's steps"));
+            state = *next;
+        }
+        Violation {
+            stem: run.stem.len(),
+            repeating: run.cycle.len(),
+            length: length.to_string(),
+            steps: actions.iter().map(|action| self.ring.format_action(action)).collect(),
+            actions,
+            timeline: Timeline::of(self.ring, &run),
+        }
+    }
+}
+
+/// The fairness conditions of the specification.
+fn fairness_of<const N: usize, const T: usize>(
+    mapping: &RingToSpec<'_, N, T>,
+) -> impl Iterator<Item = AbstractFairness<spec::Label>> {
+    let weakly_fair = mapping.target().weakly_fair().into_iter();
+    weakly_fair.map(|(name, label)| AbstractFairness { name, strength: Strength::Weak, labels: vec![label] })
+}
+
+/// Whether every WD of the specification is eventually observed done; `None` if it was not decided within the limits.
+///
+/// The specification is checked on its own only up to a size at which that costs less than the ring does.
+fn spec_liveness(spec: &spec::Spec, limits: Limits) -> Option<bool> {
+    let graph = Search::new(spec, spec::label).limits(Limits { max_states: 50_000, ..limits }).run();
+    let fairness: Vec<_> =
+        spec.weakly_fair().into_iter().map(|(name, label)| Fairness::weak(name, vec![label])).collect();
+    let checker = Checker::new(&graph, &fairness).ok()?;
+    for t in 0..spec.cfg().submitters as u8 {
+        let observed = Formula::leads_to(move |s| spec::waiting(s, t), move |s| !spec::waiting(s, t));
+        match checker.check(&observed, limits.cancel) {
+            Ok(crate::liveness::Verdict::Holds) => {}
+            Ok(crate::liveness::Verdict::Violated(_)) => return Some(false),
+            Ok(crate::liveness::Verdict::Unknown(_)) | Err(LivenessError::Cancelled) => return None,
+            Err(_) => return None,
+        }
+    }
+    Some(true)
+}
