@@ -46,7 +46,7 @@ mod search;
 mod toy;
 
 pub use marks::{BitSet, Marks, Pair};
-pub use run::{judge, realize, Objection, RealizeError, Run};
+pub use run::{judge, realize, Canonical, Objection, RealizeError, Run};
 pub use search::{find, Lasso, Origin, Query};
 pub use toy::Toy;
 

@@ -296,6 +296,9 @@ impl<'a, S, L> Components<'a, S, L> {
             for pair in self.pairs {
                 if !self.meets(&pair.q, part, states) && self.meets(&pair.p, part, states) {
                     self.unfair.push(pair);
+                    if states.len() == 1 {
+                        break; // The first premise mostly rules the state out; if it does not, the others get their turn.
+                    }
                 }
             }
             if !self.unfair.is_empty() {
@@ -469,7 +472,7 @@ impl<'a, S, L> FairLoop<'a, S, L> {
 
 /// Now and then asks whether the search was cancelled.
 fn cancelled(cancel: Option<&AtomicBool>, step: usize) -> Result<(), LivenessError> {
-    let asked = step % 8192 == 0 && cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed));
+    let asked = step.is_multiple_of(8192) && cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed));
     if asked {
         Err(LivenessError::Cancelled)
     } else {
