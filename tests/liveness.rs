@@ -249,7 +249,8 @@ mod pitfall {
         assert_eq!(verdict(&toy, &[wf("a")], &Formula::eventually(|s| [1, 7].contains(s))), Verdict::Holds);
     }
 
-    /// A ring of ten million states.
+    /// A ring of ten million states. Every thousandth is initial, so the graph is broad and quick to explore; but the first
+    /// path that is followed goes through all of them.
     struct Deep;
     const DEEP: u32 = 10_000_000;
 
@@ -257,7 +258,7 @@ mod pitfall {
         type State = u32;
         type Action = ();
         fn init_states(&self) -> Vec<u32> {
-            vec![0]
+            (0..DEEP).step_by(1_000).collect()
         }
         fn actions(&self, _: &u32, actions: &mut Vec<()>) {
             actions.push(());
@@ -333,7 +334,7 @@ mod pitfall {
         assert_eq!(verdict, Ok(Verdict::Unknown(Coverage::CutByMaxStates)));
     }
 
-    /// A token goes round a ring; a lamp can be switched. Rotating the token to 0 gives the representative.
+    /// A token goes round a ring, or is tried to; a lamp can be lit. Rotating the token to 0 gives the representative.
     struct Ring;
     impl Model for Ring {
         type State = (u8, bool);
@@ -342,30 +343,36 @@ mod pitfall {
             vec![(1, false)]
         }
         fn actions(&self, _: &Self::State, actions: &mut Vec<Self::Action>) {
-            actions.extend(["pass", "light"]);
+            actions.extend(["fumble", "pass", "light"]);
         }
         fn next_state(&self, &(at, lit): &Self::State, action: Self::Action) -> Option<Self::State> {
-            Some(if action == "pass" { ((at + 1) % 5, lit) } else { (at, true) })
+            match action {
+                "pass" => Some(((at + 1) % 5, lit)),
+                "light" => Some((at, true)),
+                _ => Some((at, lit)),
+            }
         }
     }
 
     #[test]
     fn p14_quotient_by_rotation() {
         let canonical = |&(_, lit): &(u8, bool)| (0, lit);
-        let graph = Search::new(&Ring, |a| *a).canonical(&canonical).run();
-        assert_eq!(graph.len(), 2);
+        // A pass that fails is labelled like one that succeeds, and leads from the class to itself as well.
+        let label = |action: &&'static str| if *action == "light" { "light" } else { "pass" };
+        let graph = Search::new(&Ring, label).canonical(&canonical).run();
+        assert_eq!((graph.len(), graph.edges(0).len()), (2, 3));
         let lit = Formula::eventually(|s: &(u8, bool)| s.1);
         // Passing leads from the class to itself and changes the state: it is a step that is enabled and can be taken.
         let fairness = [Fairness::weak("pass", ["pass"])];
         let Ok(Verdict::Violated(lasso)) = check(&graph, &fairness, &lit, None) else { panic!("never lit is fair") };
         assert_eq!(lasso.cycle.len(), 1);
-        let run = realize(&Ring, |a| *a, Some(&canonical), &graph, &lasso).unwrap();
+        let run = realize(&Ring, label, Some(&canonical), &graph, &lasso).unwrap();
         let round = [2, 3, 4, 0, 1].map(|at| ("pass", (at, false)));
         assert_eq!(run, Run { initial: (1, false), stem: vec![], cycle: round.to_vec() });
-        assert_eq!(judge(&Ring, |a| *a, &fairness, &lit, &run), Ok(()));
+        assert_eq!(judge(&Ring, label, &fairness, &lit, &run), Ok(()));
         // One lap of the class is not a loop.
         let lap = Run { cycle: round[..1].to_vec(), ..run };
-        assert_eq!(judge(&Ring, |a| *a, &fairness, &lit, &lap), Err(Objection::OpenLoop));
+        assert_eq!(judge(&Ring, label, &fairness, &lit, &lap), Err(Objection::OpenLoop));
         let fairness = [Fairness::weak("light", ["light"])];
         assert_eq!(check(&graph, &fairness, &lit, None), Ok(Verdict::Holds));
     }
