@@ -180,6 +180,8 @@ struct Components<'a, S, L> {
     low: Vec<u32>,
     stack: Vec<StateId>,
     calls: Vec<Call>,
+    /// Pairs that the component at hand does not satisfy; kept so that no component needs an allocation of its own.
+    unfair: Vec<&'a Pair>,
     /// What is left of components that have to be decomposed again, by number.
     again: Vec<(u32, Vec<StateId>)>,
 }
@@ -212,6 +214,7 @@ impl<'a, S, L> Components<'a, S, L> {
             low: vec![0; graph.len()],
             stack: Vec::new(),
             calls: Vec::new(),
+            unfair: Vec::new(),
             again: Vec::new(),
         }
     }
@@ -287,20 +290,23 @@ impl<'a, S, L> Components<'a, S, L> {
             self.part[state as usize] = part;
             self.low[state as usize] = 0;
         }
+        let mut unfair = std::mem::take(&mut self.unfair);
+        unfair.clear();
         let states = &self.stack[at..];
         if !self.meets(&self.query.must, part, states) {
             states.iter().for_each(|&state| self.part[state as usize] = OUTSIDE);
         } else {
             // For a single state the first unfair pair mostly settles it; if not, the others get their turn.
             let enough = if states.len() == 1 { 1 } else { self.pairs.len() };
-            let unfair = |pair: &&Pair| !self.meets(&pair.q, part, states) && self.meets(&pair.p, part, states);
-            let unfair: Vec<_> = self.pairs.iter().filter(unfair).take(enough).collect();
+            let is_unfair = |pair: &&Pair| !self.meets(&pair.q, part, states) && self.meets(&pair.p, part, states);
+            unfair.extend(self.pairs.iter().filter(is_unfair).take(enough));
             if unfair.is_empty() {
                 self.parts = part;
             } else {
                 self.avoid_premises(&unfair, part, at);
             }
         }
+        self.unfair = unfair;
         self.stack.truncate(at);
     }
 
