@@ -68,8 +68,7 @@ struct Case {
     fair: BTreeMap<String, String>,
     kind: String,
     p: BTreeSet<u32>,
-    #[serde(default)]
-    q: BTreeSet<u32>,
+    q: Option<BTreeSet<u32>>,
     tlc: Option<String>,
 }
 
@@ -90,6 +89,8 @@ enum Unusable {
     Label { id: u64, label: String },
     #[error("case {id}: {field} is {word:?}, expected one of {expected}")]
     Word { id: u64, field: String, word: String, expected: &'static str },
+    #[error("case {id}: kind is leads_to, which needs 2 sets of states, but q is missing")]
+    Response { id: u64 },
     #[error("case {id}: {source}")]
     Liveness { id: u64, source: LivenessError },
     #[error("case {id}: the lasso is no run of the graph, which is a defect of the checker: {source}")]
@@ -115,7 +116,7 @@ fn validate(case: &Case) -> Result<(), Unusable> {
         return Err(Unusable::NoState { id });
     }
     let ends = case.edges.iter().flat_map(|(from, _, to)| [("edges", from), ("edges", to)]);
-    let sets = case.p.iter().map(|s| ("p", s)).chain(case.q.iter().map(|s| ("q", s)));
+    let sets = case.p.iter().map(|s| ("p", s)).chain(case.q.iter().flatten().map(|s| ("q", s)));
     if let Some((place, &state)) = ends.chain(sets).find(|(_, state)| **state >= n) {
         return Err(Unusable::State { id, state, place, n });
     }
@@ -131,6 +132,9 @@ fn validate(case: &Case) -> Result<(), Unusable> {
     }
     let kinds = ["eventually", "leads_to", "always_eventually", "eventually_always"];
     word("kind".into(), &case.kind, &kinds, "eventually, leads_to, always_eventually, eventually_always")?;
+    if case.kind == "leads_to" && case.q.is_none() {
+        return Err(Unusable::Response { id });
+    }
     case.tlc.iter().try_for_each(|tlc| word("tlc".into(), tlc, &["holds", "violated"], "holds, violated"))
 }
 
@@ -225,7 +229,7 @@ fn formula(case: &Case) -> Formula<'_, u32, &str> {
     let p = |state: &u32| case.p.contains(state);
     match case.kind.as_str() {
         "eventually" => Formula::eventually(p),
-        "leads_to" => Formula::leads_to(p, |state| case.q.contains(state)),
+        "leads_to" => Formula::leads_to(p, |state| case.q.iter().flatten().any(|q| q == state)),
         "always_eventually" => Formula::AlwaysEventually(Occurs::state(p)),
         _ => Formula::eventually_always(p),
     }

@@ -6,8 +6,8 @@
 //!
 //! * **Order.** Exploration goes level by level and numbers states in the order in which a single-threaded search would
 //!   find them, whatever [`Limits::threads`] says. State 0 is the first initial state; [`Graph::path_to`] is a shortest path.
-//! * **Labels.** The label function of [`Search::new`] names an action. Several actions may share a label and one label may have several
-//!   successors. Transitions are distinct `(state, label, state)` triples.
+//! * **Labels.** A function given to [`Search::new`] labels actions. Several actions may share a label and one label may have
+//!   several successors. Transitions are distinct `(state, label, state)` triples.
 //! * **Quotients.** [`Search::canonical`] maps a state to the representative of its class. Whether a step *changes* the
 //!   state is judged before that map is applied ([`Edge::changes`]): a step may lead from a class to the same class and
 //!   still change the concrete state.

@@ -46,7 +46,7 @@ mod search;
 mod toy;
 
 pub use marks::{BitSet, Marks, Pair};
-pub use run::{judge, realize, Objection, RealizeError, Run};
+pub use run::{judge, realize, Canonical, Objection, RealizeError, Run};
 pub use search::{find, Lasso, Origin, Query};
 pub use toy::Toy;
 
@@ -176,6 +176,7 @@ pub enum Formula<'a, S, L> {
     /// `◇p`: some state satisfies it.
     Eventually(StatePredicate<'a, S>),
     /// `□(p ⇒ ◇q)`: every state that satisfies `p` is followed by, or is itself, one that satisfies `q`.
+    /// The stem of a violation contains the trigger.
     LeadsTo {
         /// The trigger.
         p: StatePredicate<'a, S>,
@@ -302,7 +303,7 @@ fn violation<S, L>(graph: &Graph<S, L>, formula: &Formula<S, L>) -> Query {
         }
         Formula::LeadsTo { p, q } => {
             let never = without(q);
-            let triggered = states_where(graph, |id| never.contains(id as usize) && p(graph.state(id)));
+            let triggered = states_where(graph, |id| p(graph.state(id)));
             let cycle = Marks { states: never.clone(), edges: any.cycle.edges.clone() };
             Query { from: Origin::Reached(triggered), stem: never, cycle, ..any }
         }

@@ -63,6 +63,9 @@ pub enum RealizeError {
     },
 }
 
+/// Maps a state to the representative of its class.
+pub type Canonical<'a, S> = &'a dyn Fn(&S) -> S;
+
 /// Executes a lasso of a graph on the model.
 ///
 /// In a quotient, `canonical` has to be the map that the graph was made with. There a loop that comes back to the same class
@@ -73,7 +76,7 @@ pub enum RealizeError {
 pub fn realize<M: Model, L: Copy + PartialEq + Debug>(
     model: &M,
     label: impl Fn(&M::Action) -> L,
-    canonical: Option<&dyn Fn(&M::State) -> M::State>,
+    canonical: Option<Canonical<M::State>>,
     graph: &Graph<M::State, L>,
     lasso: &Lasso,
 ) -> Result<Run<M::State, L>, RealizeError>

@@ -44,7 +44,7 @@ impl Query {
     }
 }
 
-/// A run that ends in a loop: no run with the asked-for loop has a shorter stem.
+/// A run that ends in a loop. No run that answers the same query has a shorter stem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lasso {
     /// The initial state.
@@ -174,13 +174,13 @@ struct Components<'a, S, L> {
     part: Vec<u32>,
     /// Transitions that a fair loop may use.
     edges: BitSet,
-    /// Components that are numbered so far.
+    /// The greatest number that is in use.
     parts: u32,
     /// While a state is on the stack: the smallest order known to be on the stack and reachable from it. Otherwise 0.
     low: Vec<u32>,
     stack: Vec<StateId>,
     calls: Vec<Call>,
-    /// Pairs that the component at hand does not satisfy.
+    /// Pairs that the component at hand does not satisfy; kept so that no component needs an allocation of its own.
     unfair: Vec<&'a Pair>,
     /// What is left of components that have to be decomposed again, by number.
     again: Vec<(u32, Vec<StateId>)>,
@@ -284,44 +284,48 @@ impl<'a, S, L> Components<'a, S, L> {
     /// Takes a complete component off the stack and judges it.
     fn close(&mut self, root: StateId) {
         let at = self.stack.iter().rposition(|&state| state == root).expect("a root is on the stack");
-        self.parts += 1;
-        let part = self.parts;
+        // The number can be given again if nothing keeps it.
+        let part = self.parts + 1;
         for &state in &self.stack[at..] {
             self.part[state as usize] = part;
             self.low[state as usize] = 0;
         }
+        let mut unfair = std::mem::take(&mut self.unfair);
+        unfair.clear();
         let states = &self.stack[at..];
-        if self.meets(&self.query.must, part, states) {
-            self.unfair.clear();
-            for pair in self.pairs {
-                if !self.meets(&pair.q, part, states) && self.meets(&pair.p, part, states) {
-                    self.unfair.push(pair);
-                }
-            }
-            if !self.unfair.is_empty() {
-                self.avoid_premises(part, at);
-            }
-        } else {
+        if !self.meets(&self.query.must, part, states) {
             states.iter().for_each(|&state| self.part[state as usize] = OUTSIDE);
+        } else {
+            // For a single state the first unfair pair mostly settles it; if not, the others get their turn.
+            let enough = if states.len() == 1 { 1 } else { self.pairs.len() };
+            let is_unfair = |pair: &&Pair| !self.meets(&pair.q, part, states) && self.meets(&pair.p, part, states);
+            unfair.extend(self.pairs.iter().filter(is_unfair).take(enough));
+            if unfair.is_empty() {
+                self.parts = part;
+            } else {
+                self.avoid_premises(&unfair, part, at);
+            }
         }
+        self.unfair = unfair;
         self.stack.truncate(at);
     }
 
-    /// Takes the premises of the unfair pairs out of a component; what is left has to be decomposed again.
-    fn avoid_premises(&mut self, part: u32, at: usize) {
+    /// Takes the premises of unfair pairs out of a component; what is left has to be decomposed again.
+    fn avoid_premises(&mut self, unfair: &[&Pair], part: u32, at: usize) {
         let states = &self.stack[at..];
         for &state in states {
-            if self.unfair.iter().any(|pair| pair.p.state(state)) {
+            if unfair.iter().any(|pair| pair.p.state(state)) {
                 self.part[state as usize] = OUTSIDE;
             }
             for index in self.graph.edge_range(state) {
-                if self.unfair.iter().any(|pair| pair.p.edge(index)) {
+                if unfair.iter().any(|pair| pair.p.edge(index)) {
                     self.edges.remove(index);
                 }
             }
         }
         let rest: Vec<_> = states.iter().copied().filter(|&state| self.part[state as usize] == part).collect();
         if !rest.is_empty() {
+            self.parts = part;
             self.again.push((part, rest));
         }
     }
@@ -469,7 +473,7 @@ impl<'a, S, L> FairLoop<'a, S, L> {
 
 /// Now and then asks whether the search was cancelled.
 fn cancelled(cancel: Option<&AtomicBool>, step: usize) -> Result<(), LivenessError> {
-    let asked = step % 8192 == 0 && cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed));
+    let asked = step.is_multiple_of(8192) && cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed));
     if asked {
         Err(LivenessError::Cancelled)
     } else {
