@@ -12,10 +12,10 @@
 //!
 //! let ring = Ring::<8, 3>::new(RingCfg::new(Rules::G4, 1, [0]))?;
 //! let graph = Search::new(&ring, |action| action.label()).run();
-//! let returns = graph.findings().iter().find(|finding| finding.name == "call-returns").and_then(|f| f.state).unwrap();
-//! let run = Run::along(&graph, &graph.path_to(returns));
+//! let seen = graph.findings().iter().find(|finding| finding.name == "own-done-observed").and_then(|f| f.state).unwrap();
+//! let run = Run::along(&graph, &graph.path_to(seen));
 //! let drawn = Timeline::of(&ring, &run).to_string();
-//! assert!(drawn.contains("while(WD1!=QI_DONE)") || drawn.contains("WD1==QI_DONE"));
+//! assert!(drawn.contains("IQT=1"));
 //! assert!(drawn.contains("WD1=QI_DONE*"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

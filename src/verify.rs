@@ -64,6 +64,8 @@ pub struct Outcome {
     pub expected: Option<Verdict>,
     /// Why the table expects it.
     pub why: Option<String>,
+    /// What is not as expected although the verdict is.
+    pub surprise: Option<String>,
     /// What there is to say beside the verdict: how a run is broken, what was hit, why nothing is known.
     pub detail: Option<String>,
     /// The run that shows a violation.
@@ -77,7 +79,8 @@ fn name_of<S: Serializer>(check: &Check, serializer: S) -> Result<S::Ok, S::Erro
 impl Outcome {
     /// Whether it is decided, and as the table expects, if it expects anything.
     pub fn as_expected(&self) -> bool {
-        self.verdict != Verdict::Unknown && self.expected.is_none_or(|expected| expected == self.verdict)
+        let expected = self.expected.is_none_or(|expected| expected == self.verdict);
+        self.verdict != Verdict::Unknown && expected && self.surprise.is_none()
     }
 }
 
@@ -205,15 +208,15 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         let (reliable, lossy) = (self.mapping(Loss::None), self.mapping(Loss::Done));
         let steps = (wanted(Check::RefinesSpec) || wanted(Check::RefinesFairSpec))
             .then(|| check_steps(&self.graph, &reliable, |_| false));
+        let may_lose = |label: &spec::Label| matches!(label, spec::Label::Lose(_));
+        let lossy_steps = wanted(Check::RefinesLossySpec).then(|| check_steps(&self.graph, &lossy, may_lose));
         let mut properties = Vec::new();
         for &check in &self.scenario.checks {
             let (verdict, detail, counterexample) = match (check, &checker) {
                 (Check::Safety(i), _) => self.safety(usize::from(i)),
                 (Check::NoDeadlock, _) => self.no_deadlock(),
                 (Check::RefinesSpec, _) => self.steps(steps.as_ref().expect("wanted")),
-                (Check::RefinesLossySpec, _) => {
-                    self.steps(&check_steps(&self.graph, &lossy, |label| matches!(label, spec::Label::Lose(_))))
-                }
+                (Check::RefinesLossySpec, _) => self.steps(lossy_steps.as_ref().expect("wanted")),
                 (_, Err(error)) => (Verdict::Unknown, Some(error.to_string()), None),
                 (Check::RefinesFairSpec, Ok(checker)) => {
                     self.fair_refinement(checker, &reliable, steps.as_ref().expect("wanted"))
@@ -222,8 +225,14 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
                 (Check::CallEventuallyPosted, Ok(checker)) => self.liveness(checker, |t| self.posted(t)),
             };
             let expected = self.scenario.expected(check.name());
+            let surprise = match check {
+                Check::RefinesSpec => steps.as_ref().and_then(|steps| self.surprise(steps)),
+                Check::RefinesLossySpec => lossy_steps.as_ref().and_then(|steps| self.surprise(steps)),
+                _ => None,
+            };
             properties.push(Outcome {
                 check,
+                surprise,
                 verdict,
                 expected: expected.map(|e| if e.violated { Verdict::Violated } else { Verdict::Holds }),
                 why: expected.map(|e| e.why.clone()),
@@ -346,16 +355,13 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
                 })
             }
             StepVerdict::StepFails { path: before, step } => {
-                let mut at: Vec<String> = steps.failures.iter().map(|edge| self.step_name(edge)).collect();
-                at.sort();
-                at.dedup();
                 let detail = format!(
                     "fails at {}: {} => {}; all {} such steps are {}",
                     self.graph.labels()[step.label as usize],
                     steps.view(step.source),
                     steps.view(step.target),
                     steps.failures.len(),
-                    at.join(", ")
+                    self.failing_steps(steps).join(", ")
                 );
                 (Verdict::Violated, Some(detail), Some(path(before.clone(), *step)))
             }
@@ -366,6 +372,22 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
             }
             StepVerdict::Unknown(_) => (Verdict::Unknown, Some(self.cut()), None),
         }
+    }
+
+    /// The names of the steps that do not refine, each once.
+    fn failing_steps(&self, steps: &Steps<View, spec::Label>) -> Vec<String> {
+        let mut names: Vec<String> = steps.failures.iter().map(|edge| self.step_name(edge)).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Whether refinement fails elsewhere than the table says.
+    fn surprise(&self, steps: &Steps<View, spec::Label>) -> Option<String> {
+        let names = self.failing_steps(steps);
+        let expected = &self.scenario.fails_at;
+        (!expected.is_empty() && names != *expected)
+            .then(|| format!("fails at {}, expected: at {}", names.join(", "), expected.join(", ")))
     }
 
     /// The driver's or hardware's name of a step, whoever does it.
