@@ -551,10 +551,12 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         if let Err(objection) = judge(self.ring, Action::label, &self.fairness, formula, &run) {
             panic!("{}: a counterexample was refuted: {objection}", self.scenario.name);
         }
-        let length = match (lasso.cycle_is_shortest, run.cycle.len() == lasso.cycle.len()) {
-            (true, true) => "shortest stem, and the shortest loop from there",
-            (false, true) => "shortest stem; the loop is not proven shortest",
-            _ => "shortest stem; the loop is repeated until the ring has come full circle, not proven shortest",
+        let length = match () {
+            _ if run.stem.len() + run.cycle.len() > lasso.stem.len() + lasso.cycle.len() => {
+                "shortest stem up to rotation of the ring; the loop is repeated until the whole state recurs, not proven shortest"
+            }
+            _ if lasso.cycle_is_shortest => "shortest stem, and the shortest loop from there",
+            _ => "shortest stem; the loop is not proven shortest",
         };
         self.draw(run, length)
     }
