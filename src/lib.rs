@@ -4,4 +4,6 @@ pub mod graph;
 pub mod impl_qi;
 pub mod liveness;
 pub mod refine;
+pub mod replay;
 pub mod spec;
+pub mod trace;
