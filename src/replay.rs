@@ -546,6 +546,12 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
             What::Fetch { slot, desc } => self.fetch(event.thread, slot, desc)?,
             What::StatusWrite { address, data } => self.status_write(event.thread, address, data)?,
         };
+        let touches_statuses = matches!(event.what, What::IqtWrite { .. } | What::StatusWrite { .. });
+        if self.options.grain == Grain::Sections && !touches_statuses {
+            // Sections commute with fetches: the image of a closed set is closed.
+            self.runs = next.into_iter().collect();
+            return Ok(());
+        }
         self.close(next).map_err(|Unsound| Stop::Unsound)
     }
 
