@@ -117,8 +117,7 @@ fn load(file: &Path) -> Result<Trace, Failure> {
     let cannot_open = |source| Failure::Open { file: file.into(), source };
     let mut plain = BufReader::new(File::open(file).map_err(cannot_open)?);
     let is_gzip = plain.fill_buf().map_err(cannot_open)?.starts_with(&[0x1f, 0x8b]);
-    let trace =
-        if is_gzip { Trace::read(BufReader::new(MultiGzDecoder::new(plain))) } else { Trace::read(plain) };
+    let trace = if is_gzip { Trace::read(BufReader::new(MultiGzDecoder::new(plain))) } else { Trace::read(plain) };
     trace.map_err(|source| Failure::Trace { file: file.into(), source })
 }
 

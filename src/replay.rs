@@ -424,9 +424,7 @@ fn by_steps<const N: usize, const T: usize>(
 
 /// Whether what is done under the lock comes to an end, and nothing is done without it.
 fn has_sections(rules: &Rules) -> bool {
-    rules.clean_up == CleanUp::Locked
-        && rules.publish == Publish::StatusWdIqt
-        && rules.reclaim != Reclaim::WhileFree
+    rules.clean_up == CleanUp::Locked && rules.publish == Publish::StatusWdIqt && rules.reclaim != Reclaim::WhileFree
 }
 
 /// Who posts, and how many IDs: `None` where that is no possible number.
@@ -583,7 +581,9 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
 
     fn iqt_write(&mut self, cpu: u64, tail: u64, register: Option<u64>) -> Result<Vec<Run<N, T>>, Stop> {
         let (length, left) = (self.ring.length(), self.left());
-        if let Some(value) = register.filter(|value| ![tail.checked_shl(4), tail.checked_shl(5)].contains(&Some(*value))) {
+        if let Some(value) =
+            register.filter(|value| ![tail.checked_shl(4), tail.checked_shl(5)].contains(&Some(*value)))
+        {
             return Err(Reason::Register { value, tail }.into());
         }
         let to = in_ring(tail, length).ok_or(Reason::TailOutside { tail, slots: length.slots() })?;
@@ -611,7 +611,9 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
     /// Why nobody can post.
     fn no_post(&self, cpu: u64, t: u8, ids: u8, to: Slot) -> Reason {
         let rules = &self.ring.cfg().rules;
-        if let Some(state) = self.runs.keys().next().filter(|_| self.runs.keys().all(|s| self.ring.waiting(s, t.into()))) {
+        if let Some(state) =
+            self.runs.keys().next().filter(|_| self.runs.keys().all(|s| self.ring.waiting(s, t.into())))
+        {
             return Reason::StillWaits { cpu, wd: self.ring.wait_index(&state.call(t.into())) };
         }
         let (needed, free) = (rules.slots_needed(ids), self.runs.keys().map(|state| state.queue().free_cnt).max());

@@ -405,9 +405,7 @@ impl Reader {
                 let slot = self.head.take().filter(|(thread, _)| *thread == line.thread).map(|(_, slot)| slot);
                 What::Fetch { slot, desc: line.descriptor()? }
             }
-            "vtd_inv_desc_wait_sw" => {
-                What::StatusWrite { address: line.number("addr")?, data: line.number("data")? }
-            }
+            "vtd_inv_desc_wait_sw" => What::StatusWrite { address: line.number("addr")?, data: line.number("data")? },
             kind if kind.starts_with("vtd_x_") => {
                 return Err(TraceError::Fault { line: line.number, kind: kind.into() })
             }
