@@ -26,9 +26,9 @@ use vtd_qi::trace::{Event, Fetched, Summary, Trace, TraceError, What};
 /// Exit code: 0 if some generation of the driver fits each trace, 1 if none fits one of them, 2 if a trace cannot be used.
 #[derive(Parser)]
 #[command(after_help = "Examples:
-  cargo run --example replay -- tests/fixtures/k612mf.qemu.log
+  cargo run --example replay -- tests/fixtures/k612mf.qemu.log.gz
   cargo run --example replay -- --hardware async --generation g4 a612.qemu.log.gz
-  cargo run --example replay -- --ndjson tests/fixtures/k612mf.qemu.log > events.ndjson")]
+  cargo run --example replay -- --ndjson tests/fixtures/k612mf.qemu.log.gz > events.ndjson")]
 struct Args {
     /// The traces, plain or .gz
     #[arg(required = true)]
@@ -49,7 +49,10 @@ struct Args {
     #[arg(long, conflicts_with = "ndjson")]
     json: bool,
     /// Print the visible events, one JSON object a line, instead of a verdict in text
-    #[arg(long)]
+    ///
+    /// Each has `event` and `line`. WriteIqt: `cpu` (submitters from 1), `slot`, `count` of IDs posted. Fetch: `slot`, `desc`
+    /// (ID or WD), `target` of a WD. Complete: `target`, `data`. What cannot be told is null.
+    #[arg(long, verbatim_doc_comment)]
     ndjson: bool,
 }
 

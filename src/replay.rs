@@ -67,8 +67,7 @@ use crate::with_ring;
 pub const MAX_IDS: u8 = 16;
 
 /// Which of QEMU's units wrote the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Qemu {
     /// QEMU's own: drains the queue inside the IQT write, on the thread that writes, one descriptor after the other.
     #[default]
@@ -87,8 +86,7 @@ impl Qemu {
 }
 
 /// In which states a trace may end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
     /// No call pending, the ring empty, the hardware done: the trace is complete.
     #[default]

@@ -495,8 +495,8 @@ fn digits(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// As much of a line as fits into a message, printable.
+/// As much of a line as fits into a message, with a dot for each byte that does not print.
 fn beginning(bytes: &[u8]) -> String {
-    let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]);
-    shown.trim_end().chars().flat_map(char::escape_default).collect()
+    let printable = |&byte: &u8| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '.' };
+    bytes.trim_ascii_end().iter().take(60).map(printable).collect()
 }

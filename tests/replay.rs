@@ -380,6 +380,23 @@ fn room_for_one_less() {
     log.accepted(Rules { room: Room::CountPlus1, ..Rules::G4 }, options);
 }
 
+#[test]
+fn what_only_the_specification_forbids() {
+    // With the WD first the ring completes it, at line 5, before the batch's ID has been fetched.
+    let log = Log(vec![
+        "0@0.0:vtd_inv_qi_setup addr 0x0 size 4".into(),
+        "1@0.0:vtd_inv_qi_tail write tail 2".into(),
+        "9@0.0:vtd_inv_qi_head read head 0".into(),
+        "9@0.0:vtd_inv_desc invalidate desc type wait high 0x100 low 0x200000025".into(),
+        "9@0.0:vtd_inv_desc_wait_sw wait invalidate status write addr 0x100 data 0x2".into(),
+    ]);
+    let rules = Rules { layout: Layout::WdFirst, ..Rules::G4 };
+    let from = "T1 waiting(1) | queue T1:0/1".to_owned();
+    let to = "T1 waiting(1) | done(0)->T1".to_owned();
+    let options = Options { end: End::Anywhere, ..ASYNC };
+    assert_eq!(log.rejection(rules, options), (5, Reason::Specification { from, to }));
+}
+
 /// xorshift64*: the tests do the same each time.
 struct Dice(u64);
 
@@ -479,7 +496,7 @@ fn sections_decide_as_steps_do() {
         for (counts, slots) in [(&[0][..], 4), (&[0, 1], 6), (&[0, 2], 8), (&[1, 2], 6)] {
             let ring = small_ring(rules, counts, slots);
             for _ in 0..8 {
-                let mut log = walk(&ring, 400, &mut dice);
+                let mut log = walk(&ring, 300, &mut dice);
                 // One run in two is corrupted, by two neighbouring lines that change places or by one that is lost.
                 let at = 2 + dice.below(log.0.len().max(4) - 2);
                 log = match dice.below(4) {
