@@ -264,8 +264,8 @@ fn write_events(trace: &Trace, out: &mut impl Write) -> io::Result<()> {
     let mut tail = 0;
     for &Event { line, thread, what, .. } in trace.events() {
         let event = match what {
-            What::Head { .. } => continue,
-            What::IqtWrite { slot, .. } => {
+            What::Register { .. } | What::Head { .. } => continue,
+            What::IqtWrite { slot } => {
                 let count = ((slot % slots + slots - tail) % slots).checked_sub(1);
                 tail = slot % slots;
                 Visible::WriteIqt { line, cpu: trace.submitter(thread).map_or(0, |t| t + 1), slot, count }

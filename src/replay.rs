@@ -181,6 +181,14 @@ pub struct Rejection {
 /// Why no state is left.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Reason {
+    /// Something comes between the two lines of an IQT write.
+    #[error("IQT is written {value:#x} by thread {thread}, but the line of the queue's tail does not follow")]
+    Torn {
+        /// The register's value.
+        value: u64,
+        /// Who writes it.
+        thread: u64,
+    },
     /// The two lines of an IQT write contradict each other.
     #[error("IQT is written {value:#x}, which is slot {}, but the queue's tail becomes {tail}", value >> 4)]
     Register {
@@ -431,7 +439,7 @@ fn posts(trace: &Trace) -> impl Iterator<Item = (u8, Option<u8>)> + '_ {
     let most = u16::from(MAX_IDS).min(length.slots() - 2);
     let mut tail = 0;
     trace.events().iter().filter_map(move |event| {
-        let What::IqtWrite { slot, .. } = event.what else { return None };
+        let What::IqtWrite { slot } = event.what else { return None };
         let before = tail;
         let slots = in_ring(slot, length).map(|slot| {
             tail = slot;
@@ -475,6 +483,8 @@ struct Tracker<'a, const N: usize, const T: usize> {
     most_states: usize,
     /// The counts of each submitter's IQT writes to come, the next one last.
     posts: Vec<Vec<Option<u8>>>,
+    /// The thread that is writing IQT, and the register's value.
+    register: Option<(u64, u64)>,
     /// The slot that hardware has read from IQH and not fetched yet.
     head: Option<u64>,
     /// The thread that wrote IQT last.
@@ -495,6 +505,7 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
             runs: HashMap::default(),
             most_states: 0,
             posts: to_come,
+            register: None,
             head: None,
             writer: None,
             actions: Vec::new(),
@@ -512,8 +523,9 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
             }
             progress(i + 1);
         }
+        let between_lines = self.register.is_none() && self.head.is_none();
         let may_end = |state: &State<N, T>| match self.options.end {
-            End::Idle => self.head.is_none() && self.ring.at_rest(state),
+            End::Idle => between_lines && self.ring.at_rest(state),
             End::Anywhere => true,
         };
         let accepted = self.runs.iter().filter(|(state, _)| may_end(state)).max_by_key(|(_, steps)| steps.observe);
@@ -521,7 +533,8 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
             Some((_, &steps)) => self.replayed(Verdict::Accepted(steps)),
             None => {
                 let text = self.trace.events().last().map_or("", |event| &event.text);
-                self.rejected(self.trace.lines(), text, Reason::NotIdle(self.left()))
+                let torn = self.register.map(|(thread, value)| Reason::Torn { value, thread });
+                self.rejected(self.trace.lines(), text, torn.unwrap_or(Reason::NotIdle(self.left())))
             }
         })
     }
@@ -536,8 +549,18 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
 
     fn event(&mut self, event: &Event) -> Result<(), Stop> {
         self.spec.refused = None;
+        let register = self.register.take();
+        if let Some((thread, value)) = register {
+            if thread != event.thread || !matches!(event.what, What::IqtWrite { .. }) {
+                return Err(Reason::Torn { value, thread }.into());
+            }
+        }
         let next = match event.what {
-            What::IqtWrite { slot, register } => self.iqt_write(event.thread, slot, register)?,
+            What::Register { value } => {
+                self.register = Some((event.thread, value));
+                return Ok(());
+            }
+            What::IqtWrite { slot } => self.iqt_write(event.thread, slot, register.map(|(_, value)| value))?,
             What::Head { slot } => self.head(event.thread, slot)?,
             What::Fetch { slot, desc } => self.fetch(event.thread, slot, desc)?,
             What::StatusWrite { address, data } => self.status_write(event.thread, address, data)?,

@@ -5,7 +5,8 @@
 //! | line | what it says |
 //! | --- | --- |
 //! | `vtd_inv_qi_setup addr A size S` | the ring exists and has S slots; IQT is written 0 before that |
-//! | `vtd_reg_write addr 0x88 .. value V`, `vtd_inv_qi_tail write tail S` | IQT is written by the thread, a CPU; S is the slot |
+//! | `vtd_reg_write addr 0x88 .. value V` | software is about to write IQT; the next line of this table follows at once |
+//! | `vtd_inv_qi_tail write tail S` | IQT is written by the thread, a CPU; S is the slot |
 //! | `vtd_inv_qi_head read head S` | slot S is about to be fetched |
 //! | `vtd_inv_desc invalidate desc type T high H low L` | the descriptor; a WD has its status data in bits 63:32 of L, its status address in H |
 //! | `vtd_inv_desc_wait_sw .. addr A data D` | the status write |
@@ -24,8 +25,8 @@
 //! 8@1.000003:vtd_inv_qi_tail write tail 1
 //! 8@1.000004:vtd_inv_qi_fetch \n";
 //! let trace = Trace::read(log.as_bytes())?;
-//! assert_eq!((trace.events().len(), trace.lines(), trace.cpus()), (1, 4, &[8][..]));
-//! assert_eq!(trace.events()[0].what, What::IqtWrite { slot: 1, register: Some(0x10) });
+//! assert_eq!((trace.events().len(), trace.lines(), trace.cpus()), (2, 4, &[8][..]));
+//! assert_eq!(trace.events()[1].what, What::IqtWrite { slot: 1 });
 //! assert_eq!(trace.ignored()["vtd_inv_qi_fetch"], 1);
 //! # Ok::<(), vtd_qi::trace::TraceError>(())
 //! ```
@@ -72,12 +73,15 @@ pub struct Event {
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// Software writes IQT.
+    /// Software writes the register IQT.
+    Register {
+        /// The value.
+        value: u64,
+    },
+    /// The write takes effect: IQT is a slot.
     IqtWrite {
         /// The slot.
         slot: u64,
-        /// The value of the register, if the line before gave it.
-        register: Option<u64>,
     },
     /// Hardware reads IQH in order to fetch a descriptor.
     Head {
@@ -287,14 +291,14 @@ impl Trace {
         let (mut tail, mut ids) = (0, 0);
         for event in &self.events {
             match event.what {
-                What::IqtWrite { slot, .. } => {
+                What::IqtWrite { slot } => {
                     summary.slots += (slot % slots + slots - tail) % slots;
                     tail = slot % slots;
                     summary.iqt_writes += 1;
                     let outstanding = summary.iqt_writes.saturating_sub(summary.status_writes);
                     *summary.outstanding.entry(outstanding).or_default() += 1;
                 }
-                What::Head { .. } => {}
+                What::Register { .. } | What::Head { .. } => {}
                 What::Fetch { desc: Fetched::Id, .. } => ids += 1,
                 What::Fetch { desc: Fetched::Wd { .. }, .. } => {
                     summary.wds += 1;
@@ -336,8 +340,6 @@ struct Reader {
     cpus: Vec<u64>,
     status_base: Option<u64>,
     ignored: BTreeMap<String, u64>,
-    /// The line before, if it wrote the tail register: thread and value.
-    register: Option<(u64, u64)>,
     /// The last read of IQH with no descriptor yet: thread and slot.
     head: Option<(u64, u64)>,
 }
@@ -379,7 +381,6 @@ impl Reader {
     }
 
     fn line(&mut self, text: &str, line: Line) -> Result<(), TraceError> {
-        let register = self.register.take().filter(|(thread, _)| *thread == line.thread).map(|(_, value)| value);
         let again = || TraceError::Again { line: line.number, kind: line.kind.into() };
         let what = match line.kind {
             "vtd_inv_qi_enable" => {
@@ -395,11 +396,8 @@ impl Reader {
                 self.length = Some(length.map_err(|source| TraceError::Length { line: line.number, source })?);
                 return Ok(());
             }
-            "vtd_reg_write" if line.number("addr")? == IQT_REG => {
-                self.register = Some((line.thread, line.number("value")?));
-                return Ok(());
-            }
-            "vtd_inv_qi_tail" => What::IqtWrite { slot: line.number("tail")?, register },
+            "vtd_reg_write" if line.number("addr")? == IQT_REG => What::Register { value: line.number("value")? },
+            "vtd_inv_qi_tail" => What::IqtWrite { slot: line.number("tail")? },
             "vtd_inv_qi_head" => What::Head { slot: line.number("head")? },
             "vtd_inv_desc" => {
                 let slot = self.head.take().filter(|(thread, _)| *thread == line.thread).map(|(_, slot)| slot);
@@ -416,7 +414,7 @@ impl Reader {
         };
         if self.length.is_none() {
             return match what {
-                What::IqtWrite { slot: 0, .. } => Ok(()),
+                What::Register { value: 0 } | What::IqtWrite { slot: 0 } => Ok(()),
                 _ => Err(TraceError::BeforeSetup { line: line.number, kind: line.kind.into() }),
             };
         }

@@ -177,8 +177,8 @@ fn a_status_write_early() {
     let log = Log::excerpt().shift(417, 415);
     assert_eq!(log.rejected_at(415, STOCK), Reason::NotDue { slot: 76, due: None });
     // Before the WD is posted at all: the line itself again.
-    let log = Log::excerpt().shift(417, 404);
-    assert_eq!(log.rejected_at(404, ASYNC), Reason::NotDue { slot: 76, due: None });
+    let log = Log::excerpt().shift(417, 403);
+    assert_eq!(log.rejected_at(403, ASYNC), Reason::NotDue { slot: 76, due: None });
 }
 
 #[test]
@@ -268,6 +268,11 @@ fn an_iqt_write_doubled_or_contradicted() {
     // The register's line says slot 83.
     let log = Log::excerpt().replace(418, "0x520", "0x530");
     assert_eq!(log.rejected_at(419, STOCK), Reason::Register { value: 0x530, tail: 82 });
+    // The status write of the batch before comes between the two lines of the IQT write; a line is missing.
+    let log = Log::excerpt().swap(417, 418);
+    assert_eq!(log.rejected_at(418, STOCK), Reason::Torn { value: 0x520, thread: 27608 });
+    let log = Log::excerpt().delete(419);
+    assert_eq!(log.rejected_at(420, STOCK), Reason::Torn { value: 0x520, thread: 27608 });
 }
 
 #[test]
