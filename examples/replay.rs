@@ -235,7 +235,10 @@ impl Fit {
             )?;
         }
         if let Some(Rejected { line, text, reason }) = &self.rejection {
-            writeln!(out, "  {generation}: rejected at line {line}: {reason}\n    {text}")?;
+            writeln!(out, "  {generation}: rejected at line {line}: {reason}")?;
+            if !text.is_empty() {
+                writeln!(out, "    {text}")?;
+            }
         }
         Ok(())
     }

@@ -172,7 +172,7 @@ impl SpecSteps {
 pub struct Rejection {
     /// The line's number, from 1.
     pub line: u64,
-    /// The line; empty if the trace has no event.
+    /// The line; empty where it is the end that does not fit.
     pub text: Box<str>,
     /// The reason.
     pub reason: Reason,
@@ -532,9 +532,8 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
         Ok(match accepted {
             Some((_, &steps)) => self.replayed(Verdict::Accepted(steps)),
             None => {
-                let text = self.trace.events().last().map_or("", |event| &event.text);
                 let torn = self.register.map(|(thread, value)| Reason::Torn { value, thread });
-                self.rejected(self.trace.lines(), text, torn.unwrap_or(Reason::NotIdle(self.left())))
+                self.rejected(self.trace.lines(), "", torn.unwrap_or(Reason::NotIdle(self.left())))
             }
         })
     }
