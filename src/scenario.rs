@@ -275,7 +275,7 @@ impl Table {
     pub fn parse(text: &str) -> Result<Table, TableError> {
         let file: File = toml::from_str(text).map_err(|error| TableError::Syntax(error.to_string()))?;
         let mut scenarios: Vec<Scenario> = Vec::new();
-        for name in file.holds.keys().filter(|name| Check::named(name).is_none()) {
+        if let Some(name) = file.holds.keys().find(|name| Check::named(name).is_none()) {
             return Err(scenario_error("[holds]", unknown_property(name)));
         }
         for family in file.scenario {

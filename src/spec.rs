@@ -61,6 +61,10 @@ use stateright::{Model, Path, Property};
 /// Most submitters that a specification can have.
 pub const MAX_SUBMITTERS: usize = 8;
 
+/// Room in a [`List`]: a batch of each submitter, and whatever a hardware that holds four descriptors can add to that when
+/// the ring has gone wrong.
+const ROOM: usize = MAX_SUBMITTERS + 4;
+
 /// Most IDs in one batch: `qi_submit_sync` wants `count + 2` free slots, and the ring has `QI_LENGTH` = 256.
 pub const MAX_COUNT: u8 = 254;
 
@@ -669,7 +673,9 @@ impl Display for View {
     }
 }
 
-/// Up to [`MAX_SUBMITTERS`] items, in place: a slice that can grow at its end and shrink at its front.
+/// A few items in place: a slice that can grow at its end and shrink at its front.
+///
+/// There is room for 12: a legal state has at most [`MAX_SUBMITTERS`], one that a faulty ring maps to may have more.
 ///
 /// # Examples
 /// ```
@@ -684,7 +690,7 @@ impl Display for View {
 #[derive(Clone, Copy)]
 pub struct List<T> {
     /// Those from `len` on mean nothing.
-    items: [T; MAX_SUBMITTERS],
+    items: [T; ROOM],
     len: u8,
 }
 
@@ -692,9 +698,9 @@ impl<T: Copy> List<T> {
     /// Adds an item at the end.
     ///
     /// # Panics
-    /// If there are [`MAX_SUBMITTERS`] already.
+    /// If there are 12 already.
     pub fn push(&mut self, item: T) {
-        assert!(self.len() < MAX_SUBMITTERS, "more than {MAX_SUBMITTERS} items");
+        assert!(self.len() < ROOM, "more than {ROOM} items");
         self.items[usize::from(self.len)] = item;
         self.len += 1;
     }
@@ -711,7 +717,7 @@ impl<T: Copy> List<T> {
 
 impl<T: Copy + Default> Default for List<T> {
     fn default() -> Self {
-        List { items: [T::default(); MAX_SUBMITTERS], len: 0 }
+        List { items: [T::default(); ROOM], len: 0 }
     }
 }
 
