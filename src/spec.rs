@@ -261,6 +261,16 @@ pub enum Label {
     Lose(u8),
 }
 
+impl Label {
+    /// The submitter whom the step concerns.
+    pub fn submitter(self) -> u8 {
+        match self {
+            Label::Submit(t) | Label::Accept(t) | Label::Execute(t) => t,
+            Label::Complete(t) | Label::Observe(t) | Label::Lose(t) => t,
+        }
+    }
+}
+
 impl Display for Label {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (name, t) = match self {

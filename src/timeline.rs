@@ -259,14 +259,14 @@ impl Names {
                 let tail = before.queue().free_tail;
                 let name = &self.slots[usize::from(tail)];
                 let status = before.status(tail).name();
+                let name = if name.is_empty() { format!("slot {tail}") } else { name.clone() };
                 let goes_on = next.pc == Pc::ReclaimFree || next.pc == Pc::Reclaim;
-                match (goes_on, rules.reclaim) {
-                    (true, _) => format!("reclaim(): {name}=={status}"),
-                    (false, _) if before.queue().free_tail == before.queue().free_head => {
-                        "reclaim(): ring empty".into()
-                    }
-                    (false, Reclaim::Never) => "reclaim() does nothing".into(),
-                    (false, _) => format!("reclaim() stops: {name}=={status}"),
+                let to_head = matches!(rules.reclaim, Reclaim::WhileFreeToHead | Reclaim::ToHead);
+                match before.queue() {
+                    _ if goes_on => format!("reclaim(): {name}=={status}"),
+                    _ if rules.reclaim == Reclaim::Never => "reclaim() does nothing".into(),
+                    queue if to_head && queue.free_tail == queue.free_head => "reclaim(): ring empty".into(),
+                    _ => format!("reclaim() stops: {name}=={status}"),
                 }
             }
             Step::ReclaimFree => {

@@ -438,27 +438,28 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         Formula::leads_to(move |s| wants(s, t), move |s| ring.waiting(s, t))
     }
 
-    /// A formula for each submitter. The last comes first: then the first submitters play the patch's T1 in a counterexample.
+    /// A formula about one submitter, which stands for all.
+    ///
+    /// Nothing tells submitters apart, so exchanging two of them maps runs to runs. The last one is taken: in a
+    /// counterexample the first then plays the patch's T1.
     fn liveness(
         &self,
         checker: &Checker<State<N, T>, Label>,
         formula: impl Fn(usize) -> Formula<'a, State<N, T>, Label>,
     ) -> Shown {
-        for t in (0..self.ring.cfg().submitters).rev() {
-            let formula = formula(t);
-            match checker.check(&formula, self.limits.cancel) {
-                Ok(crate::liveness::Verdict::Violated(lasso)) => {
-                    let why = format!("T{} waits for ever", t + 1);
-                    let (lasso, note) = self.quieter(checker, &formula, lasso);
-                    let mut violation = self.lasso_violation(&lasso, &formula);
-                    violation.length += &note;
-                    return (Verdict::Violated, Some(why), Some(violation));
-                }
-                Ok(_) => {}
-                Err(error) => return (Verdict::Unknown, Some(error.to_string()), None),
+        let t = self.ring.cfg().submitters - 1;
+        let formula = formula(t);
+        match checker.check(&formula, self.limits.cancel) {
+            Ok(crate::liveness::Verdict::Violated(lasso)) => {
+                let why = format!("T{} waits for ever", t + 1);
+                let (lasso, note) = self.quieter(checker, &formula, lasso);
+                let mut violation = self.lasso_violation(&lasso, &formula);
+                violation.length += &note;
+                (Verdict::Violated, Some(why), Some(violation))
             }
+            Ok(_) => self.nothing_found(),
+            Err(error) => (Verdict::Unknown, Some(error.to_string()), None),
         }
-        self.nothing_found()
     }
 
     /// A lasso that is easier to read, if there is one: on its loop nobody begins a call.
@@ -591,12 +592,17 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     }
 }
 
-/// The fairness conditions of the specification.
+/// The fairness conditions of the specification for its last submitter, which stands for all.
 fn fairness_of<const N: usize, const T: usize>(
     mapping: &RingToSpec<'_, N, T>,
 ) -> impl Iterator<Item = AbstractFairness<spec::Label>> {
+    let last = mapping.spec().cfg().submitters as u8 - 1;
     let weakly_fair = mapping.target().weakly_fair().into_iter();
-    weakly_fair.map(|(name, label)| AbstractFairness { name, strength: Strength::Weak, labels: vec![label] })
+    weakly_fair.filter(move |(_, label)| label.submitter() == last).map(|(name, label)| AbstractFairness {
+        name,
+        strength: Strength::Weak,
+        labels: vec![label],
+    })
 }
 
 /// Whether every WD of the specification is eventually observed done; `None` if it was not decided within the limits.
