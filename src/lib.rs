@@ -1,5 +1,6 @@
 //! Intel VT-d queued invalidation as Linux uses it: a specification, the ring that refines it, and the checks between them.
 
+pub mod drawing;
 pub mod graph;
 pub mod impl_qi;
 pub mod liveness;

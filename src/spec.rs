@@ -888,6 +888,7 @@ fn cross(x: usize, y: usize) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
+/// Text as it has to be written between tags and in attributes of an XML document.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;").replace('"', "&quot;")
 }

@@ -282,11 +282,11 @@ impl Names {
         let Queue { free_cnt, free_head, free_tail } = state.queue();
         let length = ring.length();
         let shown: Vec<Slot> =
-            length.iter().filter(|&slot| length.slots() <= 16 || self.busy(ring, state, slot)).collect();
+            length.iter().filter(|&slot| length.slots() <= 8 || self.busy(ring, state, slot)).collect();
         let mut out = String::new();
         for &slot in &shown {
             let name = if self.busy(ring, state, slot) { self.slots[usize::from(slot)].as_str() } else { "" };
-            let number = if length.slots() <= 16 { String::new() } else { format!("{slot}:") };
+            let number = if length.slots() <= 8 { String::new() } else { format!("{slot}:") };
             let star = if self.starred[usize::from(slot)] && state.status(slot) == Status::Done { '*' } else { ' ' };
             out += &format!("|{number}{name:>width$} {}{star}", state.status(slot).letter(), width = self.width);
         }
