@@ -221,6 +221,8 @@ fn own(args: &Args, generation: &str) -> Result<Scenario, String> {
         unreached: BTreeMap::new(),
         fails_at: Vec::new(),
         why: None,
+        killed_by: None,
+        max_states: None,
     })
 }
 

@@ -212,6 +212,23 @@ impl Action {
     }
 }
 
+impl Label {
+    /// The name of the step, whoever does it.
+    pub fn step_name(self) -> String {
+        match self {
+            Label::Call(_) => "Call".to_string(),
+            Label::Driver(step, _) => format!("{step:?}"),
+            hardware => format!("{hardware:?}"),
+        }
+    }
+
+    /// The names of all steps.
+    pub fn step_names() -> impl Iterator<Item = String> {
+        let driver = Step::ALL.into_iter().map(|step| Label::Driver(step, 0));
+        [Label::Call(0), Label::Fetch, Label::Execute, Label::Complete].into_iter().chain(driver).map(Label::step_name)
+    }
+}
+
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -255,8 +272,7 @@ impl<const N: usize, const T: usize> Ring<N, T> {
     ///
     /// No rule of the modelled generations tells odd slots from even ones, so rotation goes by single slots.
     pub fn canonical(&self, state: &State<N, T>) -> State<N, T> {
-        let clear_stale = self.cfg.rules.publish != Publish::StatusIqtWd;
-        state.canonical(self.cfg.length, self.cfg.submitters, 1, clear_stale)
+        state.canonical(self.cfg.length, self.cfg.submitters, 1, self.cfg.rules.keeps_hardware_behind_posts())
     }
 
     /// One submitter's `wait_index`.

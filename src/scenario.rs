@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::impl_qi::{
-    Generation, Handout, Hardware, Length, Lock, RingCfg, Rules, Slots, GENERATIONS, SAFETY, WITNESSES,
+    Generation, Handout, Hardware, Label, Length, Lock, RingCfg, Rules, Slots, GENERATIONS, SAFETY, WITNESSES,
 };
 
 /// A property that can be checked of a scenario.
@@ -130,6 +130,10 @@ pub struct Scenario {
     pub fails_at: Vec<String>,
     /// What is special about the family.
     pub why: Option<String>,
+    /// Of a seeded fault: the property that must kill it.
+    pub killed_by: Option<String>,
+    /// Where the search is to stop, if before its end.
+    pub max_states: Option<usize>,
 }
 
 impl Scenario {
@@ -163,6 +167,22 @@ pub enum TableError {
     /// There is no entry.
     #[error("the scenario file has no scenario")]
     Empty,
+}
+
+impl TableError {
+    /// One line: where, and what.
+    fn syntax(text: &str, error: &toml::de::Error) -> TableError {
+        let message: String = error.message().chars().take(200).collect();
+        let message = message.replace('\n', ", ");
+        match error.span() {
+            Some(span) => {
+                let line =
+                    text.as_bytes()[..span.start.min(text.len())].iter().filter(|&&byte| byte == b'\n').count() + 1;
+                TableError::Syntax(format!("line {line}: {message}"))
+            }
+            None => TableError::Syntax(message),
+        }
+    }
 }
 
 /// A TOML file: the reasons why properties hold, and the families.
@@ -201,23 +221,44 @@ struct Family {
     checks: Vec<String>,
     /// What is special about the family.
     why: Option<String>,
-    /// Properties that must be violated, and why.
+    /// Properties that must be violated.
     #[serde(default)]
-    violated: BTreeMap<String, String>,
+    violated: BTreeMap<String, Reason>,
+    /// Of a seeded fault: the property that must kill it, at every size.
+    killed_by: Option<String>,
     /// Witnesses that cannot be reached.
     #[serde(default)]
-    unreached: BTreeMap<String, Unreached>,
+    unreached: BTreeMap<String, Reason>,
+    /// Stop the search here. Then only what is expected to be violated can be checked.
+    max_states: Option<usize>,
     #[serde(default)]
     fails_at: Vec<String>,
 }
 
-/// Why a witness cannot be reached, and on which of the family's rings; all of them if none is named.
+/// Why something is expected, and at which sizes.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Unreached {
-    why: String,
-    #[serde(default)]
-    rings: Vec<u16>,
+#[serde(untagged, expecting = "expected a sentence, or { why = \"a sentence\", on = [\"2x4\"] }")]
+enum Reason {
+    /// At all of the family's sizes.
+    Everywhere(String),
+    /// At some of them: submitters, `x`, ring length.
+    On { why: String, on: Vec<String> },
+}
+
+impl Reason {
+    fn at(&self, size: &str) -> Option<&String> {
+        match self {
+            Reason::Everywhere(why) => Some(why),
+            Reason::On { why, on } => on.iter().any(|s| s == size).then_some(why),
+        }
+    }
+
+    fn sizes(&self) -> &[String] {
+        match self {
+            Reason::Everywhere(_) => &[],
+            Reason::On { on, .. } => on,
+        }
+    }
 }
 
 /// In which order fetched descriptors act, without the depth.
@@ -273,7 +314,7 @@ impl Table {
     /// # Errors
     /// [`TableError`], naming the entry, the value and the limit.
     pub fn parse(text: &str) -> Result<Table, TableError> {
-        let file: File = toml::from_str(text).map_err(|error| TableError::Syntax(error.to_string()))?;
+        let file: File = toml::from_str(text).map_err(|error| TableError::syntax(text, &error))?;
         let mut scenarios: Vec<Scenario> = Vec::new();
         if let Some(name) = file.holds.keys().find(|name| Check::named(name).is_none()) {
             return Err(scenario_error("[holds]", unknown_property(name)));
@@ -331,22 +372,18 @@ pub fn rules(generation: &str, changes: &BTreeMap<String, String>) -> Result<(&'
 impl Family {
     fn rows(&self, holds: &BTreeMap<String, String>) -> Result<Vec<Scenario>, TableError> {
         let fail = |what: String| scenario_error(&self.name, what);
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if self.name.is_empty() || !self.name.chars().all(legal) {
+            return Err(fail(format!("the name {:?} is not of letters, digits and hyphens", self.name)));
+        }
         let (generation, rules) = rules(&self.generation, &self.rules).map_err(fail)?;
         let checks = self.checks()?;
-        let expected = self.expectations(&checks, holds)?;
-        for witness in self.unreached.keys() {
-            if witness != WRAPS && WITNESSES.iter().all(|(name, _)| name != witness) {
-                let known: Vec<_> = WITNESSES.iter().map(|(name, _)| *name).chain([WRAPS]).collect();
-                return Err(fail(format!("there is no witness {witness:?}; there are {}", known.join(", "))));
-            }
-        }
-        if self.submitters.is_empty() || self.rings.is_empty() {
-            return Err(fail("submitters and rings each need at least one number".to_string()));
-        }
+        self.validate(&checks)?;
         let mut rows = Vec::new();
         for &submitters in &self.submitters {
             for &ring in &self.rings {
-                let name = format!("{}-{submitters}x{ring}", self.name);
+                let size = format!("{submitters}x{ring}");
+                let name = format!("{}-{size}", self.name);
                 let error = |error: &dyn ToString| scenario_error(&name, error.to_string());
                 let cfg = RingCfg {
                     rules,
@@ -357,26 +394,62 @@ impl Family {
                     length: Length::new(ring).map_err(|e| error(&e))?,
                     handout: self.handout,
                 };
+                let expected = self.expectations(&checks, &size, holds)?;
+                if let Some(killer) = self.killed_by.as_deref().filter(|k| !expected.get(k).is_some_and(|e| e.violated))
+                {
+                    return Err(error(&format!("{killer} is to kill the fault but not expected to be violated")));
+                }
+                let unreached = self.unreached.iter();
                 rows.push(Scenario {
                     cfg: cfg.validate().map_err(|e| error(&e))?,
                     family: self.name.clone(),
                     generation,
                     slots: self.slots,
                     checks: checks.clone(),
-                    expected: expected.clone(),
-                    unreached: self
-                        .unreached
-                        .iter()
-                        .filter(|(_, unreached)| unreached.rings.is_empty() || unreached.rings.contains(&ring))
-                        .map(|(name, unreached)| (name.clone(), unreached.why.clone()))
+                    expected,
+                    unreached: unreached
+                        .filter_map(|(n, reason)| Some((n.clone(), reason.at(&size)?.clone())))
                         .collect(),
                     fails_at: self.fails_at.clone(),
                     why: self.why.clone(),
+                    killed_by: self.killed_by.clone(),
+                    max_states: self.max_states,
                     name,
                 });
             }
         }
         Ok(rows)
+    }
+
+    /// Checks what the family's names refer to.
+    fn validate(&self, checks: &[Check]) -> Result<(), TableError> {
+        let fail = |what: String| Err(scenario_error(&self.name, what));
+        if self.submitters.is_empty() || self.rings.is_empty() {
+            return fail("submitters and rings each need at least one number".to_string());
+        }
+        if let Some(twice) = checks.iter().enumerate().find(|(i, check)| checks[..*i].contains(check)) {
+            return fail(format!("{} is listed twice under checks", twice.1.name()));
+        }
+        for name in self.violated.keys() {
+            if !checks.contains(&self.check(name)?) {
+                return fail(format!("{name} is expected to be violated but not checked"));
+            }
+        }
+        let witnesses: Vec<_> = WITNESSES.iter().map(|(name, _)| *name).chain([WRAPS]).collect();
+        if let Some(name) = self.unreached.keys().find(|name| !witnesses.contains(&name.as_str())) {
+            return fail(format!("there is no witness {name:?}; there are {}", witnesses.join(", ")));
+        }
+        let steps: Vec<_> = Label::step_names().collect();
+        if let Some(name) = self.fails_at.iter().find(|name| !steps.contains(name)) {
+            return fail(format!("there is no step {name:?}; there are {}", steps.join(", ")));
+        }
+        let sizes: Vec<_> =
+            self.submitters.iter().flat_map(|s| self.rings.iter().map(move |r| format!("{s}x{r}"))).collect();
+        let named = self.violated.values().chain(self.unreached.values()).flat_map(Reason::sizes);
+        match named.into_iter().find(|size| !sizes.contains(size)) {
+            Some(size) => fail(format!("there is no size {size:?} in this family; there are {}", sizes.join(", "))),
+            None => Ok(()),
+        }
     }
 
     fn checks(&self) -> Result<Vec<Check>, TableError> {
@@ -393,24 +466,25 @@ impl Family {
     fn expectations(
         &self,
         checks: &[Check],
+        size: &str,
         holds: &BTreeMap<String, String>,
     ) -> Result<BTreeMap<&'static str, Expected>, TableError> {
-        let mut expected = BTreeMap::new();
-        for (name, why) in &self.violated {
-            let check = self.check(name)?;
-            if !checks.contains(&check) {
-                return Err(scenario_error(&self.name, format!("{name} is expected to be violated but not checked")));
+        let expectation = |check: &Check| {
+            let violated = self.violated.get(check.name()).and_then(|reason| reason.at(size));
+            let (violated, why) = match (violated, holds.get(check.name())) {
+                (Some(why), _) => (true, why),
+                (None, Some(why)) => (false, why),
+                (None, None) => {
+                    let what = format!("{0} is expected to hold, so {0} under [holds] must say why", check.name());
+                    return Err(scenario_error(&self.name, what));
+                }
+            };
+            if why.trim().is_empty() {
+                return Err(scenario_error(&self.name, format!("the reason for {} is empty", check.name())));
             }
-            expected.insert(check.name(), Expected { violated: true, why: why.clone() });
-        }
-        for check in checks.iter().filter(|check| !self.violated.contains_key(check.name())) {
-            let why = holds.get(check.name()).ok_or_else(|| {
-                let what = format!("{0} is expected to hold, so {0} under [holds] must say why", check.name());
-                scenario_error(&self.name, what)
-            })?;
-            expected.insert(check.name(), Expected { violated: false, why: why.clone() });
-        }
-        Ok(expected)
+            Ok((check.name(), Expected { violated, why: why.clone() }))
+        };
+        checks.iter().map(expectation).collect()
     }
 }
 

@@ -195,6 +195,8 @@ type Shown = (Verdict, Option<String>, Option<Violation>);
 impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     fn new(ring: &'a Ring<N, T>, scenario: &'a Scenario, limits: Limits<'a>) -> Self {
         let started = Instant::now();
+        let max_states = limits.max_states.min(scenario.max_states.unwrap_or(usize::MAX));
+        let limits = Limits { max_states, ..limits };
         let canonical = |state: &State<N, T>| ring.canonical(state);
         let graph = Search::new(ring, Action::label).canonical(&canonical).limits(limits).run();
         let fairness = ring.fairness(scenario.slots, graph.labels());
@@ -281,7 +283,7 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     fn cut(&self) -> String {
         let why = match self.graph.coverage() {
             Coverage::Cancelled => "cancelled",
-            _ => "cut by --max-states",
+            _ => "cut by the limit on states",
         };
         format!("{why} after {} states, {} levels", self.graph.len(), self.graph.depth())
     }
@@ -376,7 +378,8 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
 
     /// The names of the steps that do not refine, each once.
     fn failing_steps(&self, steps: &Steps<View, spec::Label>) -> Vec<String> {
-        let mut names: Vec<String> = steps.failures.iter().map(|edge| self.step_name(edge)).collect();
+        let mut names: Vec<String> =
+            steps.failures.iter().map(|edge| self.graph.labels()[edge.label as usize].step_name()).collect();
         names.sort();
         names.dedup();
         names
@@ -388,15 +391,6 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         let expected = &self.scenario.fails_at;
         (!expected.is_empty() && names != *expected)
             .then(|| format!("fails at {}, expected: at {}", names.join(", "), expected.join(", ")))
-    }
-
-    /// The driver's or hardware's name of a step, whoever does it.
-    fn step_name(&self, edge: &Edge) -> String {
-        match self.graph.labels()[edge.label as usize] {
-            Label::Driver(step, _) => format!("{step:?}"),
-            Label::Call(_) => "Call".into(),
-            other => other.to_string(),
-        }
     }
 
     fn fair_refinement(
@@ -517,12 +511,13 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         let wraps = Query { must: self.reclaims(), ..Query::any(&self.graph) };
         let wraps = find(&self.graph, &[], &wraps, self.limits.cancel).ok().flatten().is_some();
         let sometimes = self.graph.findings().iter().filter(|finding| finding.sometimes);
+        let something_holds = self.scenario.expected.values().any(|expected| !expected.violated);
         let reached = sometimes.map(|finding| (finding.name, finding.state.is_some())).chain([(WRAPS, wraps)]);
         reached
             .map(|(name, reached)| Witness {
                 name,
                 reached: (reached || self.complete()).then_some(reached),
-                expected: (!self.scenario.expected.is_empty()).then(|| !self.scenario.unreached.contains_key(name)),
+                expected: something_holds.then(|| !self.scenario.unreached.contains_key(name)),
             })
             .collect()
     }

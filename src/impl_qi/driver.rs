@@ -176,6 +176,25 @@ pub enum Step {
     ReclaimFree,
 }
 
+impl Step {
+    /// All of them.
+    pub const ALL: [Step; 13] = [
+        Step::Enqueue,
+        Step::Acquire,
+        Step::Unlock,
+        Step::Look,
+        Step::WriteId,
+        Step::IdInUse,
+        Step::WdInUse,
+        Step::WriteWd,
+        Step::WriteIqt,
+        Step::Poll,
+        Step::Mark,
+        Step::Reclaim,
+        Step::ReclaimFree,
+    ];
+}
+
 impl Call {
     /// A submitter that is not in the function.
     pub const IDLE: Call = Call { pc: Pc::Idle, count: 0, index: 0, at: 0 };

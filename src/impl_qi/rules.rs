@@ -154,6 +154,20 @@ impl Rules {
     /// Linux 6.11.3 on: the 2024 fix, commit 3cf74230c139.
     pub const G4: Rules = Rules { mark: Mark::AllFree, reclaim: Reclaim::WhileFreeToHead, ..Rules::G3 };
 
+    /// Whether hardware reads no slot but those that were posted and not reclaimed since: IQT never passes a slot that has
+    /// not just been written, and no slot is handed out that hardware has still to read.
+    ///
+    /// Then descriptors outside [IQH, IQT) are dead, and [`super::State::canonical`] may clear them. It is so for the kernel's
+    /// own rules; of the seeded ones those that touch the post or let RECLAIM run ahead are left out.
+    pub fn keeps_hardware_behind_posts(&self) -> bool {
+        self.room == Room::CountPlus2
+            && self.layout == Layout::WdLast
+            && self.id_status == IdStatus::InUse
+            && self.publish == Publish::StatusWdIqt
+            && matches!(self.reclaim, Reclaim::WhileDone | Reclaim::WhileFreeToHead | Reclaim::Never)
+            && self.clean_up == CleanUp::Locked
+    }
+
     /// Free slots asked for before `count` IDs and a WD are posted.
     pub fn slots_needed(&self, count: u8) -> u16 {
         u16::from(count)

@@ -146,12 +146,12 @@ impl<const N: usize, const T: usize> State<N, T> {
     }
 
     /// The representative of this state under rotation of the ring by multiples of `step` slots (1, or 2 where a rule tells
-    /// odd slots from even ones), with descriptors that nothing can read any more cleared if `clear_stale`.
+    /// odd slots from even ones), with descriptors that nothing can read any more cleared if `clear_dead`.
     ///
     /// Rotation acts on every slot-valued datum: indices, registers, WD targets in the ring and in hardware, ghosts. A
-    /// descriptor is stale outside [IQH, IQT), unless a submitter has just written it: hardware reads nothing else, and a post
-    /// writes a slot before it moves IQT past it. Where a seeded fault moves IQT first, nothing may be cleared.
-    pub fn canonical(&self, ring: Length, submitters: usize, step: u16, clear_stale: bool) -> Self {
+    /// descriptor is dead outside [IQH, IQT), unless a submitter has just written it, as long as
+    /// [`Rules::keeps_hardware_behind_posts`](super::Rules::keeps_hardware_behind_posts).
+    pub fn canonical(&self, ring: Length, submitters: usize, step: u16, clear_dead: bool) -> Self {
         let len = usize::from(ring.slots());
         let tail = self.free_tail as u16 / step * step;
         let back = |slot: Slot| ring.distance(tail as Slot, slot) as Slot;
@@ -178,7 +178,7 @@ impl<const N: usize, const T: usize> State<N, T> {
                 }
             }
         }
-        for slot in ring.iter().filter(|_| clear_stale) {
+        for slot in ring.iter().filter(|_| clear_dead) {
             if s.slots[usize::from(slot)] >> 2 != 0 && !ring.within(slot, s.iqh, s.iqt) && !s.ghost.is_posted(slot) {
                 s.slots[usize::from(slot)] &= 3;
                 s.targets[usize::from(slot)] = 0;
