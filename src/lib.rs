@@ -7,4 +7,5 @@ pub mod refine;
 pub mod scenario;
 pub mod spec;
 pub mod timeline;
+pub mod twin;
 pub mod verify;

@@ -1,0 +1,220 @@
+//! Both sides of a model, and what they differ in.
+
+use std::collections::HashMap;
+
+use super::dump::{compare, Agreement};
+use super::model::{Model, Property};
+use super::rust::{check, Side, Verdict};
+use super::tlc::{Run, RunOptions, Scratch, Tlc};
+use super::trace::{replay, trace_module};
+use super::TwinError;
+
+/// What TLC found of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Theirs {
+    /// TLC's version.
+    pub version: String,
+    /// Distinct states.
+    pub states: usize,
+    /// Breadth-first levels; `None` with several workers, which do not go level by level.
+    pub depth: Option<usize>,
+    /// Distinct (state, label, state) triples, if the graphs were compared and are equal.
+    pub transitions: Option<usize>,
+    /// States that TLC says it generated: compared with nothing.
+    pub generated: usize,
+    /// The model's properties, in its order.
+    pub verdicts: Vec<(Property, Verdict)>,
+    /// Seconds for all of it.
+    pub seconds: f64,
+}
+
+/// A model, seen from both sides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pairing {
+    /// The Rust side.
+    pub ours: Side,
+    /// TLC's side.
+    pub theirs: Theirs,
+    /// Counterexamples that crossed over in both directions.
+    pub crossed: usize,
+    /// What the sides differ in; empty if they agree.
+    pub differences: Vec<String>,
+}
+
+/// Runs models on both sides.
+pub struct Pairer<'a> {
+    tlc: &'a Tlc,
+    workers: usize,
+    graphs: bool,
+    /// What is known of the states of models with the same constants: a model that fails stops before it has seen them all.
+    counted: HashMap<String, Counted>,
+}
+
+#[derive(Clone)]
+struct Counted {
+    run: Run,
+    graph: Option<Agreement>,
+}
+
+impl<'a> Pairer<'a> {
+    /// A pairing with TLC, state for state if `graphs`.
+    pub fn new(tlc: &'a Tlc, workers: usize, graphs: bool) -> Self {
+        Pairer { tlc, workers, graphs, counted: HashMap::new() }
+    }
+
+    /// Runs both sides of a model and compares them: distinct states, depth, the verdict of each property, with `graphs` the
+    /// whole graphs. Each counterexample of TLC is executed on the Rust, and each of the Rust is walked and judged by TLC.
+    ///
+    /// # Errors
+    /// [`TwinError`] if one side comes to no verdict; what the sides differ in is no error.
+    pub fn pair(&mut self, model: &Model) -> Result<Pairing, TwinError> {
+        let ours = check(model)?;
+        let (mut differences, mut crossed, mut seconds) = (Vec::new(), 0, 0.0);
+        let mut verdicts = Vec::new();
+        let whole = self.counted(model, &mut seconds)?;
+        let key = constants(model);
+        let counted = match (whole.run.verdict, self.counted.get(&key)) {
+            (Verdict::Holds, _) => {
+                verdicts = model.properties.iter().map(|&property| (property, Verdict::Holds)).collect();
+                self.counted.insert(key, whole.clone());
+                whole
+            }
+            (Verdict::Violated, Some(counted)) => counted.clone(),
+            (Verdict::Violated, None) => {
+                let counted = self.counted(&model.with(&[]), &mut seconds)?;
+                self.counted.insert(key, counted.clone());
+                counted
+            }
+        };
+        if verdicts.is_empty() {
+            for &property in &model.properties {
+                let (verdict, objection) = self.alone(&model.with(&[property]), property, &mut seconds)?;
+                verdicts.push((property, verdict));
+                crossed += usize::from(verdict == Verdict::Violated && objection.is_none());
+                differences.extend(objection);
+            }
+        }
+        let transitions = match counted.graph {
+            Some(Agreement::Equal { transitions, .. }) => Some(transitions),
+            Some(Agreement::Differs(what)) => {
+                differences.push(what);
+                None
+            }
+            None => None,
+        };
+        let theirs = Theirs {
+            version: counted.run.version,
+            states: counted.run.states,
+            depth: (self.workers == 1).then_some(counted.run.depth),
+            transitions,
+            generated: counted.run.generated,
+            verdicts,
+            seconds,
+        };
+        differences.extend(compared(&ours, &theirs));
+        Ok(Pairing { ours, theirs, crossed, differences })
+    }
+
+    /// All properties of a model at once, and its graph if graphs are wanted and it has not been compared yet.
+    fn counted(&self, model: &Model, seconds: &mut f64) -> Result<Counted, TwinError> {
+        let scratch = Scratch::new()?;
+        let dump = scratch.file("graph.dot");
+        let known = self.counted.contains_key(&constants(model));
+        let dumped = (self.graphs && !known).then_some(dump.as_path());
+        let run = self.run(model, RunOptions { workers: self.workers, dump: dumped, ..RunOptions::default() })?;
+        *seconds += run.seconds;
+        let graph = match (run.verdict, dumped) {
+            (Verdict::Holds, Some(dump)) => Some(compare(model, dump)?),
+            _ => self.counted.get(&constants(model)).and_then(|counted| counted.graph.clone()),
+        };
+        Ok(Counted { run, graph })
+    }
+
+    fn run(&self, model: &Model, options: RunOptions) -> Result<Run, TwinError> {
+        Ok(self.tlc.run(model, options)?.expect("there is no limit"))
+    }
+
+    /// A property on its own, and if it is violated, what is wrong with the counterexamples of either side.
+    fn alone(
+        &self,
+        model: &Model,
+        property: Property,
+        seconds: &mut f64,
+    ) -> Result<(Verdict, Option<String>), TwinError> {
+        let scratch = Scratch::new()?;
+        let trace = scratch.file("trace.json");
+        let run = self.run(model, RunOptions { trace: Some(&trace), ..RunOptions::default() })?;
+        *seconds += run.seconds;
+        if run.verdict == Verdict::Holds {
+            return Ok((Verdict::Holds, None));
+        }
+        let objection = match replay(&trace, &model.subject) {
+            Err(TwinError::Trace(why)) => {
+                Some(format!("TLC's counterexample to {} cannot be used: {why}", property.name()))
+            }
+            Err(error) => return Err(error),
+            Ok(_) => match trace_module(model, property)? {
+                None => None,
+                Some(module) => module.objection(self.tlc)?,
+            },
+        };
+        Ok((Verdict::Violated, objection))
+    }
+}
+
+fn constants(model: &Model) -> String {
+    format!("{:?}", model.subject.constants())
+}
+
+/// What the numbers and verdicts differ in.
+fn compared(ours: &Side, theirs: &Theirs) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut count = |what: &str, ours: usize, theirs: Option<usize>| {
+        if let Some(theirs) = theirs.filter(|theirs| *theirs != ours) {
+            differences.push(format!("{what}: Rust has {ours}, TLC {theirs}"));
+        }
+    };
+    count("states", ours.states, Some(theirs.states));
+    count("transitions", ours.transitions, theirs.transitions);
+    count("depth", ours.depth, theirs.depth);
+    for ((property, ours), (_, theirs)) in ours.verdicts.iter().zip(&theirs.verdicts) {
+        if ours != theirs {
+            differences.push(format!("{}: {ours} in Rust, {theirs} in TLC", property.name()));
+        }
+    }
+    differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_difference_is_named() {
+        let property = Property::SpecLiveness;
+        let ours =
+            Side { states: 73, transitions: 150, depth: 9, verdicts: vec![(property, Verdict::Holds)], seconds: 0.1 };
+        let mut theirs = Theirs {
+            version: "TLC".into(),
+            states: 73,
+            depth: Some(9),
+            transitions: Some(150),
+            generated: 151,
+            verdicts: vec![(property, Verdict::Holds)],
+            seconds: 1.0,
+        };
+        assert_eq!(compared(&ours, &theirs), Vec::<String>::new());
+        theirs.depth = None;
+        theirs.transitions = None;
+        assert_eq!(compared(&ours, &theirs), Vec::<String>::new());
+        theirs = Theirs { states: 72, depth: Some(8), transitions: Some(149), ..theirs };
+        theirs.verdicts = vec![(property, Verdict::Violated)];
+        let expected = [
+            "states: Rust has 73, TLC 72",
+            "transitions: Rust has 150, TLC 149",
+            "depth: Rust has 9, TLC 8",
+            "WdEventuallyObservedDone: holds in Rust, violated in TLC",
+        ];
+        assert_eq!(compared(&ours, &theirs), expected);
+    }
+}
