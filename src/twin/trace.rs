@@ -97,12 +97,13 @@ fn understand(json: &Json) -> Result<Run<Value, String>, TwinError> {
     Ok(Run { initial, stem, cycle })
 }
 
-/// An action with its parameters, as TLC prints it elsewhere.
+/// An action with its parameters, as TLC prints it elsewhere; one without any may lack the list.
 fn action(json: &Json) -> Option<String> {
     let name = json["name"].as_str()?;
-    let values = json["parameters"].as_array()?.iter().map(|name| json["context"].get(name.as_str()?));
-    let values = values.map(|value| value.map(Json::to_string)).collect::<Option<Vec<_>>>()?;
-    Some(if values.is_empty() { name.to_string() } else { format!("{name}({})", values.join(",")) })
+    let parameters = json["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+    let values = parameters.iter().map(|name| json["context"].get(name.as_str()?).map(Json::to_string));
+    let values = values.collect::<Option<Vec<_>>>()?.join(",");
+    Some(if values.is_empty() { name.to_string() } else { format!("{name}({values})") })
 }
 
 /// Takes each step of a trace on a model.
