@@ -219,6 +219,7 @@ fn own(args: &Args, generation: &str) -> Result<Scenario, String> {
         expected: BTreeMap::new(),
         unreached: BTreeMap::new(),
         fails_at: Vec::new(),
+        why: None,
     })
 }
 
@@ -399,6 +400,9 @@ fn print_details(out: &mut impl Write, scenario: &Scenario, report: &Report) -> 
         report.seconds
     )?;
     writeln!(out, "  fairness assumed: {}", report.fairness.join(", "))?;
+    if let Some(why) = &scenario.why {
+        writeln!(out, "  {why}")?;
+    }
     for outcome in &report.properties {
         let expected = match outcome.expected {
             Some(expected) if expected != outcome.verdict => format!(" (EXPECTED: {expected})"),
@@ -491,7 +495,8 @@ fn print_table(out: &mut impl Write, reports: &[Report]) -> std::io::Result<()> 
 fn print_unexpected(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
     for outcome in report.properties.iter().filter(|outcome| !outcome.as_expected()) {
         let expected = outcome.expected.map_or(String::new(), |expected| format!(", expected: {expected}"));
-        let detail = outcome.detail.as_ref().map_or(String::new(), |detail| format!(" ({detail})"));
+        let detail = outcome.surprise.as_ref().or(outcome.detail.as_ref());
+        let detail = detail.map_or(String::new(), |detail| format!(" ({detail})"));
         writeln!(out, "{}: {} {}{expected}{detail}", report.name, outcome.check.name(), outcome.verdict)?;
     }
     for witness in &report.witnesses {

@@ -229,8 +229,7 @@ impl<'g, S, L: Copy + Eq + Debug> Checker<'g, S, L> {
         if graph.is_empty() {
             return Err(LivenessError::NoState);
         }
-        let pairs = fairness.iter().map(|fairness| compile(graph, fairness)).collect::<Result<_, _>>()?;
-        Ok(Checker { graph, pairs })
+        Ok(Checker { graph, pairs: compile(graph, fairness)? })
     }
 
     /// The conditions as pairs of marks, in the order in which they were given.
@@ -257,30 +256,92 @@ impl<'g, S, L: Copy + Eq + Debug> Checker<'g, S, L> {
     }
 }
 
-/// A fairness condition as a pair of marks.
-fn compile<S, L: Copy + Eq + Debug>(graph: &Graph<S, L>, fairness: &Fairness<S, L>) -> Result<Pair, LivenessError> {
-    let labels = match &fairness.condition {
-        Condition::Streett { p, q } => return Ok(Pair { p: occurrences(graph, p), q: occurrences(graph, q) }),
-        Condition::Weak(labels) | Condition::Strong(labels) => labels,
-    };
-    if labels.is_empty() {
-        return Err(LivenessError::NoLabel { fairness: fairness.name.clone() });
+/// The fairness conditions as pairs of marks.
+fn compile<S, L: Copy + Eq + Debug>(
+    graph: &Graph<S, L>,
+    fairness: &[Fairness<S, L>],
+) -> Result<Vec<Pair>, LivenessError> {
+    let mut pairs = Vec::with_capacity(fairness.len());
+    let mut actions = Vec::new();
+    for Fairness { name, condition } in fairness {
+        match condition {
+            Condition::Streett { p, q } => pairs.push(Pair { p: occurrences(graph, p), q: occurrences(graph, q) }),
+            Condition::Weak(labels) | Condition::Strong(labels) => {
+                actions.push(Action::new(graph, name, labels, pairs.len())?);
+                // Filled in below, when all actions have been looked for in one pass over the graph.
+                pairs.push(Pair { p: Marks::default(), q: Marks::default() });
+            }
+        }
     }
-    let unknown = labels.iter().find(|label| !graph.labels().contains(label));
-    if let (Some(label), Coverage::Complete) = (unknown, graph.coverage()) {
-        return Err(LivenessError::UnknownLabel { fairness: fairness.name.clone(), label: format!("{label:?}") });
+    for actions in actions.chunks(64) {
+        for (action, (enabled, taken)) in actions.iter().zip(enabled_and_taken(graph, actions)) {
+            pairs[action.condition] = match fairness[action.condition].condition {
+                Condition::Weak(_) => {
+                    let disabled = BitSet::from_fn(graph.len(), |id| !enabled.contains(id));
+                    Pair { p: Marks::states(BitSet::all(graph.len())), q: Marks { states: disabled, edges: taken } }
+                }
+                _ => Pair { p: Marks::states(enabled), q: Marks::edges(taken) },
+            };
+        }
     }
-    let fair: Vec<bool> = graph.labels().iter().map(|label| labels.contains(label)).collect();
-    let takes = |edge: &Edge| edge.changes && fair[edge.label as usize];
-    let taken = edges_where(graph, takes);
-    // Where transitions are missing, the label may be enabled by one of them.
-    let enabled = |id| graph.edges(id).any(|edge| takes(&edge)) || !graph.is_expanded(id);
-    Ok(match fairness.condition {
-        Condition::Weak(_) => Pair {
-            p: Marks::states(states_where(graph, |_| true)),
-            q: Marks { states: states_where(graph, |id| !enabled(id)), edges: taken },
-        },
-        _ => Pair { p: Marks::states(states_where(graph, enabled)), q: Marks::edges(taken) },
+    Ok(pairs)
+}
+
+/// A set of labels that fairness takes for one action.
+struct Action {
+    /// Whether a label belongs to it, by [`LabelId`](crate::graph::LabelId).
+    labels: Vec<bool>,
+    /// The condition that speaks of it, by position.
+    condition: usize,
+}
+
+impl Action {
+    fn new<S, L: Copy + Eq + Debug>(
+        graph: &Graph<S, L>,
+        name: &str,
+        labels: &[L],
+        condition: usize,
+    ) -> Result<Action, LivenessError> {
+        if labels.is_empty() {
+            return Err(LivenessError::NoLabel { fairness: name.to_string() });
+        }
+        let unknown = labels.iter().find(|label| !graph.labels().contains(label));
+        if let (Some(label), Coverage::Complete) = (unknown, graph.coverage()) {
+            return Err(LivenessError::UnknownLabel { fairness: name.to_string(), label: format!("{label:?}") });
+        }
+        Ok(Action { labels: graph.labels().iter().map(|label| labels.contains(label)).collect(), condition })
+    }
+}
+
+/// For each of at most 64 actions: the states where it is enabled, and the transitions that take it.
+fn enabled_and_taken<S, L>(graph: &Graph<S, L>, actions: &[Action]) -> Vec<(BitSet, BitSet)> {
+    // Bit i of a label: it belongs to action i.
+    let members = |label| actions.iter().enumerate().fold(0u64, |bits, (i, a)| bits | u64::from(a.labels[label]) << i);
+    let members: Vec<u64> = (0..graph.labels().len()).map(members).collect();
+    let mut enabled = vec![0u64; graph.len()];
+    let mut taken = vec![BitSet::none(); actions.len()];
+    for id in graph.ids() {
+        // Where transitions are missing, an action may be enabled by one of them.
+        let mut here = if graph.is_expanded(id) { 0 } else { u64::MAX };
+        for edge in graph.edges(id).filter(|edge| edge.changes) {
+            let takes = members[edge.label as usize];
+            here |= takes;
+            ones(takes).for_each(|action| taken[action].insert(edge.index));
+        }
+        enabled[id as usize] = here;
+    }
+    let states = |action: usize| BitSet::from_fn(graph.len(), |id| enabled[id] >> action & 1 == 1);
+    taken.into_iter().enumerate().map(|(action, taken)| (states(action), taken)).collect()
+}
+
+/// The positions of the ones in a word.
+fn ones(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let position = word.trailing_zeros() as usize;
+        (word != 0).then(|| {
+            word &= word - 1;
+            position
+        })
     })
 }
 

@@ -126,8 +126,10 @@ pub struct Scenario {
     pub expected: BTreeMap<&'static str, Expected>,
     /// Witnesses that are expected not to be reachable, and why.
     pub unreached: BTreeMap<String, String>,
-    /// The driver's steps at which step refinement may fail, if that is said.
+    /// The steps at which step refinement fails, if that is said: these and no others.
     pub fails_at: Vec<String>,
+    /// What is special about the family.
+    pub why: Option<String>,
 }
 
 impl Scenario {
@@ -167,6 +169,9 @@ pub enum TableError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// Why a property holds where it does.
+    #[serde(default)]
+    holds: BTreeMap<String, String>,
     #[serde(default)]
     scenario: Vec<Family>,
 }
@@ -194,15 +199,25 @@ struct Family {
     /// Properties that are checked; all of [`Check::everything`] if left out.
     #[serde(default)]
     checks: Vec<String>,
-    /// Why everything that is not named under `violated` holds.
-    holds: Option<String>,
+    /// What is special about the family.
+    why: Option<String>,
     /// Properties that must be violated, and why.
     #[serde(default)]
     violated: BTreeMap<String, String>,
+    /// Witnesses that cannot be reached.
     #[serde(default)]
-    unreached: BTreeMap<String, String>,
+    unreached: BTreeMap<String, Unreached>,
     #[serde(default)]
     fails_at: Vec<String>,
+}
+
+/// Why a witness cannot be reached, and on which of the family's rings; all of them if none is named.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unreached {
+    why: String,
+    #[serde(default)]
+    rings: Vec<u16>,
 }
 
 /// In which order fetched descriptors act, without the depth.
@@ -260,8 +275,11 @@ impl Table {
     pub fn parse(text: &str) -> Result<Table, TableError> {
         let file: File = toml::from_str(text).map_err(|error| TableError::Syntax(error.to_string()))?;
         let mut scenarios: Vec<Scenario> = Vec::new();
+        if let Some(name) = file.holds.keys().find(|name| Check::named(name).is_none()) {
+            return Err(scenario_error("[holds]", unknown_property(name)));
+        }
         for family in file.scenario {
-            for scenario in family.rows()? {
+            for scenario in family.rows(&file.holds)? {
                 if scenarios.iter().any(|known| known.name == scenario.name) {
                     return Err(scenario_error(&scenario.name, "the name occurs twice"));
                 }
@@ -311,11 +329,11 @@ pub fn rules(generation: &str, changes: &BTreeMap<String, String>) -> Result<(&'
 }
 
 impl Family {
-    fn rows(&self) -> Result<Vec<Scenario>, TableError> {
+    fn rows(&self, holds: &BTreeMap<String, String>) -> Result<Vec<Scenario>, TableError> {
         let fail = |what: String| scenario_error(&self.name, what);
         let (generation, rules) = rules(&self.generation, &self.rules).map_err(fail)?;
         let checks = self.checks()?;
-        let expected = self.expectations(&checks)?;
+        let expected = self.expectations(&checks, holds)?;
         for witness in self.unreached.keys() {
             if witness != WRAPS && WITNESSES.iter().all(|(name, _)| name != witness) {
                 let known: Vec<_> = WITNESSES.iter().map(|(name, _)| *name).chain([WRAPS]).collect();
@@ -346,8 +364,14 @@ impl Family {
                     slots: self.slots,
                     checks: checks.clone(),
                     expected: expected.clone(),
-                    unreached: self.unreached.clone(),
+                    unreached: self
+                        .unreached
+                        .iter()
+                        .filter(|(_, unreached)| unreached.rings.is_empty() || unreached.rings.contains(&ring))
+                        .map(|(name, unreached)| (name.clone(), unreached.why.clone()))
+                        .collect(),
                     fails_at: self.fails_at.clone(),
+                    why: self.why.clone(),
                     name,
                 });
             }
@@ -363,12 +387,14 @@ impl Family {
     }
 
     fn check(&self, name: &str) -> Result<Check, TableError> {
-        let known = || Check::all().map(Check::name).collect::<Vec<_>>().join(", ");
-        Check::named(name)
-            .ok_or_else(|| scenario_error(&self.name, format!("there is no property {name:?}; there are {}", known())))
+        Check::named(name).ok_or_else(|| scenario_error(&self.name, unknown_property(name)))
     }
 
-    fn expectations(&self, checks: &[Check]) -> Result<BTreeMap<&'static str, Expected>, TableError> {
+    fn expectations(
+        &self,
+        checks: &[Check],
+        holds: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<&'static str, Expected>, TableError> {
         let mut expected = BTreeMap::new();
         for (name, why) in &self.violated {
             let check = self.check(name)?;
@@ -377,15 +403,18 @@ impl Family {
             }
             expected.insert(check.name(), Expected { violated: true, why: why.clone() });
         }
-        for check in checks {
-            if expected.contains_key(check.name()) {
-                continue;
-            }
-            let why = self.holds.clone().ok_or_else(|| {
-                scenario_error(&self.name, format!("{} is expected to hold, so `holds` must say why", check.name()))
+        for check in checks.iter().filter(|check| !self.violated.contains_key(check.name())) {
+            let why = holds.get(check.name()).ok_or_else(|| {
+                let what = format!("{0} is expected to hold, so {0} under [holds] must say why", check.name());
+                scenario_error(&self.name, what)
             })?;
-            expected.insert(check.name(), Expected { violated: false, why });
+            expected.insert(check.name(), Expected { violated: false, why: why.clone() });
         }
         Ok(expected)
     }
+}
+
+fn unknown_property(name: &str) -> String {
+    let known = Check::all().map(Check::name).collect::<Vec<_>>().join(", ");
+    format!("there is no property {name:?}; there are {known}")
 }

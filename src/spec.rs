@@ -61,6 +61,10 @@ use stateright::{Model, Path, Property};
 /// Most submitters that a specification can have.
 pub const MAX_SUBMITTERS: usize = 8;
 
+/// Room in a [`List`]: a batch of each submitter, and whatever a hardware that holds four descriptors can add to that when
+/// the ring has gone wrong.
+const ROOM: usize = MAX_SUBMITTERS + 4;
+
 /// Most IDs in one batch: `qi_submit_sync` wants `count + 2` free slots, and the ring has `QI_LENGTH` = 256.
 pub const MAX_COUNT: u8 = 254;
 
@@ -255,6 +259,16 @@ pub enum Label {
     Observe(u8),
     /// A message between `t` and the hardware is lost; in a [`Spec`] that is always a `Done`.
     Lose(u8),
+}
+
+impl Label {
+    /// The submitter whom the step concerns.
+    pub fn submitter(self) -> u8 {
+        match self {
+            Label::Submit(t) | Label::Accept(t) | Label::Execute(t) => t,
+            Label::Complete(t) | Label::Observe(t) | Label::Lose(t) => t,
+        }
+    }
 }
 
 impl Display for Label {
@@ -669,7 +683,9 @@ impl Display for View {
     }
 }
 
-/// Up to [`MAX_SUBMITTERS`] items, in place: a slice that can grow at its end and shrink at its front.
+/// A few items in place: a slice that can grow at its end and shrink at its front.
+///
+/// There is room for 12: a legal state has at most [`MAX_SUBMITTERS`], one that a faulty ring maps to may have more.
 ///
 /// # Examples
 /// ```
@@ -684,7 +700,7 @@ impl Display for View {
 #[derive(Clone, Copy)]
 pub struct List<T> {
     /// Those from `len` on mean nothing.
-    items: [T; MAX_SUBMITTERS],
+    items: [T; ROOM],
     len: u8,
 }
 
@@ -692,9 +708,9 @@ impl<T: Copy> List<T> {
     /// Adds an item at the end.
     ///
     /// # Panics
-    /// If there are [`MAX_SUBMITTERS`] already.
+    /// If there are 12 already.
     pub fn push(&mut self, item: T) {
-        assert!(self.len() < MAX_SUBMITTERS, "more than {MAX_SUBMITTERS} items");
+        assert!(self.len() < ROOM, "more than {ROOM} items");
         self.items[usize::from(self.len)] = item;
         self.len += 1;
     }
@@ -711,7 +727,7 @@ impl<T: Copy> List<T> {
 
 impl<T: Copy + Default> Default for List<T> {
     fn default() -> Self {
-        List { items: [T::default(); MAX_SUBMITTERS], len: 0 }
+        List { items: [T::default(); ROOM], len: 0 }
     }
 }
 
@@ -872,6 +888,7 @@ fn cross(x: usize, y: usize) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
+/// Text as it has to be written between tags and in attributes of an XML document.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;").replace('"', "&quot;")
 }

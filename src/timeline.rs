@@ -12,10 +12,10 @@
 //!
 //! let ring = Ring::<8, 3>::new(RingCfg::new(Rules::G4, 1, [0]))?;
 //! let graph = Search::new(&ring, |action| action.label()).run();
-//! let returns = graph.findings().iter().find(|finding| finding.name == "call-returns").and_then(|f| f.state).unwrap();
-//! let run = Run::along(&graph, &graph.path_to(returns));
+//! let seen = graph.findings().iter().find(|finding| finding.name == "own-done-observed").and_then(|f| f.state).unwrap();
+//! let run = Run::along(&graph, &graph.path_to(seen));
 //! let drawn = Timeline::of(&ring, &run).to_string();
-//! assert!(drawn.contains("while(WD1!=QI_DONE)") || drawn.contains("WD1==QI_DONE"));
+//! assert!(drawn.contains("IQT=1"));
 //! assert!(drawn.contains("WD1=QI_DONE*"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -259,14 +259,14 @@ impl Names {
                 let tail = before.queue().free_tail;
                 let name = &self.slots[usize::from(tail)];
                 let status = before.status(tail).name();
+                let name = if name.is_empty() { format!("slot {tail}") } else { name.clone() };
                 let goes_on = next.pc == Pc::ReclaimFree || next.pc == Pc::Reclaim;
-                match (goes_on, rules.reclaim) {
-                    (true, _) => format!("reclaim(): {name}=={status}"),
-                    (false, _) if before.queue().free_tail == before.queue().free_head => {
-                        "reclaim(): ring empty".into()
-                    }
-                    (false, Reclaim::Never) => "reclaim() does nothing".into(),
-                    (false, _) => format!("reclaim() stops: {name}=={status}"),
+                let to_head = matches!(rules.reclaim, Reclaim::WhileFreeToHead | Reclaim::ToHead);
+                match before.queue() {
+                    _ if goes_on => format!("reclaim(): {name}=={status}"),
+                    _ if rules.reclaim == Reclaim::Never => "reclaim() does nothing".into(),
+                    queue if to_head && queue.free_tail == queue.free_head => "reclaim(): ring empty".into(),
+                    _ => format!("reclaim() stops: {name}=={status}"),
                 }
             }
             Step::ReclaimFree => {
@@ -282,11 +282,11 @@ impl Names {
         let Queue { free_cnt, free_head, free_tail } = state.queue();
         let length = ring.length();
         let shown: Vec<Slot> =
-            length.iter().filter(|&slot| length.slots() <= 16 || self.busy(ring, state, slot)).collect();
+            length.iter().filter(|&slot| length.slots() <= 8 || self.busy(ring, state, slot)).collect();
         let mut out = String::new();
         for &slot in &shown {
             let name = if self.busy(ring, state, slot) { self.slots[usize::from(slot)].as_str() } else { "" };
-            let number = if length.slots() <= 16 { String::new() } else { format!("{slot}:") };
+            let number = if length.slots() <= 8 { String::new() } else { format!("{slot}:") };
             let star = if self.starred[usize::from(slot)] && state.status(slot) == Status::Done { '*' } else { ' ' };
             out += &format!("|{number}{name:>width$} {}{star}", state.status(slot).letter(), width = self.width);
         }

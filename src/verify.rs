@@ -64,6 +64,8 @@ pub struct Outcome {
     pub expected: Option<Verdict>,
     /// Why the table expects it.
     pub why: Option<String>,
+    /// What is not as expected although the verdict is.
+    pub surprise: Option<String>,
     /// What there is to say beside the verdict: how a run is broken, what was hit, why nothing is known.
     pub detail: Option<String>,
     /// The run that shows a violation.
@@ -77,7 +79,8 @@ fn name_of<S: Serializer>(check: &Check, serializer: S) -> Result<S::Ok, S::Erro
 impl Outcome {
     /// Whether it is decided, and as the table expects, if it expects anything.
     pub fn as_expected(&self) -> bool {
-        self.verdict != Verdict::Unknown && self.expected.is_none_or(|expected| expected == self.verdict)
+        let expected = self.expected.is_none_or(|expected| expected == self.verdict);
+        self.verdict != Verdict::Unknown && expected && self.surprise.is_none()
     }
 }
 
@@ -205,15 +208,15 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         let (reliable, lossy) = (self.mapping(Loss::None), self.mapping(Loss::Done));
         let steps = (wanted(Check::RefinesSpec) || wanted(Check::RefinesFairSpec))
             .then(|| check_steps(&self.graph, &reliable, |_| false));
+        let may_lose = |label: &spec::Label| matches!(label, spec::Label::Lose(_));
+        let lossy_steps = wanted(Check::RefinesLossySpec).then(|| check_steps(&self.graph, &lossy, may_lose));
         let mut properties = Vec::new();
         for &check in &self.scenario.checks {
             let (verdict, detail, counterexample) = match (check, &checker) {
                 (Check::Safety(i), _) => self.safety(usize::from(i)),
                 (Check::NoDeadlock, _) => self.no_deadlock(),
                 (Check::RefinesSpec, _) => self.steps(steps.as_ref().expect("wanted")),
-                (Check::RefinesLossySpec, _) => {
-                    self.steps(&check_steps(&self.graph, &lossy, |label| matches!(label, spec::Label::Lose(_))))
-                }
+                (Check::RefinesLossySpec, _) => self.steps(lossy_steps.as_ref().expect("wanted")),
                 (_, Err(error)) => (Verdict::Unknown, Some(error.to_string()), None),
                 (Check::RefinesFairSpec, Ok(checker)) => {
                     self.fair_refinement(checker, &reliable, steps.as_ref().expect("wanted"))
@@ -222,8 +225,14 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
                 (Check::CallEventuallyPosted, Ok(checker)) => self.liveness(checker, |t| self.posted(t)),
             };
             let expected = self.scenario.expected(check.name());
+            let surprise = match check {
+                Check::RefinesSpec => steps.as_ref().and_then(|steps| self.surprise(steps)),
+                Check::RefinesLossySpec => lossy_steps.as_ref().and_then(|steps| self.surprise(steps)),
+                _ => None,
+            };
             properties.push(Outcome {
                 check,
+                surprise,
                 verdict,
                 expected: expected.map(|e| if e.violated { Verdict::Violated } else { Verdict::Holds }),
                 why: expected.map(|e| e.why.clone()),
@@ -346,16 +355,13 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
                 })
             }
             StepVerdict::StepFails { path: before, step } => {
-                let mut at: Vec<String> = steps.failures.iter().map(|edge| self.step_name(edge)).collect();
-                at.sort();
-                at.dedup();
                 let detail = format!(
                     "fails at {}: {} => {}; all {} such steps are {}",
                     self.graph.labels()[step.label as usize],
                     steps.view(step.source),
                     steps.view(step.target),
                     steps.failures.len(),
-                    at.join(", ")
+                    self.failing_steps(steps).join(", ")
                 );
                 (Verdict::Violated, Some(detail), Some(path(before.clone(), *step)))
             }
@@ -366,6 +372,22 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
             }
             StepVerdict::Unknown(_) => (Verdict::Unknown, Some(self.cut()), None),
         }
+    }
+
+    /// The names of the steps that do not refine, each once.
+    fn failing_steps(&self, steps: &Steps<View, spec::Label>) -> Vec<String> {
+        let mut names: Vec<String> = steps.failures.iter().map(|edge| self.step_name(edge)).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Whether refinement fails elsewhere than the table says.
+    fn surprise(&self, steps: &Steps<View, spec::Label>) -> Option<String> {
+        let names = self.failing_steps(steps);
+        let expected = &self.scenario.fails_at;
+        (!expected.is_empty() && names != *expected)
+            .then(|| format!("fails at {}, expected: at {}", names.join(", "), expected.join(", ")))
     }
 
     /// The driver's or hardware's name of a step, whoever does it.
@@ -416,27 +438,28 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         Formula::leads_to(move |s| wants(s, t), move |s| ring.waiting(s, t))
     }
 
-    /// A formula for each submitter. The last comes first: then the first submitters play the patch's T1 in a counterexample.
+    /// A formula about one submitter, which stands for all.
+    ///
+    /// Nothing tells submitters apart, so exchanging two of them maps runs to runs. The last one is taken: in a
+    /// counterexample the first then plays the patch's T1.
     fn liveness(
         &self,
         checker: &Checker<State<N, T>, Label>,
         formula: impl Fn(usize) -> Formula<'a, State<N, T>, Label>,
     ) -> Shown {
-        for t in (0..self.ring.cfg().submitters).rev() {
-            let formula = formula(t);
-            match checker.check(&formula, self.limits.cancel) {
-                Ok(crate::liveness::Verdict::Violated(lasso)) => {
-                    let why = format!("T{} waits for ever", t + 1);
-                    let (lasso, note) = self.quieter(checker, &formula, lasso);
-                    let mut violation = self.lasso_violation(&lasso, &formula);
-                    violation.length += &note;
-                    return (Verdict::Violated, Some(why), Some(violation));
-                }
-                Ok(_) => {}
-                Err(error) => return (Verdict::Unknown, Some(error.to_string()), None),
+        let t = self.ring.cfg().submitters - 1;
+        let formula = formula(t);
+        match checker.check(&formula, self.limits.cancel) {
+            Ok(crate::liveness::Verdict::Violated(lasso)) => {
+                let why = format!("T{} waits for ever", t + 1);
+                let (lasso, note) = self.quieter(checker, &formula, lasso);
+                let mut violation = self.lasso_violation(&lasso, &formula);
+                violation.length += &note;
+                (Verdict::Violated, Some(why), Some(violation))
             }
+            Ok(_) => self.nothing_found(),
+            Err(error) => (Verdict::Unknown, Some(error.to_string()), None),
         }
-        self.nothing_found()
     }
 
     /// A lasso that is easier to read, if there is one: on its loop nobody begins a call.
@@ -529,10 +552,12 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         if let Err(objection) = judge(self.ring, Action::label, &self.fairness, formula, &run) {
             panic!("{}: a counterexample was refuted: {objection}", self.scenario.name);
         }
-        let length = match (lasso.cycle_is_shortest, run.cycle.len() == lasso.cycle.len()) {
-            (true, true) => "shortest stem, and the shortest loop from there",
-            (false, true) => "shortest stem; the loop is not proven shortest",
-            _ => "shortest stem; the loop is repeated until the ring has come full circle, not proven shortest",
+        let length = match () {
+            _ if run.stem.len() + run.cycle.len() > lasso.stem.len() + lasso.cycle.len() => {
+                "shortest stem up to rotation of the ring; the loop is repeated until the whole state recurs, not proven shortest"
+            }
+            _ if lasso.cycle_is_shortest => "shortest stem, and the shortest loop from there",
+            _ => "shortest stem; the loop is not proven shortest",
         };
         self.draw(run, length)
     }
@@ -567,12 +592,17 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     }
 }
 
-/// The fairness conditions of the specification.
+/// The fairness conditions of the specification for its last submitter, which stands for all.
 fn fairness_of<const N: usize, const T: usize>(
     mapping: &RingToSpec<'_, N, T>,
 ) -> impl Iterator<Item = AbstractFairness<spec::Label>> {
+    let last = mapping.spec().cfg().submitters as u8 - 1;
     let weakly_fair = mapping.target().weakly_fair().into_iter();
-    weakly_fair.map(|(name, label)| AbstractFairness { name, strength: Strength::Weak, labels: vec![label] })
+    weakly_fair.filter(move |(_, label)| label.submitter() == last).map(|(name, label)| AbstractFairness {
+        name,
+        strength: Strength::Weak,
+        labels: vec![label],
+    })
 }
 
 /// Whether every WD of the specification is eventually observed done; `None` if it was not decided within the limits.

@@ -181,7 +181,7 @@ fn views_are_states() {
 fn largest_configuration_is_accepted() {
     let spec = spec(8, &[0, 254], Loss::Done);
     assert_eq!(spec.next_states(&spec.init_states()[0]).len(), 16);
-    assert!(size_of::<View>() <= 80);
+    assert!(size_of::<View>() <= 120);
     let mut full = View::new(8);
     for t in 0..8 {
         full.calls[usize::from(t)].submitter = Submitter::Waiting(254);

@@ -32,7 +32,7 @@ impl Length {
     /// [`RingError::OddLength`], [`RingError::LengthOutOfRange`].
     pub fn new(slots: u16) -> Result<Length, RingError> {
         match slots {
-            4..=256 if slots % 2 == 0 => Ok(Length(slots)),
+            4..=256 if slots.is_multiple_of(2) => Ok(Length(slots)),
             4..=256 => Err(RingError::OddLength(slots)),
             _ => Err(RingError::LengthOutOfRange(slots)),
         }

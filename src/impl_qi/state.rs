@@ -196,7 +196,8 @@ impl Call {
     }
 }
 
-/// Draws the state in one line, as `check` and the Explorer print it.
+/// Draws the state in one line; with `{:#?}`, as the Explorer does, all of it: there states that are written alike are taken
+/// for the same.
 impl<const N: usize, const T: usize> fmt::Debug for State<N, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let letters: String = (0..N).map(|s| self.status(s as Slot).letter()).collect();
@@ -214,6 +215,18 @@ impl<const N: usize, const T: usize> fmt::Debug for State<N, T> {
         }
         for t in 0..T {
             write!(f, " T{}={:?}", t + 1, self.call(t))?;
+        }
+        if f.alternate() {
+            let waiters: Vec<usize> = self.waiters().map(|t| t + 1).collect();
+            write!(
+                f,
+                "\nwaiters={waiters:?} executed={:?}",
+                (0..T).map(|t| self.ghost.executed(t)).collect::<Vec<_>>()
+            )?;
+            for slot in (0..N).map(|slot| slot as Slot).filter(|&slot| self.desc(slot) != Desc::Blank) {
+                let (posted, done) = (self.ghost.posted_by(slot), self.ghost.done_by(slot));
+                write!(f, "\n{slot}: {:?}, posted by {posted}, DONE of {done}", self.desc(slot))?;
+            }
         }
         Ok(())
     }

@@ -193,16 +193,23 @@ fn message<'a>(output: &'a str, code: &str) -> Option<&'a str> {
     text.split("@!@!@ENDMSG").next()
 }
 
-/// The first line of the first message that is an error.
+/// The first message that is an error, and what the parser has found wrong.
 fn complaint(output: &str) -> String {
     let errors = output.split("@!@!@STARTMSG ").skip(1).filter_map(|message| {
         let (head, text) = message.split_once('\n')?;
-        let text = text.split("@!@!@ENDMSG").next()?;
-        head.contains(":1 ").then_some(text)
+        head.contains(":1 ").then_some(text.split("@!@!@ENDMSG").next()?)
     });
-    let said = errors.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).find(|text| !text.is_empty());
-    said.or_else(|| output.lines().rfind(|line| !line.trim().is_empty()).map(str::to_string))
-        .unwrap_or_else(|| "it printed nothing".into())
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let parser = ["***Parse Error***", "Could not", "Unknown operator"].into_iter().find_map(|sign| {
+        let begin = output.find(sign)?;
+        Some(words(&output[begin..].lines().take(2).collect::<Vec<_>>().join(" ")))
+    });
+    let said: Vec<String> = errors.map(words).filter(|text| !text.is_empty()).take(1).chain(parser).collect();
+    match (said.is_empty(), output.lines().rfind(|line| !line.trim().is_empty())) {
+        (false, _) => said.join(" "),
+        (true, Some(last)) => last.to_string(),
+        (true, None) => "it printed nothing".into(),
+    }
 }
 
 fn numbers(text: &str) -> Vec<usize> {

@@ -178,7 +178,7 @@ impl TraceModule {
         let fairness = if model.specification() == "SlotsFairSpec" { "Fairness /\\ SlotsFairness" } else { "Fairness" };
         let fairness = fairness.replace("\\\\", "\\");
         let mut tla =
-            format!("---- MODULE Trace ----\nEXTENDS {}\nVARIABLE step\n\nStates == <<\n", model.subject.module());
+            format!("---- MODULE Trace ----\nEXTENDS {}, TLC\nVARIABLE step\n\nStates == <<\n", model.subject.module());
         let listed: Vec<String> = states.iter().map(|state| format!("    {state}")).collect();
         let _ = writeln!(tla, "{}\n>>\n", listed.join(",\n"));
         let conjuncts = |prime: &str| {

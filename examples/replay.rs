@@ -1,0 +1,288 @@
+//! A QEMU log of the real driver, replayed against the ring and the specification.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use flate2::bufread::MultiGzDecoder;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use thiserror::Error;
+use vtd_qi::impl_qi::{Generation, GENERATIONS};
+use vtd_qi::replay::{replay, End, Grain, Options, Qemu, Replayed, SpecSteps, Verdict};
+use vtd_qi::trace::{Event, Fetched, Summary, Trace, TraceError, What};
+
+/// Checks a QEMU trace of the real driver against the model of the ring and against the specification.
+///
+/// All states are tracked in which the ring can be after what has been read; polls, the lock and reclaim are not to be seen. A
+/// trace is rejected at the first line after which no state is left, or at its last line if it does not end idle.
+///
+/// A trace is what QEMU writes with `-trace 'vtd_*'`, plain or compressed with gzip; it has to begin before the queue is
+/// enabled. Kinds of lines that say nothing about the ring are counted and listed; a known kind that cannot be read is an error.
+///
+/// Exit code: 0 if some generation of the driver fits each trace, 1 if none fits one of them, 2 if a trace cannot be used.
+#[derive(Parser)]
+#[command(after_help = "Examples:
+  cargo run --example replay -- tests/fixtures/k612mf.qemu.log.gz
+  cargo run --example replay -- --hardware async --generation g4 a612.qemu.log.gz
+  cargo run --example replay -- --ndjson tests/fixtures/k612mf.qemu.log.gz > events.ndjson")]
+struct Args {
+    /// The traces, plain or .gz
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Which unit wrote the trace: QEMU's own, or one with a queue of its own that IQT writes do not wait for
+    #[arg(long, value_enum, default_value_t = HardwareArg::Stock)]
+    hardware: HardwareArg,
+    /// The generation of the driver; all that fit, if not given
+    #[arg(long, value_parser = generation)]
+    generation: Option<&'static Generation>,
+    /// Accept a trace that is cut off, and so does not end idle
+    #[arg(long)]
+    prefix: bool,
+    /// Take each hidden step by itself: slow, and decides the same
+    #[arg(long)]
+    steps: bool,
+    /// Print one JSON document instead of text
+    #[arg(long, conflicts_with = "ndjson")]
+    json: bool,
+    /// Print the visible events, one JSON object a line, instead of a verdict in text
+    ///
+    /// Each has `event` and `line`. WriteIqt: `cpu` (submitters from 1), `slot`, `count` of IDs posted. Fetch: `slot`, `desc`
+    /// (ID or WD), `target` of a WD. Complete: `target`, `data`. What cannot be told is null.
+    #[arg(long, verbatim_doc_comment)]
+    ndjson: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum HardwareArg {
+    Stock,
+    Async,
+}
+
+fn generation(name: &str) -> Result<&'static Generation, String> {
+    Generation::named(name).ok_or_else(|| {
+        let names: Vec<&str> = GENERATIONS.iter().map(|g| g.name).collect();
+        format!("no generation of this name; there are {}", names.join(", "))
+    })
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        // A reader that has seen enough is no failure.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[derive(Debug, Error)]
+enum Failure {
+    #[error("cannot open {}: {source}", file.display())]
+    Open { file: PathBuf, source: io::Error },
+    #[error("{}: {source}", file.display())]
+    Trace { file: PathBuf, source: TraceError },
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Whether some generation fits each trace.
+fn run(args: &Args) -> Result<bool, Failure> {
+    let mut reports = Vec::new();
+    let mut out = io::stdout().lock();
+    for file in &args.files {
+        let trace = load(file)?;
+        if args.ndjson {
+            write_events(&trace, &mut out)?;
+        }
+        let report = Report::new(file, &trace, args);
+        if !args.json && !args.ndjson {
+            report.print(&mut out)?;
+        }
+        reports.push(report);
+    }
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &reports).map_err(io::Error::from)?;
+        writeln!(out)?;
+    }
+    out.flush()?;
+    Ok(reports.iter().all(|report| report.accepted))
+}
+
+fn load(file: &Path) -> Result<Trace, Failure> {
+    let cannot_open = |source| Failure::Open { file: file.into(), source };
+    let mut plain = BufReader::new(File::open(file).map_err(cannot_open)?);
+    let is_gzip = plain.fill_buf().map_err(cannot_open)?.starts_with(&[0x1f, 0x8b]);
+    let trace = if is_gzip { Trace::read(BufReader::new(MultiGzDecoder::new(plain))) } else { Trace::read(plain) };
+    trace.map_err(|source| Failure::Trace { file: file.into(), source })
+}
+
+#[derive(Serialize)]
+struct Report {
+    file: PathBuf,
+    lines: u64,
+    cpus: usize,
+    slots: u16,
+    summary: Summary,
+    ignored: BTreeMap<String, u64>,
+    accepted: bool,
+    generations: Vec<Fit>,
+}
+
+/// What became of a trace under one generation.
+#[derive(Serialize)]
+struct Fit {
+    generation: &'static str,
+    accepted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spec_steps: Option<SpecSteps>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejection: Option<Rejected>,
+    most_states: usize,
+    grain: Grain,
+}
+
+#[derive(Serialize)]
+struct Rejected {
+    line: u64,
+    text: String,
+    reason: String,
+}
+
+impl Report {
+    fn new(file: &Path, trace: &Trace, args: &Args) -> Report {
+        let fits: Vec<Fit> = match args.generation {
+            Some(generation) => vec![Fit::new(trace, generation, args)],
+            None => GENERATIONS.iter().map(|generation| Fit::new(trace, generation, args)).collect(),
+        };
+        Report {
+            file: file.into(),
+            lines: trace.lines(),
+            cpus: trace.cpus().len(),
+            slots: trace.length().slots(),
+            summary: trace.summary(),
+            ignored: trace.ignored().clone(),
+            accepted: fits.iter().any(|fit| fit.accepted),
+            generations: fits,
+        }
+    }
+
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let Summary { iqt_writes, wds, status_writes, batches, laps, outstanding, .. } = &self.summary;
+        let verdict = if self.accepted { "accepted" } else { "rejected" };
+        writeln!(out, "{}: {verdict}", self.file.display())?;
+        writeln!(
+            out,
+            "  {} lines, ring of {} slots, CPUs {}, IQT writes {iqt_writes}, WDs fetched {wds}, status writes \
+             {status_writes}, laps {laps:.1}",
+            self.lines, self.slots, self.cpus
+        )?;
+        writeln!(out, "  batches (IDs per WD): {}", list(batches, |ids, times| format!("{times} of {ids}")))?;
+        let outstanding = list(outstanding, |batches, times| format!("{batches}, {times} times"));
+        writeln!(out, "  outstanding at an IQT write: {outstanding}")?;
+        for fit in &self.generations {
+            fit.print(out)?;
+        }
+        writeln!(out, "  other lines: {}", list(&self.ignored, |kind, times| format!("{kind} {times}")))
+    }
+}
+
+fn list<K, V>(entries: &BTreeMap<K, V>, show: impl Fn(&K, &V) -> String) -> String {
+    match entries.is_empty() {
+        true => "none".into(),
+        false => entries.iter().map(|(key, value)| show(key, value)).collect::<Vec<_>>().join(", "),
+    }
+}
+
+impl Fit {
+    fn new(trace: &Trace, generation: &'static Generation, args: &Args) -> Fit {
+        let options = Options {
+            hardware: match args.hardware {
+                HardwareArg::Stock => Qemu::Stock,
+                HardwareArg::Async => Qemu::Async,
+            },
+            end: if args.prefix { End::Anywhere } else { End::Idle },
+            grain: if args.steps { Grain::Steps } else { Grain::Sections },
+        };
+        let bar = progress_bar(trace.events().len(), generation.name);
+        let Replayed { verdict, most_states, grain } =
+            replay(trace, generation.rules, options, |done| bar.set_position(done as u64));
+        bar.finish_and_clear();
+        let (spec_steps, rejection) = match verdict {
+            Verdict::Accepted(steps) => (Some(steps), None),
+            Verdict::Rejected(rejection) => {
+                let (text, reason) = (rejection.text.into(), rejection.reason.to_string());
+                (None, Some(Rejected { line: rejection.line, text, reason }))
+            }
+        };
+        Fit { generation: generation.name, accepted: rejection.is_none(), spec_steps, rejection, most_states, grain }
+    }
+
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let Fit { generation, most_states, .. } = self;
+        if let Some(SpecSteps { submit, accept, execute, complete, observe }) = self.spec_steps {
+            writeln!(
+                out,
+                "  {generation}: accepted, at most {most_states} states at once; steps of the specification: Submit \
+                 {submit}, Accept {accept}, Execute {execute}, Complete {complete}, Observe {observe}"
+            )?;
+        }
+        if let Some(Rejected { line, text, reason }) = &self.rejection {
+            writeln!(out, "  {generation}: rejected at line {line}: {reason}")?;
+            if !text.is_empty() {
+                writeln!(out, "    {text}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Drawn only if standard error is a terminal.
+fn progress_bar(events: usize, generation: &'static str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} events").expect("the template is valid");
+    ProgressBar::new(events as u64).with_style(style).with_prefix(generation)
+}
+
+/// A visible event, as the trace validation in TLA+ reads it: slots are numbers, CPUs are submitters from 1.
+#[derive(Serialize)]
+#[serde(tag = "event")]
+enum Visible {
+    WriteIqt { line: u64, cpu: u8, slot: u64, count: Option<u64> },
+    Fetch { line: u64, slot: Option<u64>, desc: &'static str, target: Option<u8> },
+    Complete { line: u64, target: Option<u8>, data: u64 },
+}
+
+fn write_events(trace: &Trace, out: &mut impl Write) -> io::Result<()> {
+    let slots = u64::from(trace.length().slots());
+    let mut tail = 0;
+    for &Event { line, thread, what, .. } in trace.events() {
+        let event = match what {
+            What::Register { .. } | What::Head { .. } => continue,
+            What::IqtWrite { slot } => {
+                let count = ((slot % slots + slots - tail) % slots).checked_sub(1);
+                tail = slot % slots;
+                Visible::WriteIqt { line, cpu: trace.submitter(thread).map_or(0, |t| t + 1), slot, count }
+            }
+            What::Fetch { slot, desc: Fetched::Id } => Visible::Fetch { line, slot, desc: "ID", target: None },
+            What::Fetch { slot, desc: Fetched::Wd { address, .. } } => {
+                Visible::Fetch { line, slot, desc: "WD", target: trace.status_slot(address).ok() }
+            }
+            What::StatusWrite { address, data } => {
+                Visible::Complete { line, target: trace.status_slot(address).ok(), data }
+            }
+        };
+        serde_json::to_writer(&mut *out, &event)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,294 @@
+//! Refinement: what it finds, what it refuses, and the assumptions that each verdict stands on.
+
+use stateright::{Checker as _, Expectation, HasDiscoveries, Model, Property};
+use vtd_qi::graph::{Graph, Limits, Search};
+use vtd_qi::impl_qi::{
+    Action, Handout, Hardware, Label, Length, Lock, Ring, RingCfg, Rules, Slots, State, Status, Step,
+};
+use vtd_qi::liveness::{judge, realize, Checker, Fairness, Formula, Verdict as Judged};
+use vtd_qi::refine::{check_fairness, check_steps, AbstractFairness, Mapping, RingToSpec, StepVerdict, Strength};
+use vtd_qi::scenario::{Check, Table};
+use vtd_qi::spec::{self, Loss, Spec, View};
+use vtd_qi::verify::{verify, Verdict};
+
+type Small = Ring<8, 3>;
+type SmallState = State<8, 3>;
+
+fn small(rules: Rules, submitters: usize, counts: &[u8], slots: u16) -> Small {
+    Ring::new(RingCfg { length: Length::new(slots).unwrap(), ..RingCfg::new(rules, submitters, counts) }).unwrap()
+}
+
+fn explore(ring: &Small) -> Graph<SmallState, Label> {
+    Search::new(ring, Action::label).canonical(&|state| ring.canonical(state)).run()
+}
+
+fn may_lose(label: &spec::Label) -> bool {
+    matches!(label, spec::Label::Lose(_))
+}
+
+/// The 2024 bug, step by step: the first step that is no step of the specification turns another's DONE into FREE.
+#[test]
+fn before_the_fix_refinement_fails_where_reclaim_takes_a_foreign_done() {
+    for counts in [&[0][..], &[0, 1]] {
+        let ring = small(Rules::G3, 2, counts, 4);
+        let graph = explore(&ring);
+        let steps = check_steps(&graph, &RingToSpec::new(&ring, Loss::None).unwrap(), |_| false);
+        assert!(matches!(steps.verdict, StepVerdict::StepFails { .. }));
+        for step in &steps.failures {
+            let (before, after) = (graph.state(step.source), graph.state(step.target));
+            let Label::Driver(Step::ReclaimFree, t) = graph.labels()[step.label as usize] else {
+                panic!("fails at {}", graph.labels()[step.label as usize])
+            };
+            let owner = 1 - usize::from(t);
+            let slot = ring.wait_index(&before.call(owner));
+            assert!(ring.waiting(before, owner) && before.queue().free_tail == slot);
+            assert!(before.status(slot) == Status::Done && before.ghost().done_by(slot).is(owner));
+            // Representatives are rotated: after the step the slot is the one before free_tail.
+            assert!(ring.waiting(after, owner) && after.status(ring.wait_index(&after.call(owner))) == Status::Free);
+        }
+    }
+}
+
+/// Losing a Done explains everything but one thing: that the stuck owner takes a stranger's DONE.
+#[test]
+fn the_lossy_specification_is_left_only_where_a_strangers_done_is_taken() {
+    for (submitters, slots) in [(2, 4), (2, 6), (3, 4)] {
+        let ring = small(Rules::G3, submitters, &[0, 1], slots);
+        let graph = explore(&ring);
+        let steps = check_steps(&graph, &RingToSpec::new(&ring, Loss::Done).unwrap(), may_lose);
+        assert!(matches!(steps.verdict, StepVerdict::StepFails { .. }));
+        let stranger = ring.properties().into_iter().find(|p| p.name == "no-stranger-done").unwrap();
+        for step in &steps.failures {
+            assert!(matches!(graph.labels()[step.label as usize], Label::Driver(Step::Poll, _)));
+            assert!(!(stranger.condition)(&ring, graph.state(step.source)));
+        }
+    }
+}
+
+#[test]
+fn without_handing_out_a_waiting_owners_slot_the_lossy_specification_is_refined_and_the_loss_used() {
+    let lost = |rules, handout| {
+        let base = small(rules, 2, &[0, 1], 4).cfg().clone();
+        let ring = Ring::<8, 3>::new(RingCfg { handout, ..base }).unwrap();
+        let steps = check_steps(&explore(&ring), &RingToSpec::new(&ring, Loss::Done).unwrap(), may_lose);
+        assert_eq!(steps.verdict, StepVerdict::Holds);
+        steps.actions_hit.iter().filter(|(label, _)| may_lose(label)).map(|(_, hits)| hits).sum::<usize>()
+    };
+    assert!(lost(Rules::G3, Handout::NotWhileOwnerWaits) > 0);
+    assert_eq!(lost(Rules::G4, Handout::AsDriver), 0);
+}
+
+/// Every state maps to the initial one: all steps stutter, and nothing would be wrong if nothing had to happen.
+struct Constant(Spec);
+
+impl Mapping for Constant {
+    type Concrete = SmallState;
+    type Abstract = Spec;
+    type View = View;
+    type Label = spec::Label;
+    fn target(&self) -> &Spec {
+        &self.0
+    }
+    fn label(&self, action: &spec::Action) -> spec::Label {
+        spec::label(action)
+    }
+    fn view(&self, _: &SmallState) -> View {
+        View::new(2)
+    }
+    fn state(&self, view: &View) -> spec::State {
+        self.0.state_of(view)
+    }
+}
+
+#[test]
+fn a_constant_mapping_is_refused() {
+    let ring = small(Rules::G4, 2, &[0, 1], 4);
+    let spec = spec::SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::None }.into_model().ok().unwrap();
+    let steps = check_steps(&explore(&ring), &Constant(spec), |_| false);
+    assert_eq!(steps.verdict, StepVerdict::Vacuous(vec![spec::Label::Submit(0), spec::Label::Submit(1)]));
+}
+
+#[test]
+fn every_action_of_the_specification_is_the_image_of_a_step() {
+    for rules in [Rules::G3, Rules::G4] {
+        let ring = small(rules, 2, &[1, 2], 6);
+        let steps = check_steps(&explore(&ring), &RingToSpec::new(&ring, Loss::None).unwrap(), |_| false);
+        assert_eq!(steps.verdict, StepVerdict::Holds);
+        assert_eq!(steps.actions_hit.len(), 10);
+        assert!(steps.actions_hit.iter().all(|(_, hits)| *hits > 0), "{:?}", steps.actions_hit);
+    }
+}
+
+/// A name for each of the ring's fairness conditions, and what is violated once it is taken away.
+#[test]
+fn each_fairness_condition_carries_a_verdict() {
+    let ring = small(Rules::G4, 2, &[0, 1], 4);
+    let graph = explore(&ring);
+    let mapping = RingToSpec::new(&ring, Loss::None).unwrap();
+    let steps = check_steps(&graph, &mapping, |_| false);
+    // Without which condition of the ring which conditions of the specification are broken: g4-c01-2x4 changes its verdict.
+    let expected: &[(&str, &[&str])] = &[
+        // A submitter that stops in the middle may hold the lock, so nobody polls.
+        ("Step(T1)", &["Observe(T1)", "Observe(T2)"]),
+        ("Acquire(T1)", &["Observe(T1)"]),
+        ("Step(T2)", &["Observe(T1)", "Observe(T2)"]),
+        ("Acquire(T2)", &["Observe(T2)"]),
+        // What is not fetched is not accepted, and a batch of which only the ID is fetched does not complete.
+        ("Fetch", &["Accept(T1)", "Complete(T1)", "Accept(T2)", "Complete(T2)"]),
+        // Hardware works in order and two descriptors deep: what is not done holds up what is behind it.
+        ("Execute", &["Accept(T1)", "Execute(T1)", "Accept(T2)", "Execute(T2)"]),
+        ("Complete", &["Execute(T1)", "Complete(T1)", "Execute(T2)", "Complete(T2)"]),
+    ];
+    let names: Vec<String> = ring.fairness(Slots::Unfair, graph.labels()).into_iter().map(|f| f.name).collect();
+    assert_eq!(names, expected.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    for (name, consequences) in expected {
+        let fairness: Vec<Fairness<_, _>> =
+            ring.fairness(Slots::Unfair, graph.labels()).into_iter().filter(|f| f.name != *name).collect();
+        let checker = Checker::new(&graph, &fairness).unwrap();
+        let mut broken = Vec::new();
+        for (abstract_name, label) in mapping.spec().weakly_fair() {
+            let condition = AbstractFairness { name: abstract_name, strength: Strength::Weak, labels: vec![label] };
+            if let Some(lasso) = check_fairness(&graph, &steps, checker.pairs(), &condition, None).unwrap() {
+                let canonical = |state: &SmallState| ring.canonical(state);
+                let run = realize(&ring, Action::label, Some(&canonical), &graph, &lasso).unwrap();
+                assert_eq!(judge(&ring, Action::label, &fairness, &condition.formula(&mapping), &run), Ok(()));
+                broken.push(condition.name);
+            }
+        }
+        assert_eq!(broken, *consequences, "without {name}");
+        let observed = |t| Formula::leads_to(move |s: &SmallState| waits(s, t), move |s| !waits(s, t));
+        let direct = (0..2).any(|t| checker.check(&observed(t), None).unwrap() != Judged::Holds);
+        assert!(direct, "{name} is not needed for wd-eventually-observed-done");
+    }
+}
+
+/// G4 as above: between the IQT write and the poll that sees DONE.
+fn waits(state: &SmallState, t: usize) -> bool {
+    state.call(t).waiting(&Rules::G4)
+}
+
+/// The control of the fair form: without fairness of the status write, exactly its counterpart is broken, on hardware that
+/// executes IDs behind a pending WD.
+#[test]
+fn without_fairness_of_the_status_write_exactly_complete_is_broken() {
+    let base = small(Rules::G4, 2, &[0, 1], 4).cfg().clone();
+    let ring = Ring::<8, 3>::new(RingCfg { hardware: Hardware::Pipelined { depth: 4 }, ..base }).unwrap();
+    let graph = explore(&ring);
+    let mapping = RingToSpec::new(&ring, Loss::None).unwrap();
+    let steps = check_steps(&graph, &mapping, |_| false);
+    let broken = |without: &str| -> Vec<String> {
+        let fairness: Vec<_> =
+            ring.fairness(Slots::Unfair, graph.labels()).into_iter().filter(|f| f.name != without).collect();
+        let checker = Checker::new(&graph, &fairness).unwrap();
+        let conditions = mapping.spec().weakly_fair().into_iter();
+        conditions
+            .filter(|(name, label)| {
+                let labels = vec![*label];
+                let condition = AbstractFairness { name: name.clone(), strength: Strength::Weak, labels };
+                check_fairness(&graph, &steps, checker.pairs(), &condition, None).unwrap().is_some()
+            })
+            .map(|(name, _)| name)
+            .collect()
+    };
+    assert_eq!(broken("none"), Vec::<String>::new());
+    assert_eq!(broken("Complete"), ["Complete(T1)", "Complete(T2)"]);
+}
+
+/// Under the FIFO lock, and for Slots::Fair, the conditions are others; each is needed there too.
+#[test]
+fn the_fifo_lock_and_slots_fair_are_needed_where_they_are_assumed() {
+    let base = small(Rules::G4, 2, &[0, 1], 4).cfg().clone();
+    let fifo = Ring::<8, 3>::new(RingCfg { lock: Lock::Fifo, ..base }).unwrap();
+    let graph = explore(&fifo);
+    let observed = |t| Formula::leads_to(move |s: &SmallState| waits(s, t), move |s| !waits(s, t));
+    for without in ["Acquire(T1)", "Acquire(T2)"] {
+        let fairness: Vec<_> =
+            fifo.fairness(Slots::Unfair, graph.labels()).into_iter().filter(|f| f.name != without).collect();
+        let checker = Checker::new(&graph, &fairness).unwrap();
+        assert!((0..2).any(|t| checker.check(&observed(t), None).unwrap() != Judged::Holds), "{without}");
+    }
+    let table = Table::embedded();
+    let posted = |name: &str| {
+        let report = verify(table.find(name).unwrap(), Limits::default());
+        report.outcome(Check::CallEventuallyPosted).unwrap().verdict
+    };
+    assert_eq!(posted("g4-c01-post-strong-2x4"), Verdict::Violated);
+    assert_eq!(posted("g4-c01-post-slots-fair-2x4"), Verdict::Holds);
+}
+
+/// The ring with `eventually` as stateright checks it: the submitter T2 gets out of its first wait.
+#[derive(Clone)]
+struct Lockup(Small);
+
+impl Model for Lockup {
+    type State = SmallState;
+    type Action = Action;
+    fn init_states(&self) -> Vec<SmallState> {
+        self.0.init_states()
+    }
+    fn actions(&self, state: &SmallState, actions: &mut Vec<Action>) {
+        self.0.actions(state, actions)
+    }
+    fn next_state(&self, state: &SmallState, action: Action) -> Option<SmallState> {
+        self.0.next_state(state, action).map(|next| self.0.canonical(&next))
+    }
+    fn properties(&self) -> Vec<Property<Self>> {
+        let done = |_: &Self, state: &SmallState| state.queue().free_cnt == 0;
+        vec![Property::eventually("never true, hence violated on every infinite run", done)]
+    }
+}
+
+/// stateright looks for `eventually` at the ends of paths only, and the lockup is a loop: it finds nothing, although nothing
+/// ever satisfies the property. Ours finds the lockup.
+#[test]
+fn stateright_misses_the_lockup_and_the_liveness_check_finds_it() {
+    let ring = small(Rules::G3, 2, &[0, 1], 4);
+    let checker = Lockup(ring.clone()).checker().finish_when(HasDiscoveries::All).spawn_bfs().join();
+    assert_eq!(checker.unique_state_count(), 1_423);
+    assert!(checker.model().properties().iter().all(|p| p.expectation == Expectation::Eventually));
+    assert!(checker.discoveries().is_empty());
+
+    let graph = explore(&ring);
+    let fairness = ring.fairness(Slots::Unfair, graph.labels());
+    let observed = Formula::leads_to(|s: &SmallState| ring.waiting(s, 1), |s| !ring.waiting(s, 1));
+    let Judged::Violated(lasso) = Checker::new(&graph, &fairness).unwrap().check(&observed, None).unwrap() else {
+        panic!("the lockup is not found")
+    };
+    let canonical = |state: &SmallState| ring.canonical(state);
+    let run = realize(&ring, Action::label, Some(&canonical), &graph, &lasso).unwrap();
+    assert_eq!(judge(&ring, Action::label, &fairness, &observed, &run), Ok(()));
+}
+/// `verify` lets the last submitter stand for all: here every one of them is asked.
+#[test]
+fn one_submitter_stands_for_all() {
+    for (rules, lock, submitters) in [
+        (Rules::G3, Lock::StrongFair, 3),
+        (Rules::G4, Lock::StrongFair, 3),
+        (Rules::G3, Lock::Fifo, 2),
+        (Rules::G4, Lock::Fifo, 3),
+    ] {
+        let ring = Ring::<8, 3>::new(RingCfg { lock, ..RingCfg::new(rules, submitters, [0, 1]) }).unwrap();
+        let graph = explore(&ring);
+        let mapping = RingToSpec::new(&ring, Loss::None).unwrap();
+        let steps = check_steps(&graph, &mapping, |_| false);
+        let without = |name: &str| -> Vec<_> {
+            ring.fairness(Slots::Unfair, graph.labels()).into_iter().filter(|f| f.name != name).collect()
+        };
+        // With all conditions, and without one that concerns nobody in particular.
+        for fairness in [without("none"), without("Complete")] {
+            let checker = Checker::new(&graph, &fairness).unwrap();
+            let verdicts = |t: usize| {
+                let observed = Formula::leads_to(|s: &SmallState| ring.waiting(s, t), |s| !ring.waiting(s, t));
+                let label = |l: fn(u8) -> spec::Label| vec![l(t as u8)];
+                let fair = [spec::Label::Accept, spec::Label::Execute, spec::Label::Complete, spec::Label::Observe];
+                let broken = fair.map(|l| {
+                    let condition =
+                        AbstractFairness { name: String::new(), strength: Strength::Weak, labels: label(l) };
+                    check_fairness(&graph, &steps, checker.pairs(), &condition, None).unwrap().map(|l| l.stem.len())
+                });
+                (matches!(checker.check(&observed, None).unwrap(), Judged::Holds), broken)
+            };
+            assert!((1..submitters).all(|t| verdicts(t) == verdicts(0)), "{rules:?} {lock:?}");
+        }
+    }
+}
