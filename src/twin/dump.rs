@@ -304,7 +304,7 @@ subgraph cluster_graph {
         let file = "the state graph in g.dot cannot be used:";
         refused("", &format!("{file} line 0: the dump ends before the graph does"));
         refused(&DUMP[..DUMP.len() - 2], &format!("{file} line 11: the dump ends before the graph does"));
-        refused(&DUMP[..DUMP.len() - 30], &format!("{file} line 10: a label has no end"));
+        refused(&DUMP[..DUMP.find("Observe").unwrap() + 3], &format!("{file} line 10: a label has no end"));
         let lost: String =
             DUMP.lines().filter(|line| !line.starts_with("4 [")).map(|line| format!("{line}\n")).collect();
         refused(&lost, &format!("{file} line 11: the state 4 of a transition is not in the dump"));

@@ -96,8 +96,9 @@ impl Tlc {
     pub fn run(&self, model: &Model, options: RunOptions) -> Result<Option<Run>, TwinError> {
         let scratch = Scratch::new()?;
         let cfg = scratch.file("model.cfg");
-        // An alias would be what is dumped, instead of the variables.
-        let text = model.to_cfg().replace("ALIAS Drawn\n", if options.dump.is_some() { "" } else { "ALIAS Drawn\n" });
+        // What is read back has to be the variables; an alias would be written instead of them.
+        let read_back = options.dump.is_some() || options.trace.is_some();
+        let text = if read_back { model.to_cfg().replace("ALIAS Drawn\n", "") } else { model.to_cfg() };
         std::fs::write(&cfg, text).map_err(TwinError::io(&cfg, "written"))?;
         self.run_module(&self.spec.join(model.subject.module()).with_extension("tla"), &cfg, options, false)
     }

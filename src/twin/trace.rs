@@ -79,6 +79,11 @@ fn understand(json: &Json) -> Result<Run<Value, String>, TwinError> {
     let states = json["counterexample"]["state"].as_array().ok_or_else(|| malformed("states"))?;
     let steps = json["counterexample"]["action"].as_array().ok_or_else(|| malformed("actions"))?;
     let initial = Value::from_json(states.first().map_or(&Json::Null, |state| &state[1]))?;
+    if initial.field("pc").or(initial.field("submitter")).is_none() {
+        return Err(TwinError::Trace(
+            "its states are not those of the variables; take ALIAS out of the .cfg file".into(),
+        ));
+    }
     let mut stem = Vec::new();
     let mut entry = None;
     for (position, step) in (1..).zip(steps) {
@@ -307,6 +312,11 @@ mod tests {
         let mut wrong = json();
         wrong["counterexample"]["state"][0][1]["submit"] = serde_json::json!([0]);
         assert!(replayed(&wrong).unwrap_err().starts_with("the trace cannot be used: the Rust has no initial state"));
+        let mut wrong = json();
+        wrong["counterexample"]["state"][0][1] = serde_json::json!({"T": ["idle"]});
+        let message =
+            "the trace cannot be used: its states are not those of the variables; take ALIAS out of the .cfg file";
+        assert_eq!(replayed(&wrong), Err(message.into()));
         let message = "the trace cannot be used: it has no states; it is not what -dumpTrace json writes";
         assert_eq!(replayed(&serde_json::json!({})), Err(message.into()));
     }
