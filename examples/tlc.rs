@@ -44,7 +44,7 @@ struct Args {
     /// Write the .cfg files of the scenario table
     #[arg(long)]
     write_models: bool,
-    /// Write what both sides agree on to the manifest, with this date
+    /// Write what both sides agree on to the manifest, model by model, with this date
     #[arg(long, value_name = "DATE")]
     write_manifest: Option<String>,
     /// Execute a JSON trace of TLC on the Rust, step by step
@@ -89,14 +89,12 @@ fn run(args: &Args) -> Result<bool, TwinError> {
         return Err(TwinError::NoTlc("there is no TLC: name its jar with --jar or TLA2TOOLS_JAR".into()));
     };
     let manifest_file = args.spec.join("manifest.json");
-    let mut manifest = match &args.write_manifest {
-        None => {
-            let manifest = Manifest::read(&manifest_file)?;
-            manifest.check_models(&manifest_file, &selection)?;
-            manifest
-        }
-        Some(_) => Manifest::default(),
-    };
+    let mut manifest = Manifest::read(&manifest_file)?;
+    if args.write_manifest.is_some() {
+        manifest.0.retain(|name, _| selection.find(name).is_some());
+    } else {
+        manifest.check_models(&manifest_file, &selection)?;
+    }
     let mut pairer = Pairer::new(&tlc, args.workers.into(), args.graph);
     let mut different = 0;
     for model in &models {
@@ -104,8 +102,10 @@ fn run(args: &Args) -> Result<bool, TwinError> {
         print(model, &pairing);
         different += usize::from(!pairing.differences.is_empty());
         if let Some(date) = &args.write_manifest {
-            let entry = Entry::new(model, &pairing, date);
-            manifest.0.insert(model.name.clone(), entry);
+            if pairing.differences.is_empty() && selection.find(&model.name).is_some() {
+                manifest.0.insert(model.name.clone(), Entry::new(model, &pairing, date));
+                manifest.write(&manifest_file)?;
+            }
         } else if manifest.0.contains_key(&model.name) {
             manifest.check_side(&manifest_file, model, &pairing.ours)?;
         }
@@ -113,10 +113,6 @@ fn run(args: &Args) -> Result<bool, TwinError> {
     println!("{} models, {different} with differences", models.len());
     if args.models.is_empty() {
         print_left_out(&selection);
-    }
-    if different == 0 && args.write_manifest.is_some() {
-        manifest.check_models(&manifest_file, &selection)?;
-        manifest.write(&manifest_file)?;
     }
     Ok(different == 0)
 }

@@ -69,31 +69,27 @@ impl<'a> Pairer<'a> {
     /// [`TwinError`] if one side comes to no verdict; what the sides differ in is no error.
     pub fn pair(&mut self, model: &Model) -> Result<Pairing, TwinError> {
         let ours = check(model)?;
-        let (mut differences, mut crossed, mut seconds) = (Vec::new(), 0, 0.0);
-        let mut verdicts = Vec::new();
-        let whole = self.counted(model, &mut seconds)?;
-        let key = constants(model);
-        let counted = match (whole.run.verdict, self.counted.get(&key)) {
-            (Verdict::Holds, _) => {
-                verdicts = model.properties.iter().map(|&property| (property, Verdict::Holds)).collect();
-                self.counted.insert(key, whole.clone());
-                whole
+        let mut found = Found::default();
+        let counted = match model.properties[..] {
+            // What is expected to fail stops before all states are seen, so they are counted apart.
+            [property] if ours.verdicts[0].1 == Verdict::Violated => {
+                self.alone(model, property, &mut found)?;
+                self.counted(&model.with(&[]), &mut found)?
             }
-            (Verdict::Violated, Some(counted)) => counted.clone(),
-            (Verdict::Violated, None) => {
-                let counted = self.counted(&model.with(&[]), &mut seconds)?;
-                self.counted.insert(key, counted.clone());
-                counted
+            _ => {
+                let all = self.counted(model, &mut found)?;
+                if all.run.verdict == Verdict::Holds {
+                    found.verdicts = model.properties.iter().map(|&property| (property, Verdict::Holds)).collect();
+                    all
+                } else {
+                    for &property in &model.properties {
+                        self.alone(&model.with(&[property]), property, &mut found)?;
+                    }
+                    self.counted(&model.with(&[]), &mut found)?
+                }
             }
         };
-        if verdicts.is_empty() {
-            for &property in &model.properties {
-                let (verdict, objection) = self.alone(&model.with(&[property]), property, &mut seconds)?;
-                verdicts.push((property, verdict));
-                crossed += usize::from(verdict == Verdict::Violated && objection.is_none());
-                differences.extend(objection);
-            }
-        }
+        let Found { verdicts, mut differences, crossed, seconds } = found;
         let transitions = match counted.graph {
             Some(Agreement::Equal { transitions, .. }) => Some(transitions),
             Some(Agreement::Differs(what)) => {
@@ -115,38 +111,41 @@ impl<'a> Pairer<'a> {
         Ok(Pairing { ours, theirs, crossed, differences })
     }
 
-    /// All properties of a model at once, and its graph if graphs are wanted and it has not been compared yet.
-    fn counted(&self, model: &Model, seconds: &mut f64) -> Result<Counted, TwinError> {
+    /// All properties of a model at once, and its graph; of a model without properties, what is known already.
+    fn counted(&mut self, model: &Model, found: &mut Found) -> Result<Counted, TwinError> {
+        let known = self.counted.get(&constants(model));
+        if let (Some(known), true) = (known, model.properties.is_empty()) {
+            return Ok(known.clone());
+        }
         let scratch = Scratch::new()?;
-        let dump = scratch.file("graph.dot");
-        let known = self.counted.contains_key(&constants(model));
-        let dumped = (self.graphs && !known).then_some(dump.as_path());
-        let run = self.run(model, RunOptions { workers: self.workers, dump: dumped, ..RunOptions::default() })?;
-        *seconds += run.seconds;
-        let graph = match (run.verdict, dumped) {
+        let file = scratch.file("graph.dot");
+        let dump = (self.graphs && known.is_none()).then_some(file.as_path());
+        let run = self.run(model, RunOptions { workers: self.workers, dump, ..RunOptions::default() }, found)?;
+        let graph = match (run.verdict, dump) {
             (Verdict::Holds, Some(dump)) => Some(compare(model, dump)?),
-            _ => self.counted.get(&constants(model)).and_then(|counted| counted.graph.clone()),
+            _ => known.and_then(|known| known.graph.clone()),
         };
-        Ok(Counted { run, graph })
+        let counted = Counted { run, graph };
+        if counted.run.verdict == Verdict::Holds {
+            self.counted.insert(constants(model), counted.clone());
+        }
+        Ok(counted)
     }
 
-    fn run(&self, model: &Model, options: RunOptions) -> Result<Run, TwinError> {
-        Ok(self.tlc.run(model, options)?.expect("there is no limit"))
+    fn run(&self, model: &Model, options: RunOptions, found: &mut Found) -> Result<Run, TwinError> {
+        let run = self.tlc.run(model, options)?.expect("there is no limit");
+        found.seconds += run.seconds;
+        Ok(run)
     }
 
     /// A property on its own, and if it is violated, what is wrong with the counterexamples of either side.
-    fn alone(
-        &self,
-        model: &Model,
-        property: Property,
-        seconds: &mut f64,
-    ) -> Result<(Verdict, Option<String>), TwinError> {
+    fn alone(&self, model: &Model, property: Property, found: &mut Found) -> Result<(), TwinError> {
         let scratch = Scratch::new()?;
         let trace = scratch.file("trace.json");
-        let run = self.run(model, RunOptions { trace: Some(&trace), ..RunOptions::default() })?;
-        *seconds += run.seconds;
+        let run = self.run(model, RunOptions { trace: Some(&trace), ..RunOptions::default() }, found)?;
+        found.verdicts.push((property, run.verdict));
         if run.verdict == Verdict::Holds {
-            return Ok((Verdict::Holds, None));
+            return Ok(());
         }
         let objection = match replay(&trace, &model.subject) {
             Err(TwinError::Trace(why)) => {
@@ -158,8 +157,21 @@ impl<'a> Pairer<'a> {
                 Some(module) => module.objection(self.tlc)?,
             },
         };
-        Ok((Verdict::Violated, objection))
+        match objection {
+            None => found.crossed += 1,
+            Some(objection) => found.differences.push(objection),
+        }
+        Ok(())
     }
+}
+
+/// What TLC has been found to say of one model so far.
+#[derive(Default)]
+struct Found {
+    verdicts: Vec<(Property, Verdict)>,
+    differences: Vec<String>,
+    crossed: usize,
+    seconds: f64,
 }
 
 fn constants(model: &Model) -> String {

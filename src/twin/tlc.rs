@@ -100,7 +100,7 @@ impl Tlc {
         let read_back = options.dump.is_some() || options.trace.is_some();
         let text = if read_back { model.to_cfg().replace("ALIAS Drawn\n", "") } else { model.to_cfg() };
         std::fs::write(&cfg, text).map_err(TwinError::io(&cfg, "written"))?;
-        self.run_module(&self.spec.join(model.subject.module()).with_extension("tla"), &cfg, options, false)
+        self.run_module(&self.spec.join(model.subject.module()).with_extension("tla"), &cfg, options)
     }
 
     /// Puts the modules of spec/ beside a module of one's own, where TLC looks for what that extends.
@@ -114,14 +114,8 @@ impl Tlc {
         Ok(())
     }
 
-    /// Runs a module with a configuration, which may ask for deadlocks: then one counts as a violation.
-    pub(super) fn run_module(
-        &self,
-        module: &Path,
-        cfg: &Path,
-        options: RunOptions,
-        deadlock: bool,
-    ) -> Result<Option<Run>, TwinError> {
+    /// Runs a module with a configuration.
+    pub(super) fn run_module(&self, module: &Path, cfg: &Path, options: RunOptions) -> Result<Option<Run>, TwinError> {
         let started = Instant::now();
         let scratch = Scratch::new()?;
         let output = scratch.file("output");
@@ -130,10 +124,7 @@ impl Tlc {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.spec);
         command.args(["-tool", "-noGenerateSpecTE", "-lncheck", "final", "-workers", &options.workers.to_string()]);
-        if !deadlock {
-            command.arg("-deadlock");
-        }
-        command.arg("-metadir").arg(scratch.file("states")).arg("-config").arg(cfg);
+        command.arg("-deadlock").arg("-metadir").arg(scratch.file("states")).arg("-config").arg(cfg);
         if let Some(dump) = options.dump {
             command.args(["-dump", "dot,actionlabels"]).arg(dump);
         }
@@ -167,8 +158,8 @@ fn wait(mut child: Child, deadline: Option<Instant>) -> Result<Option<Option<i32
     }
 }
 
-/// TLC's exit codes for a property that is violated: a deadlock, an invariant or step, a liveness property.
-const VIOLATED: [i32; 3] = [11, 12, 13];
+/// TLC's exit codes for a property that is violated: by a state or a step, by a whole run.
+const VIOLATED: [i32; 2] = [12, 13];
 
 /// What TLC's messages and exit code mean.
 fn understand(output: &str, code: Option<i32>) -> Result<Run, TwinError> {
