@@ -3,10 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use vtd_qi::twin::{
-    replay, trace_module, Entry, Manifest, Model, Pairer, Pairing, Property, Selection, Tlc, TwinError, Verdict,
+    race, replay, trace_module, Entry, Manifest, Model, Pairer, Pairing, Property, Race, Selection, Tlc, TwinError,
+    Verdict,
 };
 
 /// Pair the TLA+ specifications of spec/ with the Rust: states, transitions, depth, verdicts, counterexamples.
@@ -17,6 +19,7 @@ Examples:
   tlc --graph spec-c01-3 graph-g4-fifo    two of them, state for state
   tlc my.cfg                              constants of one's own
   tlc my.cfg --from-trace trace.json      execute what TLC wrote with -dumpTrace json trace.json
+  tlc --bench                             how long each side takes
   tlc g3-c01-2x4 --to-trace NoSlotLeak    a Rust counterexample as a module that TLC walks
 
 TLC is the jar of --jar, else of TLA2TOOLS_JAR, else the command tlc on the PATH; Java 11 or newer.
@@ -38,6 +41,12 @@ struct Args {
     /// Worker threads of TLC; with more than one its depth means nothing and is not compared
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
+    /// Time both sides, two threads or workers each: the named models, or two made for it
+    #[arg(long, conflicts_with_all = ["graph", "write_manifest"])]
+    bench: bool,
+    /// When --bench gives TLC up
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "bench")]
+    limit: u64,
     /// List the models, and the scenarios that have none
     #[arg(long)]
     list: bool,
@@ -88,6 +97,10 @@ fn run(args: &Args) -> Result<bool, TwinError> {
     let Some(tlc) = Tlc::find(args.jar.as_deref(), &args.spec)? else {
         return Err(TwinError::NoTlc("there is no TLC: name its jar with --jar or TLA2TOOLS_JAR".into()));
     };
+    if args.bench {
+        let models = if args.models.is_empty() { Model::benches() } else { models };
+        return bench(&tlc, &models, Duration::from_secs(args.limit)).map(|()| true);
+    }
     let manifest_file = args.spec.join("manifest.json");
     let mut manifest = Manifest::read(&manifest_file)?;
     if args.write_manifest.is_some() {
@@ -169,6 +182,25 @@ fn print(model: &Model, pairing: &Pairing) {
     }
     // Progress, if somebody looks on: what cannot be flushed is printed at the end.
     let _ = std::io::stdout().flush();
+}
+
+fn bench(tlc: &Tlc, models: &[Model], limit: Duration) -> Result<(), TwinError> {
+    for model in models {
+        let Race { ours, theirs, limit } = race(tlc, model, limit)?;
+        println!("{}: {} states, {} transitions", model.name, ours.states, ours.transitions);
+        println!("    Rust {:>9.2} s", ours.seconds);
+        match theirs {
+            Some(run) => {
+                let times = run.seconds / ours.seconds;
+                println!("    TLC  {:>9.2} s   {times:.0} times as long   {}", run.seconds, run.version);
+            }
+            None => {
+                let (limit, times) = (limit.as_secs(), limit.as_secs_f64() / ours.seconds);
+                println!("    TLC  not finished after {limit} s: more than {times:.0} times as long");
+            }
+        }
+    }
+    Ok(())
 }
 
 fn show_trace(file: &Path, models: &[Model]) -> Result<bool, TwinError> {

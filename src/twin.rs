@@ -41,7 +41,7 @@ mod value;
 pub use dump::{compare, Agreement};
 pub use manifest::{Entry, Manifest};
 pub use model::{Model, Property, Selection, Subject, MOST_STATES};
-pub use pairing::{Pairer, Pairing, Theirs};
+pub use pairing::{race, Pairer, Pairing, Race, Theirs};
 pub use rust::{check, check_with, Side, Verdict};
 pub use states::Twin;
 pub use tlc::{Run, RunOptions, Tlc};

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::{TwinError, Value};
 use crate::graph::{Coverage, Limits, Search};
-use crate::impl_qi::{Action, Handout, Hardware, Length, Lock, RingCfg, Rules, Slots};
+use crate::impl_qi::{Action, Handout, Hardware, Length, Lock, RingCfg, Rules, Slots, SAFETY};
 use crate::scenario::{Check, HardwareKind, Scenario, Table};
 use crate::spec::{Loss, SpecCfg};
 use crate::with_ring;
@@ -338,6 +338,11 @@ impl Model {
         Model::parse(&name, &text).map_err(|error| TwinError::Model(format!("{}: {error}", file.display())))
     }
 
+    /// The models of `tlc --bench`.
+    pub fn benches() -> Vec<Model> {
+        benches()
+    }
+
     /// The models of the embedded scenario table and those beside it, and why other scenarios have none.
     pub fn all() -> Selection {
         Selection::of(&Table::embedded())
@@ -558,6 +563,25 @@ fn graphs() -> Vec<Model> {
         }
     };
     kinds.into_iter().chain(fifo).map(model).collect()
+}
+
+/// The models of `tlc --bench`: the largest safety model and a liveness model that TLC finishes in minutes.
+fn benches() -> Vec<Model> {
+    let model = |name: &str, submitters, length, properties: Vec<Property>| {
+        let length = Length::new(length).expect("even");
+        Model {
+            name: name.into(),
+            about: format!("For the clock. {GENERATED}"),
+            subject: Subject::Ring(RingCfg { length, ..RingCfg::new(Rules::G4, submitters, [0, 1]) }),
+            slots: Slots::Unfair,
+            properties,
+        }
+    };
+    let safety = (0..SAFETY.len() as u8).map(|i| Property::Ring(Check::Safety(i))).collect();
+    vec![
+        model("bench-safety", 3, 4, safety),
+        model("bench-liveness", 2, 6, vec![Property::Ring(Check::WdEventuallyObservedDone)]),
+    ]
 }
 
 /// The number of states of a ring, if it is at most [`MOST_STATES`].

@@ -1,10 +1,11 @@
 //! Both sides of a model, and what they differ in.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::dump::{compare, Agreement};
 use super::model::{Model, Property};
-use super::rust::{check, Side, Verdict};
+use super::rust::{check, check_with, Side, Verdict};
 use super::tlc::{Run, RunOptions, Scratch, Tlc};
 use super::trace::{replay, trace_module};
 use super::TwinError;
@@ -172,6 +173,37 @@ struct Found {
     differences: Vec<String>,
     crossed: usize,
     seconds: f64,
+}
+
+/// The time that each side takes for the same states and properties.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Race {
+    /// The Rust side.
+    pub ours: Side,
+    /// TLC's, `None` if it reached the limit.
+    pub theirs: Option<Run>,
+    /// The limit.
+    pub limit: Duration,
+}
+
+/// Threads of Rust and workers of TLC in a [`race`].
+const RUNNERS: usize = 2;
+
+/// Runs a model on both sides, one after the other, two threads or workers each.
+///
+/// # Errors
+/// See [`Pairer::pair`]; [`TwinError::Model`] if the sides do not agree, since then their times are not those of the same work.
+pub fn race(tlc: &Tlc, model: &Model, limit: Duration) -> Result<Race, TwinError> {
+    let ours = check_with(model, RUNNERS)?;
+    let theirs = tlc.run(model, RunOptions { workers: RUNNERS, limit: Some(limit), ..RunOptions::default() })?;
+    if let Some(theirs) = &theirs {
+        let holds = ours.verdicts.iter().all(|(_, verdict)| *verdict == Verdict::Holds);
+        if (holds, ours.states) != (theirs.verdict == Verdict::Holds, theirs.states) {
+            let (name, ours, theirs) = (&model.name, ours.states, theirs.states);
+            return Err(TwinError::Model(format!("{name}: the sides differ, Rust has {ours} states, TLC {theirs}")));
+        }
+    }
+    Ok(Race { ours, theirs, limit })
 }
 
 fn constants(model: &Model) -> String {
