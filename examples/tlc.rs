@@ -50,10 +50,10 @@ struct Args {
     /// List the models, and the scenarios that have none
     #[arg(long)]
     list: bool,
-    /// Write the .cfg files of the scenario table
+    /// Write the .cfg files of the scenario table, and the manifest's Rust side where it has changed
     #[arg(long)]
     write_models: bool,
-    /// Write what both sides agree on to the manifest, model by model, with this date
+    /// Write to the manifest, with this date, that TLC has confirmed the models on which the sides agree
     #[arg(long, value_name = "DATE")]
     write_manifest: Option<String>,
     /// Execute a JSON trace of TLC on the Rust, step by step
@@ -79,8 +79,14 @@ fn main() -> ExitCode {
 /// Whether the sides agree.
 fn run(args: &Args) -> Result<bool, TwinError> {
     let selection = Model::all();
+    let manifest_file = args.spec.join("manifest.json");
     if args.write_models {
-        return selection.write(&args.spec.join("models")).map(|()| true);
+        selection.write(&args.spec.join("models"))?;
+        let mut manifest = Manifest::read(&manifest_file)?;
+        manifest.update(&selection)?;
+        manifest.write(&manifest_file)?;
+        print_unconfirmed(&manifest);
+        return Ok(true);
     }
     if args.list {
         list(&selection);
@@ -101,32 +107,28 @@ fn run(args: &Args) -> Result<bool, TwinError> {
         let models = if args.models.is_empty() { Model::benches() } else { models };
         return bench(&tlc, &models, Duration::from_secs(args.limit)).map(|()| true);
     }
-    let manifest_file = args.spec.join("manifest.json");
     let mut manifest = Manifest::read(&manifest_file)?;
-    if args.write_manifest.is_some() {
-        manifest.0.retain(|name, _| selection.find(name).is_some());
-    } else {
-        manifest.check_models(&manifest_file, &selection)?;
-    }
+    manifest.check_models(&manifest_file, &selection)?;
     let mut pairer = Pairer::new(&tlc, args.workers.into(), args.graph);
     let mut different = 0;
     for model in &models {
         let pairing = pairer.pair(model)?;
         print(model, &pairing);
         different += usize::from(!pairing.differences.is_empty());
-        if let Some(date) = &args.write_manifest {
-            if pairing.differences.is_empty() && selection.find(&model.name).is_some() {
-                manifest.0.insert(model.name.clone(), Entry::new(model, &pairing, date));
-                manifest.write(&manifest_file)?;
-            }
-        } else if manifest.0.contains_key(&model.name) {
-            manifest.check_side(&manifest_file, model, &pairing.ours)?;
+        if selection.find(&model.name).is_none() {
+            continue;
+        }
+        manifest.check_side(&manifest_file, model, &pairing.ours)?;
+        if let (Some(date), true) = (&args.write_manifest, pairing.differences.is_empty()) {
+            manifest.0.insert(model.name.clone(), Entry::paired(model, &pairing, date));
+            manifest.write(&manifest_file)?;
         }
     }
     println!("{} models, {different} with differences", models.len());
     if args.models.is_empty() {
         print_left_out(&selection);
     }
+    print_unconfirmed(&manifest);
     Ok(different == 0)
 }
 
@@ -149,6 +151,12 @@ fn list(selection: &Selection) {
         println!("{:<60} {} {}", model.name, model.subject.module(), model.specification());
     }
     print_left_out(selection);
+}
+
+fn print_unconfirmed(manifest: &Manifest) {
+    for name in manifest.unconfirmed() {
+        println!("{name}: the manifest has the Rust side only; TLC has not confirmed it");
+    }
 }
 
 fn print_left_out(selection: &Selection) {

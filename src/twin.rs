@@ -39,7 +39,7 @@ mod trace;
 mod value;
 
 pub use dump::{compare, Agreement};
-pub use manifest::{Entry, Manifest};
+pub use manifest::{Confirmed, Entry, Manifest};
 pub use model::{Model, Property, Selection, Subject, MOST_STATES};
 pub use pairing::{race, Pairer, Pairing, Race, Theirs};
 pub use rust::{check, check_with, Side, Verdict};

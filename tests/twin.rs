@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use vtd_qi::scenario::Check;
-use vtd_qi::twin::{check, Manifest, Model, Property};
+use vtd_qi::twin::{check, Confirmed, Manifest, Model, Property, Selection};
 
 fn spec() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("spec")
@@ -66,4 +66,22 @@ fn every_rule_of_the_rust_is_a_constant_of_the_twin() {
     for name in ring.subject.constants().into_keys() {
         assert!(module.contains(&format!("\n    {name},")) || module.contains(&format!("\n    {name} ")), "{name}");
     }
+}
+
+#[test]
+fn what_changes_has_to_be_confirmed_again() {
+    let model = Model::all().find("spec-c01-2").unwrap().clone();
+    let selection = Selection { models: vec![model.clone()], left_out: Vec::new() };
+    let mut manifest = Manifest::default();
+    manifest.update(&selection).unwrap();
+    assert_eq!(manifest.unconfirmed().collect::<Vec<_>>(), ["spec-c01-2"]);
+    let confirmed = Confirmed { checker: "TLC".into(), date: "2026-11-23".into(), state_for_state: true };
+    manifest.0.get_mut("spec-c01-2").unwrap().confirmed = Some(confirmed);
+    manifest.update(&selection).unwrap();
+    assert_eq!(manifest.unconfirmed().count(), 0);
+    let fewer = Selection { models: vec![model.with(&[Property::TypeOk])], left_out: Vec::new() };
+    manifest.update(&fewer).unwrap();
+    assert_eq!(manifest.unconfirmed().collect::<Vec<_>>(), ["spec-c01-2"]);
+    manifest.update(&Selection { models: Vec::new(), left_out: Vec::new() }).unwrap();
+    assert_eq!(manifest, Manifest::default());
 }

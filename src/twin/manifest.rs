@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Model, Selection};
 use super::pairing::Pairing;
-use super::rust::{Side, Verdict};
+use super::rust::{check, Side, Verdict};
 use super::TwinError;
 
-/// What was found of one model, by both sides.
+/// What is known of one model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Entry {
@@ -24,37 +24,49 @@ pub struct Entry {
     pub depth: usize,
     /// The verdict of each property.
     pub properties: BTreeMap<String, Verdict>,
-    /// Whether the checker's whole graph was compared, transitions included.
-    pub state_for_state: bool,
-    /// Which checker agreed with the Rust, with its version.
+    /// Who else says so; `null` if nobody has been asked since the Rust side last changed.
+    pub confirmed: Option<Confirmed>,
+}
+
+/// A checker that found the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Confirmed {
+    /// Which checker, with its version and commit.
     pub checker: String,
-    /// The day on which it did.
+    /// The day.
     pub date: String,
+    /// Whether the whole graphs were compared, transitions included.
+    pub state_for_state: bool,
 }
 
 impl Entry {
     /// What both sides agree on.
-    pub fn new(model: &Model, pairing: &Pairing, date: &str) -> Entry {
+    pub fn paired(model: &Model, pairing: &Pairing, date: &str) -> Entry {
         let theirs = &pairing.theirs;
-        Entry::of(model, &pairing.ours, theirs.transitions.is_some(), &theirs.version, date)
+        let confirmed = Confirmed {
+            checker: theirs.version.clone(),
+            date: date.into(),
+            state_for_state: theirs.transitions.is_some(),
+        };
+        Entry { confirmed: Some(confirmed), ..Entry::unconfirmed(model, &pairing.ours) }
     }
 
-    fn of(model: &Model, side: &Side, state_for_state: bool, checker: &str, date: &str) -> Entry {
+    /// What the Rust side says alone.
+    fn unconfirmed(model: &Model, side: &Side) -> Entry {
         Entry {
             constants: constants(model),
             states: side.states,
             transitions: side.transitions,
             depth: side.depth,
             properties: side.verdicts.iter().map(|(property, verdict)| (property.name(), *verdict)).collect(),
-            state_for_state,
-            checker: checker.into(),
-            date: date.into(),
+            confirmed: None,
         }
     }
 
     /// What of this the Rust side does not bear out.
     fn objection(&self, model: &Model, side: &Side) -> Option<String> {
-        let found = Entry::of(model, side, self.state_for_state, &self.checker, &self.date);
+        let found = Entry { confirmed: self.confirmed.clone(), ..Entry::unconfirmed(model, side) };
         let shown = |entry: &Entry| {
             let Entry { states, transitions, depth, properties, .. } = entry;
             format!("{states} states, {transitions} transitions, depth {depth}, {properties:?}")
@@ -89,6 +101,26 @@ impl Manifest {
     pub fn write(&self, file: &Path) -> Result<(), TwinError> {
         let text = serde_json::to_string_pretty(self).expect("a manifest is plain data") + "\n";
         std::fs::write(file, text).map_err(TwinError::io(file, "written"))
+    }
+
+    /// Brings the entries in line with the models and the Rust side. What changes has to be confirmed again.
+    ///
+    /// # Errors
+    /// See [`check`].
+    pub fn update(&mut self, selection: &Selection) -> Result<(), TwinError> {
+        self.0.retain(|name, _| selection.find(name).is_some());
+        for model in &selection.models {
+            let side = check(model)?;
+            if self.0.get(&model.name).is_none_or(|entry| entry.objection(model, &side).is_some()) {
+                self.0.insert(model.name.clone(), Entry::unconfirmed(model, &side));
+            }
+        }
+        Ok(())
+    }
+
+    /// The models that no other checker has confirmed.
+    pub fn unconfirmed(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, entry)| entry.confirmed.is_none()).map(|(name, _)| name.as_str())
     }
 
     /// Checks that there is an entry for each model and for nothing else, with the model's constants.
