@@ -127,8 +127,8 @@ fn run(args: &Args) -> Result<bool, TwinError> {
     println!("{} models, {different} with differences", models.len());
     if args.models.is_empty() {
         print_left_out(&selection);
+        print_unconfirmed(&manifest);
     }
-    print_unconfirmed(&manifest);
     Ok(different == 0)
 }
 
@@ -154,8 +154,11 @@ fn list(selection: &Selection) {
 }
 
 fn print_unconfirmed(manifest: &Manifest) {
-    for name in manifest.unconfirmed() {
-        println!("{name}: the manifest has the Rust side only; TLC has not confirmed it");
+    let names: Vec<_> = manifest.unconfirmed().collect();
+    let (all, confirmed) = (manifest.0.len(), manifest.0.len() - names.len());
+    println!("the manifest has {all} models, and TLC has confirmed {confirmed} of them");
+    if !names.is_empty() {
+        println!("not confirmed: {}", names.join(", "));
     }
 }
 

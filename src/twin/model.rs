@@ -579,7 +579,7 @@ fn benches() -> Vec<Model> {
     };
     let safety = (0..SAFETY.len() as u8).map(|i| Property::Ring(Check::Safety(i))).collect();
     vec![
-        model("bench-safety", 3, 4, safety),
+        model("bench-safety", 3, 6, safety),
         model("bench-liveness", 2, 6, vec![Property::Ring(Check::WdEventuallyObservedDone)]),
     ]
 }
