@@ -12,9 +12,10 @@ use clap::{Parser, ValueEnum};
 use comfy_table::{presets, CellAlignment, Table as Grid};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vtd_qi::graph::Limits;
-use vtd_qi::impl_qi::{Handout, Length, Lock, RingCfg, Slots};
+use vtd_qi::impl_qi::{Handout, Length, Lock, Ring, RingCfg, Slots, State};
 use vtd_qi::scenario::{rules, Check, HardwareKind, Scenario, Table};
 use vtd_qi::verify::{verify, Outcome, Report, Verdict};
+use vtd_qi::with_ring;
 
 /// Check the model of VT-d queued invalidation: safety, refinement, liveness under fairness.
 
@@ -72,9 +73,9 @@ struct Args {
     /// Which counterexamples to draw
     #[arg(long, value_enum, default_value = "liveness-and-refinement")]
     timelines: Timelines,
-    /// Give a scenario up when it has more states than this
-    #[arg(long, value_name = "N", default_value_t = 100_000_000, value_parser = clap::value_parser!(u32).range(1..))]
-    max_states: u32,
+    /// Give a scenario up when it has more states than this; as many as fit into about 8 GB if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_states: Option<u32>,
     /// Worker threads; as many as there are cores if left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
@@ -270,7 +271,7 @@ fn run_all(scenarios: &[Scenario], args: &Args, cancel: &AtomicBool) -> Vec<Repo
                 *doing.lock().expect("no panic holds it") = Some(Doing { scenario: i, since: Instant::now() });
                 let progress = |found: usize, _: usize| states.store(found, Ordering::Relaxed);
                 let limits = Limits {
-                    max_states: args.max_states as usize,
+                    max_states: args.max_states.map_or_else(|| states_in_memory(&scenario.cfg), |n| n as usize),
                     threads: (threads / workers).max(1),
                     cancel: Some(cancel),
                     progress: Some(&progress),
@@ -306,6 +307,17 @@ fn run_all(scenarios: &[Scenario], args: &Args, cancel: &AtomicBool) -> Vec<Repo
         line.clear();
     });
     reports.into_iter().map(|report| report.expect("every scenario is reported")).collect()
+}
+
+/// How many states fit into the memory that `check` allows itself, with the graph's transitions and index.
+fn states_in_memory(cfg: &RingCfg) -> usize {
+    const BYTES: usize = 8 << 30;
+    const GRAPH_BYTES_PER_STATE: usize = 100;
+    fn bytes<const N: usize, const T: usize>(_: &Ring<N, T>) -> usize {
+        size_of::<State<N, T>>()
+    }
+    let bytes = with_ring!(cfg.clone(), |ring| bytes(&ring)).expect("a scenario's configuration has been validated");
+    BYTES / (bytes + GRAPH_BYTES_PER_STATE)
 }
 
 /// One line on standard error about what takes longer than a second: redrawn on a terminal, now and then repeated elsewhere.

@@ -151,8 +151,8 @@ macro_rules! with_ring {
                 let $ring = $crate::impl_qi::Ring::<8, 3>::of(cfg);
                 Ok($body)
             }
-            Ok(cfg) if cfg.length.slots() <= 16 && cfg.submitters <= 4 => {
-                let $ring = $crate::impl_qi::Ring::<16, 4>::of(cfg);
+            Ok(cfg) if cfg.length.slots() <= 16 => {
+                let $ring = $crate::impl_qi::Ring::<16, 8>::of(cfg);
                 Ok($body)
             }
             Ok(cfg) => {

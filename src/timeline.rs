@@ -34,7 +34,8 @@ pub struct Timeline {
     pub start: String,
     /// The steps.
     pub rows: Vec<Row>,
-    /// How many of the rows, at the end, repeat for ever; 0 if the run just ends, or stutters.
+    /// How many of the rows, at the end, repeat for ever, perhaps each time further round the ring; 0 if the run just ends,
+    /// or stutters.
     pub repeating: usize,
 }
 

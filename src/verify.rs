@@ -89,7 +89,7 @@ impl Outcome {
 pub struct Violation {
     /// Number of steps before the loop, or in all.
     pub stem: usize,
-    /// Number of steps of the loop; 0 if the run ends or stutters.
+    /// Number of steps of the loop, up to rotation of the ring; 0 if the run ends or stutters.
     #[serde(rename = "loop")]
     pub repeating: usize,
     /// What is proven about the lengths.
@@ -548,18 +548,28 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     }
 
     fn lasso_violation(&self, lasso: &Lasso, formula: &Formula<State<N, T>, Label>) -> Violation {
-        let run = self.realize(lasso);
+        let mut run = self.realize(lasso);
         if let Err(objection) = judge(self.ring, Action::label, &self.fairness, formula, &run) {
             panic!("{}: a counterexample was refuted: {objection}", self.scenario.name);
         }
-        let length = match () {
-            _ if run.stem.len() + run.cycle.len() > lasso.stem.len() + lasso.cycle.len() => {
-                "shortest stem up to rotation of the ring; the loop is repeated until the whole state recurs, not proven shortest"
-            }
-            _ if lasso.cycle_is_shortest => "shortest stem, and the shortest loop from there",
-            _ => "shortest stem; the loop is not proven shortest",
+        let loop_note = if lasso.cycle_is_shortest {
+            "and the shortest loop from there"
+        } else {
+            "the loop is not proven shortest"
         };
-        self.draw(run, length)
+        let (stem, cycle) = (run.stem.len(), run.cycle.len());
+        if stem + cycle == lasso.stem.len() + lasso.cycle.len() {
+            return self.draw(run, &format!("shortest stem, {loop_note}"));
+        }
+        // One lap is drawn. The next is the same further round the ring.
+        run.stem.append(&mut run.cycle);
+        run.stem.truncate(lasso.stem.len() + lasso.cycle.len());
+        run.cycle = run.stem.split_off(lasso.stem.len());
+        let length = format!(
+            "up to rotation of the ring the shortest stem, {loop_note}; each lap ends further round the ring, and the whole state \
+             recurs with {stem} steps and a loop of {cycle}"
+        );
+        self.draw(run, &length)
     }
 
     fn realize(&self, lasso: &Lasso) -> Run<State<N, T>, Label> {

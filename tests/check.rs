@@ -151,3 +151,15 @@ fn ctrl_c_prints_what_is_known() {
     let text = stdout(&output);
     assert!(text.contains("unknown") && text.contains("cancelled after") && !text.contains("  holds "), "{text}");
 }
+
+/// The README shows what `check` prints: the whole table, and the lockup's timeline.
+#[test]
+fn the_readme_shows_what_check_prints() {
+    let readme = include_str!("../README.md");
+    let table = stdout(&run(&["--timelines", "none"]));
+    assert!(readme.contains(table.trim_end()), "paste the output of `check --timelines none` into README.md");
+    let lockup = stdout(&run(&["g3-c01-2x4"]));
+    let timeline = lockup.lines().skip_while(|line| !line.contains("violates wd-eventually"));
+    let timeline: Vec<_> = timeline.take_while(|line| !line.starts_with(" scenario")).collect();
+    assert!(readme.contains(timeline.join("\n").trim_end()), "paste the timeline of `check g3-c01-2x4` into README.md");
+}

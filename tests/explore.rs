@@ -114,7 +114,7 @@ fn the_ring_is_served_and_the_link_opens_the_lockup() {
     let (code, page) = explorer.get("/");
     assert!(code == 200 && page.contains("<title>Stateright Explorer</title>"), "{code} {page}");
     let properties = explorer.json("/.status")["properties"].to_string();
-    assert!(properties.contains("free-cnt-consistent") && properties.contains("call-returns"), "{properties}");
+    assert!(properties.contains("free-cnt-consistent") && properties.contains("own-done-observed"), "{properties}");
 
     let initial = drawn(&explorer.step("0"));
     assert!(["IQH", "IQT", "free_head", "free_tail"].iter().all(|pointer| contains(&initial, pointer)), "{initial:?}");
