@@ -10,4 +10,5 @@ pub mod scenario;
 pub mod spec;
 pub mod timeline;
 pub mod trace;
+pub mod twin;
 pub mod verify;

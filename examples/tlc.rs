@@ -1,0 +1,240 @@
+//! Runs the models of spec/ under TLC and in Rust, and prints both sides next to each other.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use vtd_qi::twin::{
+    race, replay, trace_module, Entry, Manifest, Model, Pairer, Pairing, Property, Race, Selection, Tlc, TwinError,
+    Verdict,
+};
+
+/// Pair the TLA+ specifications of spec/ with the Rust: states, transitions, depth, verdicts, counterexamples.
+#[derive(Parser)]
+#[command(after_help = "\
+Examples:
+  tlc                                     every model, side by side
+  tlc --graph spec-c01-3 graph-g4-fifo    two of them, state for state
+  tlc my.cfg                              constants of one's own
+  tlc my.cfg --from-trace trace.json      execute what TLC wrote with -dumpTrace json trace.json
+  tlc --bench                             how long each side takes
+  tlc g3-c01-2x4 --to-trace NoSlotLeak    a Rust counterexample as a module that TLC walks
+
+TLC is the jar of --jar, else of TLA2TOOLS_JAR, else the command tlc on the PATH; Java 11 or newer.
+
+Exit code: 0 the sides agree, 1 they differ, 2 unusable arguments, files or TLC.")]
+struct Args {
+    /// Names of models, or .cfg files; all models if none is named
+    #[arg(value_name = "MODEL")]
+    models: Vec<String>,
+    /// The jar of TLC
+    #[arg(long, value_name = "FILE")]
+    jar: Option<PathBuf>,
+    /// The directory of the specifications
+    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/spec"), hide_default_value = true)]
+    spec: PathBuf,
+    /// Compare the whole graphs: states, initial states, labelled transitions
+    #[arg(long)]
+    graph: bool,
+    /// Worker threads of TLC; with more than one its depth means nothing and is not compared
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: u16,
+    /// Time both sides, two threads or workers each: the named models, or two made for it
+    #[arg(long, conflicts_with_all = ["graph", "write_manifest"])]
+    bench: bool,
+    /// When --bench gives TLC up
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "bench")]
+    limit: u64,
+    /// List the models, and the scenarios that have none
+    #[arg(long)]
+    list: bool,
+    /// Write the .cfg files of the scenario table, and the manifest's Rust side where it has changed
+    #[arg(long)]
+    write_models: bool,
+    /// Write to the manifest, with this date, that TLC has confirmed the models on which the sides agree
+    #[arg(long, value_name = "DATE")]
+    write_manifest: Option<String>,
+    /// Execute a JSON trace of TLC on the Rust, step by step
+    #[arg(long, value_name = "FILE", requires = "models")]
+    from_trace: Option<PathBuf>,
+    /// Print the Rust's counterexample to a property as a module for TLC
+    #[arg(long, value_name = "PROPERTY", requires = "models", conflicts_with = "from_trace")]
+    to_trace: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether the sides agree.
+fn run(args: &Args) -> Result<bool, TwinError> {
+    let selection = Model::all();
+    let manifest_file = args.spec.join("manifest.json");
+    if args.write_models {
+        selection.write(&args.spec.join("models"))?;
+        let mut manifest = Manifest::read(&manifest_file)?;
+        manifest.update(&selection)?;
+        manifest.write(&manifest_file)?;
+        print_unconfirmed(&manifest);
+        return Ok(true);
+    }
+    if args.list {
+        list(&selection);
+        return Ok(true);
+    }
+    let models = chosen(args, &selection)?;
+    if let Some(trace) = &args.from_trace {
+        return show_trace(trace, &models);
+    }
+    if let Some(property) = &args.to_trace {
+        return print_module(property, &models);
+    }
+    selection.check_files(&args.spec.join("models"))?;
+    let Some(tlc) = Tlc::find(args.jar.as_deref(), &args.spec)? else {
+        return Err(TwinError::NoTlc("there is no TLC: name its jar with --jar or TLA2TOOLS_JAR".into()));
+    };
+    if args.bench {
+        let models = if args.models.is_empty() { Model::benches() } else { models };
+        return bench(&tlc, &models, Duration::from_secs(args.limit)).map(|()| true);
+    }
+    let mut manifest = Manifest::read(&manifest_file)?;
+    manifest.check_models(&manifest_file, &selection)?;
+    let mut pairer = Pairer::new(&tlc, args.workers.into(), args.graph);
+    let mut different = 0;
+    for model in &models {
+        let pairing = pairer.pair(model)?;
+        print(model, &pairing);
+        different += usize::from(!pairing.differences.is_empty());
+        if selection.find(&model.name).is_none() {
+            continue;
+        }
+        manifest.check_side(&manifest_file, model, &pairing.ours)?;
+        if let (Some(date), true) = (&args.write_manifest, pairing.differences.is_empty()) {
+            manifest.0.insert(model.name.clone(), Entry::paired(model, &pairing, date));
+            manifest.write(&manifest_file)?;
+        }
+    }
+    println!("{} models, {different} with differences", models.len());
+    if args.models.is_empty() {
+        print_left_out(&selection);
+        print_unconfirmed(&manifest);
+    }
+    Ok(different == 0)
+}
+
+fn chosen(args: &Args, selection: &Selection) -> Result<Vec<Model>, TwinError> {
+    if args.models.is_empty() {
+        return Ok(selection.models.clone());
+    }
+    let find = |name: &String| match selection.find(name) {
+        Some(model) => Ok(model.clone()),
+        None if name.ends_with(".cfg") => Model::read(Path::new(name)),
+        None => Err(TwinError::Model(format!(
+            "there is no model {name}; --list shows them, and a file's name ends in .cfg"
+        ))),
+    };
+    args.models.iter().map(find).collect()
+}
+
+fn list(selection: &Selection) {
+    for model in &selection.models {
+        println!("{:<60} {} {}", model.name, model.subject.module(), model.specification());
+    }
+    print_left_out(selection);
+}
+
+fn print_unconfirmed(manifest: &Manifest) {
+    let names: Vec<_> = manifest.unconfirmed().collect();
+    let (all, confirmed) = (manifest.0.len(), manifest.0.len() - names.len());
+    println!("the manifest has {all} models, and TLC has confirmed {confirmed} of them");
+    if !names.is_empty() {
+        println!("not confirmed: {}", names.join(", "));
+    }
+}
+
+fn print_left_out(selection: &Selection) {
+    for (name, why) in &selection.left_out {
+        println!("{name}: no twin, since it has {why}");
+    }
+}
+
+fn print(model: &Model, pairing: &Pairing) {
+    let (ours, theirs) = (&pairing.ours, &pairing.theirs);
+    let number = |n: Option<usize>| n.map_or("-".to_string(), |n| n.to_string());
+    println!("{} ({} of {})", model.name, model.specification(), model.subject.module());
+    println!("         {:>10} {:>12} {:>6} {:>9}", "states", "transitions", "depth", "seconds");
+    println!("    Rust {:>10} {:>12} {:>6} {:>9.2}", ours.states, ours.transitions, ours.depth, ours.seconds);
+    println!(
+        "    TLC  {:>10} {:>12} {:>6} {:>9.2}   {} generated",
+        theirs.states,
+        number(theirs.transitions),
+        number(theirs.depth),
+        theirs.seconds,
+        theirs.generated
+    );
+    for ((property, ours), (_, theirs)) in ours.verdicts.iter().zip(&theirs.verdicts) {
+        println!("    {:<28} {ours:<9} {theirs:<9}", property.name());
+    }
+    if pairing.crossed > 0 {
+        println!("    the counterexamples of each side are runs of the other");
+    }
+    for difference in &pairing.differences {
+        println!("    DIFFERENT {difference}");
+    }
+    // Progress, if somebody looks on: what cannot be flushed is printed at the end.
+    let _ = std::io::stdout().flush();
+}
+
+fn bench(tlc: &Tlc, models: &[Model], limit: Duration) -> Result<(), TwinError> {
+    for model in models {
+        let Race { ours, theirs, limit } = race(tlc, model, limit)?;
+        println!("{}: {} states, {} transitions", model.name, ours.states, ours.transitions);
+        println!("    Rust {:>9.2} s", ours.seconds);
+        match theirs {
+            Some(run) => {
+                let times = run.seconds / ours.seconds;
+                println!("    TLC  {:>9.2} s   {times:.0} times as long   {}", run.seconds, run.version);
+            }
+            None => {
+                let (limit, times) = (limit.as_secs(), limit.as_secs_f64() / ours.seconds);
+                println!("    TLC  not finished after {limit} s: more than {times:.0} times as long");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn show_trace(file: &Path, models: &[Model]) -> Result<bool, TwinError> {
+    let [model] = models else {
+        return Err(TwinError::Model(format!("a trace is of 1 model, and {} are named", models.len())));
+    };
+    let replayed = replay(file, &model.subject)?;
+    if let Some(timeline) = &replayed.timeline {
+        print!("{timeline}");
+    }
+    println!("executed: {} steps, then a loop of {}", replayed.stem, replayed.repeating);
+    Ok(true)
+}
+
+fn print_module(property: &str, models: &[Model]) -> Result<bool, TwinError> {
+    let [model] = models else {
+        return Err(TwinError::Model(format!("a counterexample is of 1 model, and {} are named", models.len())));
+    };
+    let wanted = Property::of(&model.subject).into_iter().find(|known| known.name() == property);
+    let wanted = wanted.ok_or_else(|| TwinError::Model(format!("{} has no property {property}", model.name)))?;
+    match trace_module(model, wanted)? {
+        Some(module) => print!("{}", module.tla),
+        None => println!("{property} {} in {}", Verdict::Holds, model.name),
+    }
+    Ok(true)
+}

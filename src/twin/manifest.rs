@@ -1,0 +1,157 @@
+//! The manifest: what each model was found to be, by which checker and when.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::model::{Model, Selection};
+use super::pairing::Pairing;
+use super::rust::{check, Side, Verdict};
+use super::TwinError;
+
+/// What is known of one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Entry {
+    /// The constants, as the `.cfg` file has them.
+    pub constants: BTreeMap<String, String>,
+    /// Distinct states.
+    pub states: usize,
+    /// Distinct (state, label, state) triples.
+    pub transitions: usize,
+    /// Breadth-first levels, with one worker.
+    pub depth: usize,
+    /// The verdict of each property.
+    pub properties: BTreeMap<String, Verdict>,
+    /// Who else says so; `null` if nobody has been asked since the Rust side last changed.
+    pub confirmed: Option<Confirmed>,
+}
+
+/// A checker that found the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Confirmed {
+    /// Which checker, with its version and commit.
+    pub checker: String,
+    /// The day.
+    pub date: String,
+    /// Whether the whole graphs were compared, transitions included.
+    pub state_for_state: bool,
+}
+
+impl Entry {
+    /// What both sides agree on.
+    pub fn paired(model: &Model, pairing: &Pairing, date: &str) -> Entry {
+        let theirs = &pairing.theirs;
+        let confirmed = Confirmed {
+            checker: theirs.version.clone(),
+            date: date.into(),
+            state_for_state: theirs.transitions.is_some(),
+        };
+        Entry { confirmed: Some(confirmed), ..Entry::unconfirmed(model, &pairing.ours) }
+    }
+
+    /// What the Rust side says alone.
+    fn unconfirmed(model: &Model, side: &Side) -> Entry {
+        Entry {
+            constants: constants(model),
+            states: side.states,
+            transitions: side.transitions,
+            depth: side.depth,
+            properties: side.verdicts.iter().map(|(property, verdict)| (property.name(), *verdict)).collect(),
+            confirmed: None,
+        }
+    }
+
+    /// What of this the Rust side does not bear out.
+    fn objection(&self, model: &Model, side: &Side) -> Option<String> {
+        let found = Entry { confirmed: self.confirmed.clone(), ..Entry::unconfirmed(model, side) };
+        let shown = |entry: &Entry| {
+            let Entry { states, transitions, depth, properties, .. } = entry;
+            format!("{states} states, {transitions} transitions, depth {depth}, {properties:?}")
+        };
+        let name = &model.name;
+        (found != *self).then(|| format!("{name} has {} there, but {} here", shown(self), shown(&found)))
+    }
+}
+
+fn constants(model: &Model) -> BTreeMap<String, String> {
+    model.subject.constants().into_iter().map(|(name, value)| (name, value.to_string())).collect()
+}
+
+/// spec/manifest.json: an entry for each model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest(pub BTreeMap<String, Entry>);
+
+impl Manifest {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// [`TwinError::Io`], [`TwinError::Manifest`].
+    pub fn read(file: &Path) -> Result<Manifest, TwinError> {
+        let text = std::fs::read_to_string(file).map_err(TwinError::io(file, "read"))?;
+        serde_json::from_str(&text).map_err(|error| TwinError::Manifest { file: file.into(), what: error.to_string() })
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`TwinError::Io`].
+    pub fn write(&self, file: &Path) -> Result<(), TwinError> {
+        let text = serde_json::to_string_pretty(self).expect("a manifest is plain data") + "\n";
+        std::fs::write(file, text).map_err(TwinError::io(file, "written"))
+    }
+
+    /// Brings the entries in line with the models and the Rust side. What changes has to be confirmed again.
+    ///
+    /// # Errors
+    /// See [`check`].
+    pub fn update(&mut self, selection: &Selection) -> Result<(), TwinError> {
+        self.0.retain(|name, _| selection.find(name).is_some());
+        for model in &selection.models {
+            let side = check(model)?;
+            if self.0.get(&model.name).is_none_or(|entry| entry.objection(model, &side).is_some()) {
+                self.0.insert(model.name.clone(), Entry::unconfirmed(model, &side));
+            }
+        }
+        Ok(())
+    }
+
+    /// The models that no other checker has confirmed.
+    pub fn unconfirmed(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, entry)| entry.confirmed.is_none()).map(|(name, _)| name.as_str())
+    }
+
+    /// Checks that there is an entry for each model and for nothing else, with the model's constants.
+    ///
+    /// # Errors
+    /// [`TwinError::Manifest`] with the first model of which that is not so.
+    pub fn check_models(&self, file: &Path, selection: &Selection) -> Result<(), TwinError> {
+        let refuse = |what: String| Err(TwinError::Manifest { file: file.into(), what });
+        if let Some(unknown) = self.0.keys().find(|name| selection.find(name).is_none()) {
+            return refuse(format!("there is no model {unknown}"));
+        }
+        for model in &selection.models {
+            match self.0.get(&model.name) {
+                None => return refuse(format!("it has no entry for the model {}", model.name)),
+                Some(entry) if entry.constants != constants(model) => {
+                    return refuse(format!("the constants of {} are not those of its .cfg file", model.name));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what is written of a model against the Rust side.
+    ///
+    /// # Errors
+    /// [`TwinError::Manifest`] with both sides.
+    pub fn check_side(&self, file: &Path, model: &Model, side: &Side) -> Result<(), TwinError> {
+        match self.0.get(&model.name).and_then(|entry| entry.objection(model, side)) {
+            Some(what) => Err(TwinError::Manifest { file: file.into(), what }),
+            None => Ok(()),
+        }
+    }
+}

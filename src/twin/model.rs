@@ -1,0 +1,676 @@
+//! Models: a specification of spec/ with values for its constants and the properties to check, as a `.cfg` file holds them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use super::{TwinError, Value};
+use crate::graph::{Coverage, Limits, Search};
+use crate::impl_qi::{Action, Handout, Hardware, Length, Lock, RingCfg, Rules, Slots, SAFETY};
+use crate::scenario::{Check, HardwareKind, Scenario, Table};
+use crate::spec::{Loss, SpecCfg};
+use crate::with_ring;
+
+/// What the constants of a model say, as a configuration of the Rust model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// spec/QI.tla and [`crate::spec`].
+    Spec(SpecCfg),
+    /// spec/QIRing.tla and [`crate::impl_qi`].
+    Ring(RingCfg),
+}
+
+/// A property of a model, by the side of TLA+ that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Property {
+    /// Every variable holds what it may hold; in Rust the types say so.
+    TypeOk,
+    /// The safety of [`crate::spec`].
+    ObservedAfterExecution,
+    /// Its liveness.
+    SpecLiveness,
+    /// A property of the ring.
+    Ring(Check),
+}
+
+impl Property {
+    /// The properties of a subject.
+    pub fn of(subject: &Subject) -> Vec<Property> {
+        match subject {
+            Subject::Spec(_) => vec![Property::TypeOk, Property::ObservedAfterExecution, Property::SpecLiveness],
+            Subject::Ring(_) => [Property::TypeOk].into_iter().chain(Check::all().map(Property::Ring)).collect(),
+        }
+    }
+
+    /// Its name in spec/: that of the Rust side in the other spelling.
+    pub fn name(self) -> String {
+        match self {
+            Property::TypeOk => "TypeOK".into(),
+            Property::ObservedAfterExecution => "ObservedAfterExecution".into(),
+            Property::SpecLiveness => camel(Check::WdEventuallyObservedDone.name()),
+            Property::Ring(check) => camel(check.name()),
+        }
+    }
+
+    /// Whether it is a predicate of one state.
+    pub fn is_invariant(self) -> bool {
+        match self {
+            Property::TypeOk | Property::ObservedAfterExecution => true,
+            Property::SpecLiveness => false,
+            Property::Ring(check) => matches!(check, Check::Safety(_) | Check::NoDeadlock),
+        }
+    }
+
+    /// Whether it is about infinite runs, so that fairness matters.
+    fn needs_fairness(self) -> bool {
+        match self {
+            Property::TypeOk | Property::ObservedAfterExecution => false,
+            Property::SpecLiveness => true,
+            Property::Ring(check) => !check.is_safety(),
+        }
+    }
+}
+
+/// `no-slot-leak` as `NoSlotLeak`.
+fn camel(name: &str) -> String {
+    name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
+impl Subject {
+    /// The module that is checked.
+    pub fn module(&self) -> &'static str {
+        match self {
+            Subject::Spec(_) => "MCQI",
+            Subject::Ring(_) => "MCQIRing",
+        }
+    }
+
+    /// The constants of the specification, by name.
+    pub fn constants(&self) -> BTreeMap<String, Value> {
+        let numbers = |items: &mut dyn Iterator<Item = i64>| Value::Set(items.map(Value::Int).collect());
+        let (submitters, counts) = match self {
+            Subject::Spec(cfg) => (cfg.submitters, &cfg.counts),
+            Subject::Ring(cfg) => (cfg.submitters, &cfg.counts),
+        };
+        let mut constants = BTreeMap::from([
+            ("Submitters".to_string(), numbers(&mut (1..=submitters as i64))),
+            ("Counts".to_string(), numbers(&mut counts.iter().map(|&count| count.into()))),
+        ]);
+        match self {
+            Subject::Spec(cfg) => {
+                let loss = match cfg.loss {
+                    Loss::None => "none",
+                    Loss::Done => "done",
+                };
+                constants.insert("Loss".into(), Value::str(loss));
+            }
+            Subject::Ring(cfg) => {
+                let kind = hardware_kind(cfg.hardware);
+                constants.insert("Length".into(), Value::Int(cfg.length.slots().into()));
+                constants.insert("Lock".into(), word(&cfg.lock));
+                constants.insert("Hardware".into(), word(&kind));
+                constants.insert("Depth".into(), Value::Int(cfg.hardware.depth().into()));
+                constants.insert("Handout".into(), word(&cfg.handout));
+                for (rule, value) in rule_fields(&cfg.rules) {
+                    constants.insert(rule_constant(&rule), Value::str(value));
+                }
+            }
+        }
+        constants
+    }
+
+    /// The configuration that constants stand for.
+    ///
+    /// # Errors
+    /// [`TwinError::Model`] for an unknown, missing or unusable constant.
+    pub fn from_constants(constants: &BTreeMap<String, Value>) -> Result<Subject, TwinError> {
+        let mut given = Given(constants.clone());
+        let subject =
+            if constants.contains_key("Loss") { Subject::Spec(given.spec()?) } else { Subject::Ring(given.ring()?) };
+        match given.0.keys().next() {
+            None => Ok(subject),
+            Some(unknown) => {
+                let known: Vec<_> = subject.constants().into_keys().collect();
+                Err(TwinError::Model(format!("there is no constant {unknown}; there are {}", known.join(", "))))
+            }
+        }
+    }
+}
+
+fn hardware_kind(hardware: Hardware) -> HardwareKind {
+    match hardware {
+        Hardware::InOrder { .. } => HardwareKind::InOrder,
+        Hardware::Pipelined { .. } => HardwareKind::Pipelined,
+    }
+}
+
+/// The name of a variant, as the scenario table and the constants of the twin spell it.
+fn word(variant: &impl serde::Serialize) -> Value {
+    match serde_json::to_value(variant) {
+        Ok(Json::String(name)) => Value::Str(name),
+        other => unreachable!("a variant without fields is a name, not {other:?}"),
+    }
+}
+
+fn rule_fields(rules: &Rules) -> Vec<(String, String)> {
+    let Ok(Json::Object(fields)) = serde_json::to_value(rules) else { unreachable!("rules are a record") };
+    fields.into_iter().map(|(rule, value)| (rule, value.as_str().unwrap_or_default().to_string())).collect()
+}
+
+/// `room-wait` as `RoomWaitRule`.
+fn rule_constant(rule: &str) -> String {
+    camel(rule) + "Rule"
+}
+
+/// Constants that have not been used yet.
+struct Given(BTreeMap<String, Value>);
+
+impl Given {
+    fn take(&mut self, name: &str) -> Result<Value, TwinError> {
+        self.0.remove(name).ok_or_else(|| TwinError::Model(format!("the constant {name} has no value")))
+    }
+
+    fn number<N: TryFrom<i64>>(&mut self, name: &str) -> Result<N, TwinError> {
+        let value = self.take(name)?;
+        let number = match value {
+            Value::Int(n) => n.try_into().ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| unusable(name, &value, "a number of its range"))
+    }
+
+    fn numbers(&mut self, name: &str) -> Result<Vec<u8>, TwinError> {
+        let value = self.take(name)?;
+        let Value::Set(items) = &value else { return Err(unusable(name, &value, "a set of numbers")) };
+        let number = |item: &Value| match item {
+            Value::Int(n) => u8::try_from(*n).map_err(|_| unusable(name, &value, "a set of numbers from 0 to 255")),
+            _ => Err(unusable(name, &value, "a set of numbers")),
+        };
+        items.iter().map(number).collect()
+    }
+
+    fn submitters(&mut self) -> Result<usize, TwinError> {
+        let numbers = self.numbers("Submitters")?;
+        if (1..).zip(&numbers).all(|(i, n)| i == *n) {
+            Ok(numbers.len())
+        } else {
+            Err(TwinError::Model(format!("the constant Submitters is {numbers:?}, which is not {{1, .. n}}")))
+        }
+    }
+
+    fn word<V: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<V, TwinError> {
+        match self.take(name)? {
+            Value::Str(text) => serde_json::from_value(Json::String(text))
+                .map_err(|error| TwinError::Model(format!("the constant {name}: {error}"))),
+            other => Err(unusable(name, &other, "a string")),
+        }
+    }
+
+    fn spec(&mut self) -> Result<SpecCfg, TwinError> {
+        let loss = match self.take("Loss")? {
+            Value::Str(text) if text == "none" => Loss::None,
+            Value::Str(text) if text == "done" => Loss::Done,
+            other => return Err(unusable("Loss", &other, "\"none\" or \"done\"")),
+        };
+        let cfg = SpecCfg { submitters: self.submitters()?, counts: self.numbers("Counts")?, loss };
+        cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
+        Ok(cfg)
+    }
+
+    fn ring(&mut self) -> Result<RingCfg, TwinError> {
+        let mut rules = serde_json::Map::new();
+        for (rule, _) in rule_fields(&Rules::G4) {
+            let constant = rule_constant(&rule);
+            let Value::Str(value) = self.take(&constant)? else {
+                return Err(TwinError::Model(format!("the constant {constant} is no string")));
+            };
+            rules.insert(rule, value.into());
+        }
+        let rules = serde_json::from_value(rules.into())
+            .map_err(|error| TwinError::Model(format!("the constants of the rules: {error}")))?;
+        let length = self.number("Length")?;
+        let cfg = RingCfg {
+            rules,
+            lock: self.word::<Lock>("Lock")?,
+            hardware: self.word::<HardwareKind>("Hardware")?.with_depth(self.number("Depth")?),
+            submitters: self.submitters()?,
+            counts: self.numbers("Counts")?,
+            length: Length::new(length).map_err(|error| TwinError::Model(error.to_string()))?,
+            handout: self.word::<Handout>("Handout")?,
+        };
+        cfg.validate().map_err(|error| TwinError::Model(error.to_string()))
+    }
+}
+
+fn unusable(name: &str, value: &Value, wanted: &str) -> TwinError {
+    TwinError::Model(format!("the constant {name} is {value}, which is not {wanted}"))
+}
+
+/// A model: what a `.cfg` file of spec/models holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Its name: the file's without `.cfg`.
+    pub name: String,
+    /// What the file's first line says about it.
+    pub about: String,
+    /// The configuration.
+    pub subject: Subject,
+    /// What a waiting call is promised.
+    pub slots: Slots,
+    /// The properties to check.
+    pub properties: Vec<Property>,
+}
+
+impl Model {
+    /// The behaviour specification that the properties need.
+    pub fn specification(&self) -> &'static str {
+        match self.slots {
+            _ if !self.properties.iter().any(|property| property.needs_fairness()) => "Spec",
+            Slots::Unfair => "FairSpec",
+            Slots::Fair => "SlotsFairSpec",
+        }
+    }
+
+    /// The same model with other properties.
+    pub fn with(&self, properties: &[Property]) -> Model {
+        Model { properties: properties.to_vec(), ..self.clone() }
+    }
+
+    /// The `.cfg` file.
+    pub fn to_cfg(&self) -> String {
+        let mut text = format!("\\* {}\nCONSTANTS\n", self.about);
+        for (name, value) in self.subject.constants() {
+            let _ = writeln!(text, "    {name} = {value}");
+        }
+        let _ = writeln!(text, "SPECIFICATION {}", self.specification());
+        for (title, invariant) in [("INVARIANTS", true), ("PROPERTIES", false)] {
+            let mut names =
+                self.properties.iter().filter(|p| p.is_invariant() == invariant).map(|p| p.name()).peekable();
+            if names.peek().is_some() {
+                let _ = writeln!(text, "{title}");
+                names.for_each(|name| _ = writeln!(text, "    {name}"));
+            }
+        }
+        text + "ALIAS Drawn\nCHECK_DEADLOCK FALSE\n"
+    }
+
+    /// Reads a `.cfg` file: of these models, or of one's own over the modules of spec/.
+    ///
+    /// # Errors
+    /// [`TwinError::Model`] for what the file may not say: an unknown constant or property, or a statement under which TLC
+    /// would explore other states than those of the specification.
+    pub fn parse(name: &str, text: &str) -> Result<Model, TwinError> {
+        let about = text.lines().next().and_then(|line| line.strip_prefix("\\* ")).unwrap_or_default();
+        let file = CfgFile::parse(text)?;
+        let subject = Subject::from_constants(&file.constants)?;
+        let known = Property::of(&subject);
+        let find = |wanted: &String| {
+            known.iter().copied().find(|property| property.name() == *wanted).ok_or_else(|| {
+                let known: Vec<_> = known.iter().map(|property| property.name()).collect();
+                TwinError::Model(format!("there is no property {wanted}; there are {}", known.join(", ")))
+            })
+        };
+        let properties = file.properties.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        let slots = if file.specification == "SlotsFairSpec" { Slots::Fair } else { Slots::Unfair };
+        let model = Model { name: name.into(), about: about.into(), subject, slots, properties };
+        if file.specification != model.specification() && file.specification != "SlotsFairSpec" {
+            let fair = model.specification() == "FairSpec";
+            if fair || file.specification != "FairSpec" {
+                return Err(TwinError::Model(format!(
+                    "the specification is {}, but these properties are checked of {}",
+                    file.specification,
+                    model.specification()
+                )));
+            }
+        }
+        Ok(model)
+    }
+
+    /// Reads a `.cfg` file.
+    ///
+    /// # Errors
+    /// [`TwinError::Io`], and what [`Model::parse`] says.
+    pub fn read(file: &Path) -> Result<Model, TwinError> {
+        let text = std::fs::read_to_string(file).map_err(TwinError::io(file, "read"))?;
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        Model::parse(&name, &text).map_err(|error| TwinError::Model(format!("{}: {error}", file.display())))
+    }
+
+    /// The models of `tlc --bench`.
+    pub fn benches() -> Vec<Model> {
+        benches()
+    }
+
+    /// The models of the embedded scenario table and those beside it, and why other scenarios have none.
+    pub fn all() -> Selection {
+        Selection::of(&Table::embedded())
+    }
+}
+
+/// What a `.cfg` file says.
+struct CfgFile {
+    constants: BTreeMap<String, Value>,
+    specification: String,
+    properties: Vec<String>,
+}
+
+impl CfgFile {
+    fn parse(text: &str) -> Result<CfgFile, TwinError> {
+        let mut file = CfgFile { constants: BTreeMap::new(), specification: String::new(), properties: Vec::new() };
+        let mut statement = String::new();
+        let mut words = tokens(text)?.into_iter().peekable();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "CONSTANT" | "CONSTANTS" | "SPECIFICATION" | "INVARIANT" | "INVARIANTS" | "PROPERTY" | "PROPERTIES"
+                | "ALIAS" | "CHECK_DEADLOCK" => {
+                    statement = word;
+                    continue;
+                }
+                "INIT" | "NEXT" | "SYMMETRY" | "VIEW" | "CONSTRAINT" | "CONSTRAINTS" | "ACTION_CONSTRAINT"
+                | "ACTION_CONSTRAINTS" | "POSTCONDITION" => {
+                    return Err(TwinError::Model(format!(
+                        "{word} is not paired: TLC would explore other states than the Rust side"
+                    )));
+                }
+                _ => {}
+            }
+            match statement.as_str() {
+                "CONSTANT" | "CONSTANTS" => {
+                    let value = match (words.next().as_deref(), words.next()) {
+                        (Some("="), Some(value)) => value.parse::<Value>()?,
+                        _ => return Err(TwinError::Model(format!("the constant {word} is not given as NAME = VALUE"))),
+                    };
+                    if file.constants.insert(word.clone(), value).is_some() {
+                        return Err(TwinError::Model(format!("the constant {word} has two values")));
+                    }
+                }
+                "SPECIFICATION" => file.specification = word,
+                "INVARIANT" | "INVARIANTS" | "PROPERTY" | "PROPERTIES" => file.properties.push(word),
+                "ALIAS" | "CHECK_DEADLOCK" => {}
+                _ => return Err(TwinError::Model(format!("{word:?} is no statement of a model"))),
+            }
+        }
+        if file.specification.is_empty() {
+            return Err(TwinError::Model("there is no SPECIFICATION; there are Spec, FairSpec, SlotsFairSpec".into()));
+        }
+        Ok(file)
+    }
+}
+
+/// Names, `=`, strings, numbers and whole sets, without comments.
+fn tokens(text: &str) -> Result<Vec<String>, TwinError> {
+    let mut tokens = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let skipped = |end: Option<usize>, comment: &str| {
+            end.ok_or_else(|| TwinError::Model(format!("a comment that begins with {comment} has no end")))
+        };
+        let end = if rest.starts_with("\\*") {
+            rest = rest[rest.find('\n').unwrap_or(rest.len())..].trim_start();
+            continue;
+        } else if rest.starts_with("(*") {
+            rest = rest[skipped(rest.find("*)"), "(*")? + 2..].trim_start();
+            continue;
+        } else if rest.starts_with('=') {
+            1
+        } else if let Some(quoted) = rest.strip_prefix('"') {
+            quoted.find('"').map(|end| end + 2).ok_or_else(|| TwinError::Model("a string has no end".into()))?
+        } else if rest.starts_with('{') {
+            rest.find('}').map(|end| end + 1).ok_or_else(|| TwinError::Model("a set has no end".into()))?
+        } else {
+            rest.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(rest.len())
+        };
+        tokens.push(rest[..end].to_string());
+        rest = rest[end..].trim_start();
+    }
+    Ok(tokens)
+}
+
+/// The models that are paired, and the scenarios that are not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// The models, in the order in which they are run.
+    pub models: Vec<Model>,
+    /// Scenarios without a twin, and why.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// A scenario has a twin if its unreduced graph has at most this many states, so that TLC judges its liveness in seconds.
+pub const MOST_STATES: usize = 20_000;
+
+impl Selection {
+    /// The models of a table: of each scenario that is small enough one model of everything that is expected to hold, and one
+    /// for each property that is expected to be violated; then those whose graphs are compared state for state.
+    pub fn of(table: &Table) -> Selection {
+        let mut selection = Selection { models: specifications(), left_out: Vec::new() };
+        for scenario in &table.scenarios {
+            match unreduced_states(&scenario.cfg) {
+                Some(_) => selection.models.extend(models_of(scenario)),
+                None => selection.left_out.push((
+                    scenario.name.clone(),
+                    format!("more than {MOST_STATES} states without reduction by rotation"),
+                )),
+            }
+        }
+        selection.models.extend(graphs());
+        selection
+    }
+
+    /// The model of a given name.
+    pub fn find(&self, name: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.name == name)
+    }
+
+    /// Writes the `.cfg` files into a directory, and removes those that belong to no model.
+    ///
+    /// # Errors
+    /// [`TwinError::Io`].
+    pub fn write(&self, dir: &Path) -> Result<(), TwinError> {
+        std::fs::create_dir_all(dir).map_err(TwinError::io(dir, "created"))?;
+        for file in cfg_files(dir)? {
+            std::fs::remove_file(&file).map_err(TwinError::io(&file, "removed"))?;
+        }
+        for model in &self.models {
+            let file = dir.join(&model.name).with_extension("cfg");
+            std::fs::write(&file, model.to_cfg()).map_err(TwinError::io(&file, "written"))?;
+        }
+        Ok(())
+    }
+
+    /// Checks that a directory holds exactly these models, to the letter.
+    ///
+    /// # Errors
+    /// [`TwinError::Model`] with the first file of which that is not so, [`TwinError::Io`].
+    pub fn check_files(&self, dir: &Path) -> Result<(), TwinError> {
+        for model in &self.models {
+            let file = dir.join(&model.name).with_extension("cfg");
+            let text = std::fs::read_to_string(&file).map_err(TwinError::io(&file, "read"))?;
+            if text != model.to_cfg() {
+                let file = file.display();
+                return Err(TwinError::Model(format!("{file} is not what the scenario table says; {GENERATED}")));
+            }
+        }
+        let known = |file: &PathBuf| file.file_stem().and_then(|name| self.find(name.to_str()?)).is_some();
+        match cfg_files(dir)?.into_iter().find(|file| !known(file)) {
+            Some(file) => Err(TwinError::Model(format!("{} belongs to no model; {GENERATED}", file.display()))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn cfg_files(dir: &Path) -> Result<Vec<PathBuf>, TwinError> {
+    let entries = std::fs::read_dir(dir).map_err(TwinError::io(dir, "read"))?;
+    let files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
+    let files = files.map_err(TwinError::io(dir, "read"))?;
+    Ok(files.into_iter().filter(|file| file.extension().is_some_and(|e| e == "cfg")).collect())
+}
+
+const GENERATED: &str = "Generated: `cargo run --release --example tlc -- --write-models` writes it again.";
+
+fn models_of(scenario: &Scenario) -> Vec<Model> {
+    let expected = |check: &Check| scenario.expected(check.name()).is_some_and(|expected| expected.violated);
+    let (violated, holds): (Vec<Check>, Vec<Check>) = scenario.checks.iter().partition(|check| expected(check));
+    let model = |name: String, what: String, properties| Model {
+        name,
+        about: format!("Scenario {}: {what}. {GENERATED}", scenario.name),
+        subject: Subject::Ring(scenario.cfg.clone()),
+        slots: scenario.slots,
+        properties,
+    };
+    let holds = [Property::TypeOk].into_iter().chain(holds.into_iter().map(Property::Ring)).collect();
+    let holds = model(scenario.name.clone(), "what is expected to hold".into(), holds);
+    let violated = violated.into_iter().map(|check| {
+        let name = format!("{}--{}", scenario.name, check.name());
+        model(name, format!("{} is expected to be violated", check.name()), vec![Property::Ring(check)])
+    });
+    [holds].into_iter().chain(violated).collect()
+}
+
+/// Models of the specification itself.
+fn specifications() -> Vec<Model> {
+    let model = |name: &str, submitters, counts: &[u8], loss, properties: &[Property]| Model {
+        name: name.into(),
+        about: format!("The specification, {submitters} submitters. {GENERATED}"),
+        subject: Subject::Spec(SpecCfg { submitters, counts: counts.to_vec(), loss }),
+        slots: Slots::Unfair,
+        properties: properties.to_vec(),
+    };
+    let all = [Property::TypeOk, Property::ObservedAfterExecution, Property::SpecLiveness];
+    vec![
+        model("spec-c01-2", 2, &[0, 1], Loss::None, &all),
+        model("spec-c01-3", 3, &[0, 1], Loss::None, &all),
+        model("spec-c012-3", 3, &[0, 1, 2], Loss::None, &all[..2]),
+        model("spec-lossy-c01-2", 2, &[0, 1], Loss::Done, &all[..2]),
+        model("spec-lossy-c01-2--wd-eventually-observed-done", 2, &[0, 1], Loss::Done, &all[2..]),
+    ]
+}
+
+/// Larger rings, of which the graphs are compared and little else is checked.
+fn graphs() -> Vec<Model> {
+    let kinds = [("g3", Rules::G3, Lock::StrongFair), ("g4", Rules::G4, Lock::StrongFair)];
+    let fifo = kinds.map(|(name, rules, _)| (name, rules, Lock::Fifo));
+    let model = |(generation, rules, lock): (&str, Rules, Lock)| {
+        let Value::Str(lock_name) = word(&lock) else { unreachable!("a lock has a name") };
+        let cfg = RingCfg { lock, length: Length::new(6).expect("even"), ..RingCfg::new(rules, 2, [0, 1]) };
+        Model {
+            name: format!("graph-{generation}-{lock_name}"),
+            about: format!("A graph to compare state for state: {generation}, {lock_name} lock. {GENERATED}"),
+            subject: Subject::Ring(cfg),
+            slots: Slots::Unfair,
+            properties: vec![Property::TypeOk, Property::Ring(Check::NoDeadlock)],
+        }
+    };
+    kinds.into_iter().chain(fifo).map(model).collect()
+}
+
+/// The models of `tlc --bench`: the largest safety model and a liveness model that TLC finishes in minutes.
+fn benches() -> Vec<Model> {
+    let model = |name: &str, submitters, length, properties: Vec<Property>| {
+        let length = Length::new(length).expect("even");
+        Model {
+            name: name.into(),
+            about: format!("For the clock. {GENERATED}"),
+            subject: Subject::Ring(RingCfg { length, ..RingCfg::new(Rules::G4, submitters, [0, 1]) }),
+            slots: Slots::Unfair,
+            properties,
+        }
+    };
+    let safety = (0..SAFETY.len() as u8).map(|i| Property::Ring(Check::Safety(i))).collect();
+    vec![
+        model("bench-safety", 3, 6, safety),
+        model("bench-liveness", 2, 6, vec![Property::Ring(Check::WdEventuallyObservedDone)]),
+    ]
+}
+
+/// The number of states of a ring, if it is at most [`MOST_STATES`].
+fn unreduced_states(cfg: &RingCfg) -> Option<usize> {
+    let limits = Limits { max_states: MOST_STATES, ..Limits::default() };
+    let graph = with_ring!(cfg.clone(), |ring| {
+        let graph = Search::new(&ring, Action::label).limits(limits).run();
+        (graph.coverage() == Coverage::Complete).then_some(graph.len())
+    });
+    graph.expect("a scenario's configuration has been validated")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cfg(change: impl Fn(String) -> String) -> Result<Model, TwinError> {
+        Model::parse("own", &change(graphs()[0].to_cfg()))
+    }
+
+    fn message(change: impl Fn(String) -> String) -> String {
+        cfg(change).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for model in Model::all().models {
+            assert_eq!(Model::parse(&model.name, &model.to_cfg()), Ok(model));
+        }
+    }
+
+    #[test]
+    fn names_are_spelled_in_both_ways() {
+        assert_eq!(camel("wd-eventually-observed-done"), "WdEventuallyObservedDone");
+        assert_eq!(rule_constant("room-wait"), "RoomWaitRule");
+    }
+
+    #[test]
+    fn comments_and_layout_mean_nothing() {
+        let squeezed = cfg(|text| text.replace("Length = 6", "(* the\nring *) Length=6 \\* slots"));
+        assert_eq!(squeezed.unwrap().subject, graphs()[0].subject);
+    }
+
+    #[test]
+    fn unusable_models_are_refused_with_the_value() {
+        assert_eq!(
+            message(|text| text.replace("Depth = 2", "Depth = 9")),
+            "a hardware that holds 9 fetched descriptors cannot be modelled; the depth must be 1 to 4"
+        );
+        assert!(message(|text| text.replace("Length = 6", "Width = 6")).ends_with("the constant Length has no value"));
+        assert!(message(|text| text.replace("Length = 6", "Length = 6 Width = 6"))
+            .starts_with("there is no constant Width; there are CleanUpRule, Counts,"));
+        assert_eq!(
+            message(|text| text.replace("Length = 6", "Length = 6 Length = 8")),
+            "the constant Length has two values"
+        );
+        assert_eq!(
+            message(|text| text.replace("{1, 2}", "{1, 3}")),
+            "the constant Submitters is [1, 3], which is not {1, .. n}"
+        );
+        assert_eq!(
+            message(|text| text.replace("Length = 6", "Length = \"six\"")),
+            "the constant Length is \"six\", which is not a number of its range"
+        );
+        assert!(message(|text| text.replace("\"strong-fair\"", "\"weak\""))
+            .starts_with("the constant Lock: unknown variant `weak`"));
+        assert!(message(|text| text.replace("NoDeadlock", "NoDeadlok"))
+            .starts_with("there is no property NoDeadlok; there are TypeOK,"));
+        assert_eq!(
+            message(|text| text + "SYMMETRY Perms"),
+            "SYMMETRY is not paired: TLC would explore other states than the Rust side"
+        );
+        assert_eq!(
+            message(|text| text.replace("NoDeadlock", "NoDeadlock\nPROPERTY WdEventuallyObservedDone")),
+            "the specification is Spec, but these properties are checked of FairSpec"
+        );
+        assert_eq!(
+            message(|text| text.replace("SPECIFICATION Spec", "")),
+            "there is no SPECIFICATION; there are Spec, FairSpec, SlotsFairSpec"
+        );
+    }
+
+    #[test]
+    fn each_scenario_has_a_twin_or_a_reason() {
+        let table = Table::embedded();
+        let selection = Selection::of(&table);
+        for scenario in &table.scenarios {
+            let left_out = selection.left_out.iter().any(|(name, _)| *name == scenario.name);
+            assert!(left_out != selection.find(&scenario.name).is_some(), "{}", scenario.name);
+        }
+    }
+}
