@@ -128,7 +128,8 @@ fn tlc(test: &str) -> Option<OsString> {
     let jar = std::env::var_os("TLA2TOOLS_JAR");
     if jar.is_none() {
         // Past the capture of `cargo test`: what is not run is to be seen.
-        writeln!(std::io::stderr(), "not run, for want of TLA2TOOLS_JAR: {test}").unwrap();
+        let not_run = format!("not run, for want of TLA2TOOLS_JAR: {test}\n");
+        std::io::stderr().write_all(not_run.as_bytes()).unwrap();
     }
     jar
 }
