@@ -13,7 +13,8 @@ use serde::Serialize;
 use thiserror::Error;
 use vtd_qi::impl_qi::{Generation, GENERATIONS};
 use vtd_qi::replay::{replay, End, Grain, Options, Qemu, Replayed, SpecSteps, Verdict};
-use vtd_qi::trace::{Event, Fetched, Summary, Trace, TraceError, What};
+use vtd_qi::trace::{Summary, Trace, TraceError};
+use vtd_qi::twin::{events_module, VisibleEvent};
 
 /// Checks a QEMU trace of the real driver against the model of the ring and against the specification.
 ///
@@ -28,7 +29,8 @@ use vtd_qi::trace::{Event, Fetched, Summary, Trace, TraceError, What};
 #[command(after_help = "Examples:
   cargo run --example replay -- tests/fixtures/k612mf.qemu.log.gz
   cargo run --example replay -- --hardware async --generation g4 a612.qemu.log.gz
-  cargo run --example replay -- --ndjson tests/fixtures/k612mf.qemu.log.gz > events.ndjson")]
+  cargo run --example replay -- --ndjson tests/fixtures/k612mf.qemu.log.gz > events.ndjson
+  cargo run --example replay -- --tla target tests/fixtures/k612mf.qemu.log.gz")]
 struct Args {
     /// The traces, plain or .gz
     #[arg(required = true)]
@@ -54,6 +56,9 @@ struct Args {
     /// (ID or WD), `target` of a WD. Complete: `target`, `data`. What cannot be told is null.
     #[arg(long, verbatim_doc_comment)]
     ndjson: bool,
+    /// Write the visible events to DIR/QITraceData.tla too, for TLC and spec/QITrace.tla; of one trace only
+    #[arg(long, value_name = "DIR")]
+    tla: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -89,18 +94,29 @@ enum Failure {
     Open { file: PathBuf, source: io::Error },
     #[error("{}: {source}", file.display())]
     Trace { file: PathBuf, source: TraceError },
+    #[error("--tla writes the events of one trace, but {0} are given")]
+    Several(usize),
+    #[error("cannot write {}: {source}", file.display())]
+    Module { file: PathBuf, source: io::Error },
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
 }
 
 /// Whether some generation fits each trace.
 fn run(args: &Args) -> Result<bool, Failure> {
+    if args.tla.is_some() && args.files.len() > 1 {
+        return Err(Failure::Several(args.files.len()));
+    }
     let mut reports = Vec::new();
     let mut out = io::stdout().lock();
     for file in &args.files {
         let trace = load(file)?;
         if args.ndjson {
             write_events(&trace, &mut out)?;
+        }
+        if let Some(dir) = &args.tla {
+            let file = dir.join("QITraceData.tla");
+            std::fs::write(&file, events_module(&trace)).map_err(|source| Failure::Module { file, source })?;
         }
         let report = Report::new(file, &trace, args);
         if !args.json && !args.ndjson {
@@ -253,34 +269,8 @@ fn progress_bar(events: usize, generation: &'static str) -> ProgressBar {
     ProgressBar::new(events as u64).with_style(style).with_prefix(generation)
 }
 
-/// A visible event, as the trace validation in TLA+ reads it: slots are numbers, CPUs are submitters from 1.
-#[derive(Serialize)]
-#[serde(tag = "event")]
-enum Visible {
-    WriteIqt { line: u64, cpu: u8, slot: u64, count: Option<u64> },
-    Fetch { line: u64, slot: Option<u64>, desc: &'static str, target: Option<u8> },
-    Complete { line: u64, target: Option<u8>, data: u64 },
-}
-
 fn write_events(trace: &Trace, out: &mut impl Write) -> io::Result<()> {
-    let slots = u64::from(trace.length().slots());
-    let mut tail = 0;
-    for &Event { line, thread, what, .. } in trace.events() {
-        let event = match what {
-            What::Register { .. } | What::Head { .. } => continue,
-            What::IqtWrite { slot } => {
-                let count = ((slot % slots + slots - tail) % slots).checked_sub(1);
-                tail = slot % slots;
-                Visible::WriteIqt { line, cpu: trace.submitter(thread).map_or(0, |t| t + 1), slot, count }
-            }
-            What::Fetch { slot, desc: Fetched::Id } => Visible::Fetch { line, slot, desc: "ID", target: None },
-            What::Fetch { slot, desc: Fetched::Wd { address, .. } } => {
-                Visible::Fetch { line, slot, desc: "WD", target: trace.status_slot(address).ok() }
-            }
-            What::StatusWrite { address, data } => {
-                Visible::Complete { line, target: trace.status_slot(address).ok(), data }
-            }
-        };
+    for event in VisibleEvent::all(trace) {
         serde_json::to_writer(&mut *out, &event)?;
         writeln!(out)?;
     }

@@ -9,6 +9,7 @@
 //! | tlc | `tlc.rs` | the other side: TLC, found, run and understood |
 //! | dump | `dump.rs` | TLC's state graph against Rust's, state for state |
 //! | trace | `trace.rs` | counterexamples, from TLC to Rust and from Rust to TLC |
+//! | events | `events.rs` | the visible events of a driver's trace, for TLC to validate |
 //! | pairing | `pairing.rs` | both sides of a model, and what they differ in |
 //! | manifest | `manifest.rs` | what was last found, so that the Rust side can be held against it without Java |
 //!
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 mod dump;
+mod events;
 mod manifest;
 mod model;
 mod pairing;
@@ -39,6 +41,7 @@ mod trace;
 mod value;
 
 pub use dump::{compare, Agreement};
+pub use events::{events_module, VisibleEvent};
 pub use manifest::{Confirmed, Entry, Manifest};
 pub use model::{Model, Property, Selection, Subject, MOST_STATES};
 pub use pairing::{race, Pairer, Pairing, Race, Theirs};
