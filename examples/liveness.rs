@@ -15,7 +15,7 @@ use vtd_qi::liveness::{
 
 /// Checks liveness under fairness on each graph of a file.
 ///
-/// The file is a JSON array of objects: `id`; `n` states 0..n-1, of which 0 is initial; `edges` as [from, label, to]; `fair`,
+/// The file is a JSON array of objects: `id`, which no other has; `n` states 0..n-1, of which 0 is initial; `edges` as [from, label, to]; `fair`,
 /// which gives each label "WF", "SF" or "" (not fair); `kind` (eventually, leads_to, always_eventually or eventually_always)
 /// with the states `p` and, for leads_to, `q`; optionally `tlc` ("holds" or "violated"), which is compared with.
 ///
@@ -81,6 +81,8 @@ enum Unusable {
     Json { file: PathBuf, source: serde_json::Error },
     #[error("{} has 0 cases, at least 1 is needed", file.display())]
     Empty { file: PathBuf },
+    #[error("case {id} is there more than once, each case needs an id of its own")]
+    Duplicate { id: u64 },
     #[error("case {id}: n is 0, at least 1 state is needed")]
     NoState { id: u64 },
     #[error("case {id}: state {state} in {place} is not below n = {n}")]
@@ -105,6 +107,10 @@ fn load(file: &PathBuf) -> Result<Vec<Case>, Unusable> {
         serde_json::from_str(&text).map_err(|source| Unusable::Json { file: file.clone(), source })?;
     if cases.is_empty() {
         return Err(Unusable::Empty { file: file.clone() });
+    }
+    let mut ids = BTreeSet::new();
+    if let Some(&Case { id, .. }) = cases.iter().find(|case| !ids.insert(case.id)) {
+        return Err(Unusable::Duplicate { id });
     }
     cases.iter().try_for_each(validate)?;
     Ok(cases)

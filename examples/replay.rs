@@ -22,7 +22,8 @@ use vtd_qi::twin::{events_module, VisibleEvent};
 /// trace is rejected at the first line after which no state is left, or at its last line if it does not end idle.
 ///
 /// A trace is what QEMU writes with `-trace 'vtd_*'`, plain or compressed with gzip; it has to begin before the queue is
-/// enabled. Kinds of lines that say nothing about the ring are counted and listed; a known kind that cannot be read is an error.
+/// enabled. Kinds of lines that say nothing about the ring are counted and listed; a known kind that cannot be read or
+/// contradicts itself is an error.
 ///
 /// Exit code: 0 if some generation of the driver fits each trace, 1 if none fits one of them, 2 if a trace cannot be used.
 #[derive(Parser)]
@@ -36,6 +37,9 @@ struct Args {
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Which unit wrote the trace: QEMU's own, or one with a queue of its own that IQT writes do not wait for
+    ///
+    /// QEMU's own fetches and writes statuses on the thread of the CPU that wrote IQT; the other does all that on one thread,
+    /// which never writes IQT.
     #[arg(long, value_enum, default_value_t = HardwareArg::Stock)]
     hardware: HardwareArg,
     /// The generation of the driver; all that fit, if not given

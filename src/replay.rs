@@ -73,6 +73,9 @@ pub enum Qemu {
     #[default]
     Stock,
     /// A unit with a thread of its own, which IQT writes do not wait for; up to [`MAX_DEPTH`] descriptors are fetched ahead.
+    ///
+    /// The thread that first reads IQH is the unit's. It does all fetches and status writes and, once the queue is set up, never
+    /// writes IQT, neither before nor after. No CPU stands in for it, not even for the first fetches.
     Async,
 }
 
@@ -263,6 +266,27 @@ pub enum Reason {
         /// The one that wrote IQT.
         writer: u64,
     },
+    /// A CPU does the asynchronous unit's work.
+    #[error(
+        "thread {thread} does the unit's work, but is a CPU, as it has written IQT; the unit has a thread of its own"
+    )]
+    CpuFetches {
+        /// The thread.
+        thread: u64,
+    },
+    /// Two threads do the asynchronous unit's work.
+    #[error(
+        "thread {thread} does the unit's work, but the unit has one thread of its own, {unit}, which did it before"
+    )]
+    SecondThread {
+        /// The thread.
+        thread: u64,
+        /// The one that fetched first.
+        unit: u64,
+    },
+    /// The asynchronous unit's thread does a CPU's work.
+    #[error("thread {0} writes IQT, but has fetched before: it is the unit's own and no CPU")]
+    UnitWrites(u64),
     /// A fetch from an empty queue.
     #[error("hardware fetches slot {slot}, but IQH = IQT = {iqt}: nothing is posted")]
     NothingToFetch {
@@ -489,6 +513,10 @@ struct Tracker<'a, const N: usize, const T: usize> {
     head: Option<u64>,
     /// The thread that wrote IQT last.
     writer: Option<u64>,
+    /// How many submitters have written IQT.
+    writers: u8,
+    /// The asynchronous unit's thread, once it has fetched.
+    unit: Option<u64>,
     actions: Vec<Action>,
 }
 
@@ -508,6 +536,8 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
             register: None,
             head: None,
             writer: None,
+            writers: 0,
+            unit: None,
             actions: Vec::new(),
         }
     }
@@ -601,6 +631,9 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
 
     fn iqt_write(&mut self, cpu: u64, tail: u64, register: Option<u64>) -> Result<Vec<Run<N, T>>, Stop> {
         let (length, left) = (self.ring.length(), self.left());
+        if self.unit == Some(cpu) {
+            return Err(Reason::UnitWrites(cpu).into());
+        }
         if let Some(value) =
             register.filter(|value| ![tail.checked_shl(4), tail.checked_shl(5)].contains(&Some(*value)))
         {
@@ -617,6 +650,7 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
             _ => Reason::TooFar { from, to, slots, length: length.slots() },
         })?;
         self.writer = Some(cpu);
+        self.writers = self.writers.max(t + 1);
         let post = |tracker: &mut Self, run| {
             let posted = match tracker.options.grain {
                 Grain::Sections => tracker.post(run, t, ids)?,
@@ -664,9 +698,9 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
     }
 
     fn fetch(&mut self, thread: u64, slot: Option<u64>, fetched: Fetched) -> Result<Vec<Run<N, T>>, Stop> {
+        self.unit_thread(thread)?;
         let slot = slot.filter(|slot| self.head == Some(*slot)).ok_or(Reason::NoHead)?;
         self.head = None;
-        self.unit_thread(thread)?;
         let read = match fetched {
             Fetched::Id => Desc::Id,
             Fetched::Wd { writes: false, .. } => return Err(Reason::NoStatusWrite(slot).into()),
@@ -696,10 +730,18 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
         self.continued(complete, |_| Reason::NotDue { slot, due: None })
     }
 
-    /// The stock unit works on the thread that wrote IQT.
-    fn unit_thread(&self, thread: u64) -> Result<(), Reason> {
+    /// The stock unit works on the thread that wrote IQT, the other on one of its own, whose first read of IQH names it.
+    fn unit_thread(&mut self, thread: u64) -> Result<(), Reason> {
         match (self.options.hardware, self.writer) {
-            (Qemu::Stock, Some(writer)) if writer != thread => Err(Reason::Thread { thread, writer }),
+            (Qemu::Stock, Some(writer)) if writer != thread => return Err(Reason::Thread { thread, writer }),
+            (Qemu::Stock, _) => return Ok(()),
+            (Qemu::Async, _) => {}
+        }
+        if self.trace.submitter(thread).is_some_and(|t| t < self.writers) {
+            return Err(Reason::CpuFetches { thread });
+        }
+        match *self.unit.get_or_insert(thread) {
+            unit if unit != thread => Err(Reason::SecondThread { thread, unit }),
             _ => Ok(()),
         }
     }

@@ -5,7 +5,7 @@
 //! | line | what it says |
 //! | --- | --- |
 //! | `vtd_inv_qi_setup addr A size S` | the ring exists and has S slots; IQT is written 0 before that |
-//! | `vtd_reg_write addr 0x88 .. value V` | software is about to write IQT; the next line of this table follows at once |
+//! | `vtd_reg_write addr 0x88 size S value V` | software is about to write IQT; the next line of this table follows at once |
 //! | `vtd_inv_qi_tail write tail S` | IQT is written by the thread, a CPU; S is the slot |
 //! | `vtd_inv_qi_head read head S` | slot S is about to be fetched |
 //! | `vtd_inv_desc invalidate desc type T high H low L` | the descriptor; a WD has its status data in bits 63:32 of L, its status address in H |
@@ -13,6 +13,10 @@
 //!
 //! All other kinds are counted ([`Trace::ignored`]). Status addresses are `base + 4 * slot`; the base is learned from the first
 //! WD, which is taken to write its own slot. The values are read, not judged: a tail outside of the ring is an event.
+//!
+//! A line of the table that contradicts itself is an error: a field that is said twice, even alike; a descriptor whose type is
+//! not that of the low 4 bits of L (context-cache 1, iotlb 2, device 3, iec 4, wait 5, p-iotlb 6); a size of an IQT write other
+//! than 4 or 8 bytes.
 //!
 //! Source of the lines: QEMU's `hw/i386/trace-events` and `hw/i386/intel_iommu.c`.
 //!
@@ -158,6 +162,34 @@ pub enum TraceError {
         value: String,
         /// What it may say.
         limit: &'static str,
+    },
+    /// A known kind of line that says something twice.
+    #[error("line {line}: {kind} says {field} {first} and then {field} {second}; each field has to be said once")]
+    Repeated {
+        /// The line.
+        line: u64,
+        /// The kind.
+        kind: String,
+        /// Which part of the text.
+        field: &'static str,
+        /// What it says at first.
+        first: String,
+        /// What it says then.
+        second: String,
+    },
+    /// A descriptor that is not of the type that the line names.
+    #[error(
+        "line {line}: vtd_inv_desc says type {name} and low {low:#x}, whose low 4 bits, the type, have to be {code}"
+    )]
+    Type {
+        /// The line.
+        line: u64,
+        /// The type's name.
+        name: &'static str,
+        /// The low half of the descriptor.
+        low: u64,
+        /// The type's number.
+        code: u64,
     },
     /// A length that the ring cannot have.
     #[error("line {line}: {source}")]
@@ -350,7 +382,8 @@ struct Line<'a> {
     thread: u64,
     time: u64,
     kind: &'a str,
-    text: &'a str,
+    /// The fields that the kind may have and what each says, in the order of the text.
+    fields: Vec<(&'static str, String)>,
 }
 
 impl Reader {
@@ -381,6 +414,7 @@ impl Reader {
     }
 
     fn line(&mut self, text: &str, line: Line) -> Result<(), TraceError> {
+        line.says_nothing_twice()?;
         let again = || TraceError::Again { line: line.number, kind: line.kind.into() };
         let what = match line.kind {
             "vtd_inv_qi_enable" => {
@@ -396,7 +430,7 @@ impl Reader {
                 self.length = Some(length.map_err(|source| TraceError::Length { line: line.number, source })?);
                 return Ok(());
             }
-            "vtd_reg_write" if line.number("addr")? == IQT_REG => What::Register { value: line.number("value")? },
+            "vtd_reg_write" if line.number("addr")? == IQT_REG => What::Register { value: line.register()? },
             "vtd_inv_qi_tail" => What::IqtWrite { slot: line.number("tail")? },
             "vtd_inv_qi_head" => What::Head { slot: line.number("head")? },
             "vtd_inv_desc" => {
@@ -448,14 +482,23 @@ impl<'a> Line<'a> {
             return None;
         }
         let time = digits(seconds)?.checked_mul(1_000_000)?.checked_add(digits(micros)?)?;
-        Some(Line { number, thread: digits(thread)?, time, kind, text })
+        Some(Line { number, thread: digits(thread)?, time, kind, fields: fields(kind, text) })
     }
 
-    /// The word after a name in the text.
-    fn word(&self, field: &'static str, limit: &'static str) -> Result<&'a str, TraceError> {
-        let mut words = self.text.split(' ');
-        words.find(|word| *word == field);
-        words.next().filter(|word| !word.is_empty()).ok_or_else(|| self.bad(field, "nothing", limit))
+    fn says_nothing_twice(&self) -> Result<(), TraceError> {
+        for (i, (field, second)) in self.fields.iter().enumerate() {
+            if let Some((_, first)) = self.fields[..i].iter().find(|(name, _)| name == field) {
+                let (first, second) = (beginning(first.as_bytes()), beginning(second.as_bytes()));
+                return Err(TraceError::Repeated { line: self.number, kind: self.kind.into(), field, first, second });
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands after a name in the text, up to the next one.
+    fn word(&self, field: &'static str, limit: &'static str) -> Result<&str, TraceError> {
+        let said = self.fields.iter().find(|(name, said)| *name == field && !said.is_empty());
+        said.map(|(_, said)| said.as_str()).ok_or_else(|| self.bad(field, "nothing", limit))
     }
 
     /// The number after a name in the text, hexadecimal after `0x`.
@@ -472,13 +515,32 @@ impl<'a> Line<'a> {
 
     fn descriptor(&self) -> Result<Fetched, TraceError> {
         const LIMIT: &str = "iotlb, device, iec, context-cache, p-iotlb or wait";
+        /// Names and numbers of the types (VT-d 6.5.2).
+        const TYPES: [(&str, u64); 6] =
+            [("context-cache", 1), ("iotlb", 2), ("device", 3), ("iec", 4), (WAIT, 5), ("p-iotlb", 6)];
+        const WAIT: &str = "wait";
         /// Bit 5 of a WD: write the status (VT-d 6.5.2.8).
         const SW: u64 = 1 << 5;
         let (address, low) = (self.number("high")?, self.number("low")?);
-        match self.word("type", LIMIT)? {
-            "wait" => Ok(Fetched::Wd { data: low >> 32, address, writes: low & SW != 0 }),
-            "iotlb" | "device" | "iec" | "context-cache" | "p-iotlb" => Ok(Fetched::Id),
-            other => Err(self.bad("type", other, LIMIT)),
+        let said = self.word("type", LIMIT)?;
+        let Some(&(name, code)) = TYPES.iter().find(|(name, _)| *name == said) else {
+            return Err(self.bad("type", said, LIMIT));
+        };
+        if low & 0xf != code {
+            return Err(TraceError::Type { line: self.number, name, low, code });
+        }
+        Ok(match name {
+            WAIT => Fetched::Wd { data: low >> 32, address, writes: low & SW != 0 },
+            _ => Fetched::Id,
+        })
+    }
+
+    /// The value that IQT is written.
+    fn register(&self) -> Result<u64, TraceError> {
+        const LIMIT: &str = "0x4 or 0x8, the bytes that a write of IQT can have";
+        match self.number("size")? {
+            4 | 8 => self.number("value"),
+            _ => Err(self.bad("size", self.word("size", LIMIT)?, LIMIT)),
         }
     }
 
@@ -486,6 +548,30 @@ impl<'a> Line<'a> {
         let value = beginning(value.as_bytes());
         TraceError::Field { line: self.number, kind: self.kind.into(), field, value, limit }
     }
+}
+
+/// The fields in the text of a kind that is known, each with what stands before the next one. The words before the first are
+/// for people.
+fn fields(kind: &str, text: &str) -> Vec<(&'static str, String)> {
+    let names: &[&'static str] = match kind {
+        "vtd_inv_qi_enable" => &["enabled"],
+        "vtd_inv_qi_setup" => &["addr", "size"],
+        "vtd_reg_write" => &["addr", "size", "value"],
+        "vtd_inv_qi_tail" => &["tail"],
+        "vtd_inv_qi_head" => &["head"],
+        "vtd_inv_desc" => &["type", "high", "low"],
+        "vtd_inv_desc_wait_sw" => &["addr", "data"],
+        _ => &[],
+    };
+    let mut fields: Vec<(&'static str, Vec<&str>)> = Vec::new();
+    for word in text.trim_end().split(' ') {
+        match (names.iter().find(|name| **name == word), fields.last_mut()) {
+            (Some(name), _) => fields.push((name, Vec::new())),
+            (None, Some((_, said))) => said.push(word),
+            (None, None) => {}
+        }
+    }
+    fields.into_iter().map(|(name, said)| (name, said.join(" "))).collect()
 }
 
 /// A number in decimal digits, nothing else.

@@ -6,6 +6,8 @@ mod oracle;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::sync::atomic::AtomicBool;
 
 use oracle::{Claim, Event, Fair, Loop, Small};
@@ -117,6 +119,35 @@ mod tlc {
         }
         assert_eq!(seen.values().sum::<i32>(), 200);
         assert_eq!(seen.len(), 8, "each kind both holds and is violated: {seen:?}");
+    }
+
+    /// Runs the example, which `cargo test` builds beside the tests, on a file with these contents.
+    fn run(name: &str, contents: &str) -> Output {
+        let test = std::env::current_exe().unwrap();
+        let example =
+            test.ancestors().nth(2).unwrap().join("examples/liveness").with_extension(std::env::consts::EXE_EXTENSION);
+        assert!(example.exists(), "{} is missing; cargo build --examples builds it", example.display());
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&path, contents).unwrap();
+        Command::new(example).arg(path).output().unwrap()
+    }
+
+    #[test]
+    fn each_case_needs_an_id_of_its_own() {
+        let cases = |ids: &[u64]| {
+            let case = |id: &u64| {
+                let (edges, fair) = ([(0, "a", 1)], BTreeMap::from([("a", "WF")]));
+                serde_json::json!({"id": id, "n": 2, "edges": edges, "fair": fair, "kind": "eventually", "p": [1]})
+            };
+            serde_json::Value::from(ids.iter().map(case).collect::<Vec<_>>()).to_string()
+        };
+        let distinct = run("liveness-distinct.json", &cases(&[7, 3, 12]));
+        assert_eq!(distinct.status.code(), Some(0), "{}", String::from_utf8_lossy(&distinct.stderr));
+        let repeated = run("liveness-repeated.json", &cases(&[7, 3, 12, 3]));
+        assert_eq!(repeated.status.code(), Some(2));
+        assert!(repeated.stdout.is_empty());
+        let said = String::from_utf8(repeated.stderr).unwrap();
+        assert_eq!(said, "error: case 3 is there more than once, each case needs an id of its own\n");
     }
 }
 
