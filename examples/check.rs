@@ -5,16 +5,17 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{mpsc, Mutex};
+use std::sync::{mpsc, Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use comfy_table::{presets, CellAlignment, Table as Grid};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vtd_qi::graph::Limits;
-use vtd_qi::impl_qi::{Handout, Length, Lock, Ring, RingCfg, Slots, State};
+use vtd_qi::impl_qi::{Handout, Hardware, Length, Lock, Ring, RingCfg, Slots, State};
 use vtd_qi::scenario::{rules, Check, HardwareKind, Scenario, Table};
-use vtd_qi::verify::{verify, Outcome, Report, Verdict};
+use vtd_qi::spec::MAX_COUNT;
+use vtd_qi::verify::{not_checked, verify, Outcome, Report, Verdict};
 use vtd_qi::with_ring;
 
 /// Check the model of VT-d queued invalidation: safety, refinement, liveness under fairness.
@@ -43,7 +44,8 @@ struct Args {
     /// Check a configuration of one's own: its generation
     #[arg(long, value_name = "NAME")]
     generation: Option<String>,
-    /// Replace a rule of the generation
+    /// Replace a rule of the generation: room, room-wait, layout, id-status, publish, poll, mark, reclaim or clean-up; a wrong
+    /// value is answered with the right ones
     #[arg(long = "rule", value_name = "RULE=VALUE", requires = "generation")]
     rules: Vec<String>,
     /// Number of submitters, 1 to 8
@@ -51,10 +53,10 @@ struct Args {
     submitters: usize,
     /// Numbers of IDs that a call may bring
     #[arg(long, value_delimiter = ',', default_value = "0,1", requires = "generation")]
-    counts: Vec<u8>,
+    counts: Vec<u64>,
     /// QI_LENGTH, even, 4 to 256; the smallest that serves the counts if left out
     #[arg(long, requires = "generation")]
-    ring: Option<u16>,
+    ring: Option<u64>,
     /// The lock
     #[arg(long, value_enum, default_value = "strong-fair", requires = "generation")]
     lock: LockArg,
@@ -114,7 +116,7 @@ fn main() -> ExitCode {
     let scenarios = match chosen(&args) {
         Ok(scenarios) => scenarios,
         Err(error) => {
-            eprintln!("error: {error}");
+            complain(&format!("error: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -123,7 +125,7 @@ fn main() -> ExitCode {
     }
     static CANCEL: AtomicBool = AtomicBool::new(false);
     if let Err(error) = ctrlc::set_handler(|| CANCEL.store(true, Ordering::Relaxed)) {
-        eprintln!("warning: Ctrl-C will lose what is known so far: {error}");
+        complain(&format!("warning: Ctrl-C will lose what is known so far: {error}"));
     }
     let reports = run_all(&scenarios, &args, &CANCEL);
     let own = args.generation.is_some();
@@ -132,12 +134,17 @@ fn main() -> ExitCode {
     match printed {
         _ if CANCEL.load(Ordering::Relaxed) => ExitCode::from(130),
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            eprintln!("error: the results cannot be written: {error}");
+            complain(&format!("error: the results cannot be written: {error}"));
             ExitCode::from(2)
         }
         _ if fine => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
+}
+
+/// A line on standard error, if anybody still reads it.
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The scenarios that the arguments name.
@@ -192,7 +199,15 @@ fn own(args: &Args, generation: &str) -> Result<Scenario, String> {
             })
             .collect::<Result<_, _>>()?,
     };
-    let defaults = RingCfg::new(rules, args.submitters, args.counts.clone());
+    let counts = args.counts.iter().map(|&count| match u8::try_from(count) {
+        Ok(count) if count <= MAX_COUNT => Ok(count),
+        _ => Err(format!("a batch of {count} IDs cannot be submitted; the largest ring takes {MAX_COUNT}")),
+    });
+    let defaults = RingCfg::new(rules, args.submitters, counts.collect::<Result<Vec<u8>, _>>()?);
+    let length = |slots: u64| match u16::try_from(slots) {
+        Ok(slots) => Length::new(slots).map_err(|e| e.to_string()),
+        Err(_) => Err(format!("a ring of {slots} slots cannot be built; QI_LENGTH must be even, from 4 to 256")),
+    };
     let cfg = RingCfg {
         lock: match args.lock {
             LockArg::StrongFair => Lock::StrongFair,
@@ -202,7 +217,7 @@ fn own(args: &Args, generation: &str) -> Result<Scenario, String> {
             HardwareArg::InOrder => HardwareKind::InOrder.with_depth(args.depth),
             HardwareArg::Pipelined => HardwareKind::Pipelined.with_depth(args.depth),
         },
-        length: args.ring.map_or(Ok(defaults.length), Length::new).map_err(|e| e.to_string())?,
+        length: args.ring.map_or(Ok(defaults.length), length)?,
         handout: Handout::AsDriver,
         ..defaults
     };
@@ -223,6 +238,7 @@ fn own(args: &Args, generation: &str) -> Result<Scenario, String> {
         why: None,
         killed_by: None,
         max_states: None,
+        run: None,
     })
 }
 
@@ -242,8 +258,11 @@ fn list(scenarios: &[Scenario]) -> ExitCode {
         out += &format!("  {:<30} {}\n", check.name(), check.meaning());
     }
     match std::io::stdout().write_all(out.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!("error: the list cannot be written: {error}"));
+            ExitCode::from(2)
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 
@@ -251,64 +270,77 @@ fn list(scenarios: &[Scenario]) -> ExitCode {
 struct Doing {
     scenario: usize,
     since: Instant,
+    states: Arc<AtomicUsize>,
 }
 
-/// Checks all scenarios, several at a time, and returns the reports in their order. After Ctrl-C the rest is unknown.
-fn run_all(scenarios: &[Scenario], args: &Args, cancel: &AtomicBool) -> Vec<Report> {
+/// How long a worker may take to notice that it was cancelled.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Checks all scenarios, several at a time, and returns the reports in their order.
+///
+/// After Ctrl-C the rest is unknown; a worker that does not notice in time is left behind.
+fn run_all(scenarios: &[Scenario], args: &Args, cancel: &'static AtomicBool) -> Vec<Report> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or(cores, usize::from);
     let workers = threads.min(scenarios.len());
-    let next = AtomicUsize::new(0);
-    let doing: Vec<Mutex<Option<Doing>>> = (0..workers).map(|_| Mutex::new(None)).collect();
-    let states: Vec<AtomicUsize> = (0..workers).map(|_| AtomicUsize::new(0)).collect();
+    let owned: Vec<Scenario> = scenarios.to_vec();
+    let queue = Arc::new(Mutex::new(owned.into_iter().enumerate()));
     let (send, receive) = mpsc::channel();
-    let mut reports: Vec<Option<Report>> = scenarios.iter().map(|_| None).collect();
-    std::thread::scope(|scope| {
-        for worker in 0..workers {
-            let (send, next, doing, states) = (send.clone(), &next, &doing[worker], &states[worker]);
-            scope.spawn(move || loop {
-                let i = next.fetch_add(1, Ordering::Relaxed);
-                let Some(scenario) = scenarios.get(i) else { return };
-                states.store(0, Ordering::Relaxed);
-                *doing.lock().expect("no panic holds it") = Some(Doing { scenario: i, since: Instant::now() });
+    let doing: Vec<Arc<Mutex<Option<Doing>>>> = (0..workers)
+        .map(|_| {
+            let (send, queue, max_states) = (send.clone(), queue.clone(), args.max_states);
+            let doing = Arc::new(Mutex::new(None));
+            let mine = doing.clone();
+            std::thread::spawn(move || loop {
+                let Some((i, scenario)) = queue.lock().expect("no panic holds it").next() else { return };
+                let states = Arc::new(AtomicUsize::new(0));
+                *mine.lock().expect("no panic holds it") =
+                    Some(Doing { scenario: i, since: Instant::now(), states: states.clone() });
                 let progress = |found: usize, _: usize| states.store(found, Ordering::Relaxed);
                 let limits = Limits {
-                    max_states: args.max_states.map_or_else(|| states_in_memory(&scenario.cfg), |n| n as usize),
+                    max_states: max_states.map_or_else(|| states_in_memory(&scenario.cfg), |n| n as usize),
                     threads: (threads / workers).max(1),
                     cancel: Some(cancel),
                     progress: Some(&progress),
                 };
-                let report = verify(scenario, limits);
-                *doing.lock().expect("no panic holds it") = None;
+                let report = verify(&scenario, limits);
+                *mine.lock().expect("no panic holds it") = None;
                 if send.send((i, report)).is_err() {
                     return;
                 }
             });
+            doing
+        })
+        .collect();
+    drop(send);
+    let mut reports: Vec<Option<Report>> = scenarios.iter().map(|_| None).collect();
+    let mut line = ProgressLine::new();
+    let mut cancelled: Option<Instant> = None;
+    loop {
+        match receive.recv_timeout(Duration::from_millis(200)) {
+            Ok((i, report)) => reports[i] = Some(report),
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
         }
-        drop(send);
-        let mut line = ProgressLine::new();
-        let mut finished = 0;
-        loop {
-            match receive.recv_timeout(Duration::from_millis(200)) {
-                Ok((i, report)) => {
-                    reports[i] = Some(report);
-                    finished += 1;
-                }
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-            }
-            let slow = doing.iter().zip(&states).filter_map(|(doing, states)| {
-                let doing = doing.lock().ok()?;
-                let Doing { scenario, since } = doing.as_ref()?;
-                let states = HumanCount(states.load(Ordering::Relaxed) as u64);
-                let seconds = since.elapsed().as_secs();
-                (seconds >= 1).then(|| format!("{} {seconds} s, {states} states", scenarios[*scenario].name))
-            });
-            line.show(finished, scenarios.len(), &slow.collect::<Vec<_>>());
+        if cancel.load(Ordering::Relaxed) && cancelled.get_or_insert_with(Instant::now).elapsed() > GRACE {
+            break;
         }
-        line.clear();
-    });
-    reports.into_iter().map(|report| report.expect("every scenario is reported")).collect()
+        let slow = doing.iter().filter_map(|doing| {
+            let doing = doing.lock().ok()?;
+            let Doing { scenario, since, states } = doing.as_ref()?;
+            let states = HumanCount(states.load(Ordering::Relaxed) as u64);
+            let seconds = since.elapsed().as_secs();
+            (seconds >= 1).then(|| format!("{} {seconds} s, {states} states", scenarios[*scenario].name))
+        });
+        let finished = reports.iter().flatten().count();
+        line.show(finished, scenarios.len(), &slow.collect::<Vec<_>>());
+    }
+    line.clear();
+    let rest = |(report, scenario): (Option<Report>, &Scenario)| {
+        let why = if cancelled.is_some() { "cancelled" } else { "the check failed, see standard error" };
+        report.unwrap_or_else(|| not_checked(scenario, why))
+    };
+    reports.into_iter().zip(scenarios).map(rest).collect()
 }
 
 /// How many states fit into the memory that `check` allows itself, with the graph's transitions and index.
@@ -350,7 +382,7 @@ impl ProgressLine {
             }
             None if self.written.elapsed() >= Duration::from_secs(2) => {
                 self.written = Instant::now();
-                eprintln!("{message}");
+                complain(&message);
             }
             None => {}
         }
@@ -386,14 +418,12 @@ fn print_all(scenarios: &[Scenario], reports: &[Report], args: &Args) -> std::io
         print_unexpected(&mut out, report)?;
     }
     let undecided = reports.iter().filter(|report| !report.is_decided()).count();
-    writeln!(
-        out,
-        "{} scenarios: {} as expected, {} not{}",
-        reports.len(),
-        reports.len() - unexpected.len(),
-        unexpected.len(),
-        if undecided > 0 { format!(", {undecided} with something unknown") } else { String::new() }
-    )
+    let undecided = if undecided > 0 { format!(", {undecided} with something unknown") } else { String::new() };
+    if args.generation.is_some() {
+        return writeln!(out, "1 configuration without expectations{undecided}");
+    }
+    let (all, expected) = (reports.len(), reports.len() - unexpected.len());
+    writeln!(out, "{all} scenarios: {expected} as expected, {} not{undecided}", unexpected.len())
 }
 
 /// Every property of a scenario with its verdict and the reason for it.
@@ -401,8 +431,20 @@ fn print_details(out: &mut impl Write, scenario: &Scenario, report: &Report) -> 
     let cfg = &scenario.cfg;
     writeln!(
         out,
-        "{}: {}, {} submitters, counts {:?}, {} slots, {:?} lock, {:?}",
-        report.name, report.generation, report.submitters, report.counts, report.ring, cfg.lock, cfg.hardware
+        "{}: {}, {} submitters, counts {:?}, {} slots, {}, {}",
+        report.name,
+        report.generation,
+        report.submitters,
+        report.counts,
+        report.ring,
+        match cfg.lock {
+            Lock::StrongFair => "strongly fair lock",
+            Lock::Fifo => "FIFO lock",
+        },
+        match cfg.hardware {
+            Hardware::InOrder { depth } => format!("hardware in order, {depth} deep"),
+            Hardware::Pipelined { depth } => format!("pipelined hardware, {depth} deep"),
+        }
     )?;
     writeln!(
         out,
@@ -416,6 +458,9 @@ fn print_details(out: &mut impl Write, scenario: &Scenario, report: &Report) -> 
     writeln!(out, "  fairness assumed: {}", report.fairness.join(", "))?;
     if let Some(why) = &scenario.why {
         writeln!(out, "  {why}")?;
+    }
+    if let Some(killer) = &scenario.killed_by {
+        writeln!(out, "  a seeded fault, to be killed by {killer}")?;
     }
     for outcome in &report.properties {
         let expected = match outcome.expected {

@@ -134,6 +134,18 @@ pub struct Scenario {
     pub killed_by: Option<String>,
     /// Where the search is to stop, if before its end.
     pub max_states: Option<usize>,
+    /// A run to show where `wd-eventually-observed-done` is violated, in place of the shortest.
+    pub run: Option<Script>,
+}
+
+/// A run by hand: the names of its steps as the ring formats them, and how many of the last ones repeat for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    /// The steps, such as `T1 Call(1)`, `T1 Acquire` or `Fetch`.
+    pub steps: Vec<String>,
+    /// How many of the last steps repeat for ever.
+    pub repeat: usize,
 }
 
 impl Scenario {
@@ -231,6 +243,8 @@ struct Family {
     unreached: BTreeMap<String, Reason>,
     /// Stop the search here. Then only what is expected to be violated can be checked.
     max_states: Option<usize>,
+    /// A run to be shown in place of the shortest.
+    run: Option<Script>,
     #[serde(default)]
     fails_at: Vec<String>,
 }
@@ -414,6 +428,7 @@ impl Family {
                     why: self.why.clone(),
                     killed_by: self.killed_by.clone(),
                     max_states: self.max_states,
+                    run: self.run.clone(),
                     name,
                 });
             }

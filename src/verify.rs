@@ -22,10 +22,12 @@ use serde::{Serialize, Serializer};
 use stateright::Model;
 
 use crate::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
-use crate::impl_qi::{Action, Label, Pc, Ring, State, Step};
-use crate::liveness::{find, judge, realize, Checker, Fairness, Formula, Lasso, LivenessError, Query, Run};
+use crate::impl_qi::{Action, Label, Lock, Pc, Ring, RingCfg, State, Step};
+use crate::liveness::{
+    find, judge, realize, Checker, Condition, Fairness, Formula, Lasso, LivenessError, Objection, Query, Run,
+};
 use crate::refine::{check_fairness, check_steps, AbstractFairness, Mapping, RingToSpec, StepVerdict, Steps, Strength};
-use crate::scenario::{Check, Scenario, WRAPS};
+use crate::scenario::{Check, Scenario, Script, WRAPS};
 use crate::spec::{self, Loss, View};
 use crate::timeline::Timeline;
 use crate::with_ring;
@@ -128,7 +130,7 @@ pub struct Report {
     pub counts: Vec<u8>,
     /// `QI_LENGTH`.
     pub ring: u16,
-    /// What fairness was assumed.
+    /// What fairness was assumed: `WF` weak, `SF` strong, `GF p => GF q` a Streett pair.
     pub fairness: Vec<String>,
     /// Distinct states, up to rotation of the ring.
     pub states: usize,
@@ -179,6 +181,40 @@ pub fn verify(scenario: &Scenario, limits: Limits) -> Report {
     report.expect("a scenario's configuration has been validated")
 }
 
+/// The report of a scenario of which nothing is known.
+pub fn not_checked(scenario: &Scenario, why: &str) -> Report {
+    let outcome = |&check: &Check| {
+        let expected = scenario.expected(check.name());
+        Outcome {
+            check,
+            verdict: Verdict::Unknown,
+            expected: expected.map(|e| if e.violated { Verdict::Violated } else { Verdict::Holds }),
+            why: expected.map(|e| e.why.clone()),
+            surprise: None,
+            detail: Some(why.to_string()),
+            counterexample: None,
+        }
+    };
+    Report {
+        name: scenario.name.clone(),
+        generation: scenario.generation,
+        submitters: scenario.cfg.submitters,
+        counts: scenario.cfg.counts.clone(),
+        ring: scenario.cfg.length.slots(),
+        fairness: Vec::new(),
+        states: 0,
+        transitions: 0,
+        depth: 0,
+        bytes_per_state: 0,
+        graph_bytes_per_state: 0,
+        complete: false,
+        seconds: 0.0,
+        seconds_exploring: 0.0,
+        properties: scenario.checks.iter().map(outcome).collect(),
+        witnesses: Vec::new(),
+    }
+}
+
 /// Everything that is the same for all properties of one scenario.
 struct Judge<'a, const N: usize, const T: usize> {
     ring: &'a Ring<N, T>,
@@ -223,8 +259,8 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
                 (Check::RefinesFairSpec, Ok(checker)) => {
                     self.fair_refinement(checker, &reliable, steps.as_ref().expect("wanted"))
                 }
-                (Check::WdEventuallyObservedDone, Ok(checker)) => self.liveness(checker, |t| self.observed(t)),
-                (Check::CallEventuallyPosted, Ok(checker)) => self.liveness(checker, |t| self.posted(t)),
+                (Check::WdEventuallyObservedDone, Ok(checker)) => self.liveness(checker, observed),
+                (Check::CallEventuallyPosted, Ok(checker)) => self.liveness(checker, posted),
             };
             let expected = self.scenario.expected(check.name());
             let surprise = match check {
@@ -249,7 +285,7 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
             submitters: cfg.submitters,
             counts: cfg.counts.clone(),
             ring: cfg.length.slots(),
-            fairness: self.fairness.iter().map(|fairness| fairness.name.clone()).collect(),
+            fairness: self.fairness.iter().map(strength_and_name).collect(),
             states: self.graph.len(),
             transitions: self.graph.transitions(),
             depth: self.graph.depth(),
@@ -421,31 +457,19 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         self.nothing_found()
     }
 
-    fn observed(&self, t: usize) -> Formula<'a, State<N, T>, Label> {
-        let ring = self.ring;
-        Formula::leads_to(move |s| ring.waiting(s, t), move |s| !ring.waiting(s, t))
-    }
-
-    fn posted(&self, t: usize) -> Formula<'a, State<N, T>, Label> {
-        let ring = self.ring;
-        let wants = |s: &State<N, T>, t| matches!(s.call(t).pc, Pc::Acquire | Pc::NoRoom);
-        Formula::leads_to(move |s| wants(s, t), move |s| ring.waiting(s, t))
-    }
-
     /// A formula about one submitter, which stands for all.
     ///
     /// Nothing tells submitters apart, so exchanging two of them maps runs to runs. The last one is taken: in a
     /// counterexample the first then plays the patch's T1.
-    fn liveness(
-        &self,
-        checker: &Checker<State<N, T>, Label>,
-        formula: impl Fn(usize) -> Formula<'a, State<N, T>, Label>,
-    ) -> Shown {
+    fn liveness(&self, checker: &Checker<State<N, T>, Label>, claim: Claim<N, T>) -> Shown {
         let t = self.ring.cfg().submitters - 1;
-        let formula = formula(t);
+        let formula = claim(self.ring, t);
         match checker.check(&formula, self.limits.cancel) {
             Ok(crate::liveness::Verdict::Violated(lasso)) => {
-                let why = format!("T{} waits for ever", t + 1);
+                let why = format!("T{} waits for ever{}", t + 1, self.under_fifo(claim));
+                if let Some(script) = &self.scenario.run {
+                    return (Verdict::Violated, Some(why), Some(self.scripted(script, &formula)));
+                }
                 let (lasso, note) = self.quieter(checker, &formula, lasso);
                 let mut violation = self.lasso_violation(&lasso, &formula);
                 violation.length += &note;
@@ -454,6 +478,46 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
             Ok(_) => self.nothing_found(),
             Err(error) => (Verdict::Unknown, Some(error.to_string()), None),
         }
+    }
+
+    /// What a violation under the strongly fair lock says of the kernel's FIFO lock, which has fewer runs.
+    fn under_fifo(&self, claim: Claim<N, T>) -> &'static str {
+        if self.ring.cfg().lock == Lock::Fifo {
+            return "";
+        }
+        let ring = Ring::<N, T>::of(RingCfg { lock: Lock::Fifo, ..self.ring.cfg().clone() });
+        let canonical = |state: &State<N, T>| ring.canonical(state);
+        let limits = Limits { max_states: 20 * self.graph.len(), progress: None, ..self.limits };
+        let graph = Search::new(&ring, Action::label).canonical(&canonical).limits(limits).run();
+        let fairness = ring.fairness(self.scenario.slots, graph.labels());
+        let formula = claim(&ring, ring.cfg().submitters - 1);
+        let verdict = Checker::new(&graph, &fairness).and_then(|checker| checker.check(&formula, self.limits.cancel));
+        match verdict {
+            Ok(crate::liveness::Verdict::Violated(_)) => ", under the FIFO lock too",
+            Ok(crate::liveness::Verdict::Holds) => ", under the strongly fair lock only: not under the FIFO lock",
+            _ => "; whether under the FIFO lock too is unknown",
+        }
+    }
+
+    /// The run that the table gives by hand: executed and judged like any other.
+    fn scripted(&self, script: &Script, formula: &Formula<State<N, T>, Label>) -> Violation {
+        let fault = |what: &str| -> ! { panic!("{}: the run by hand {what}", self.scenario.name) };
+        let initial = self.ring.init_states()[0];
+        let mut states: Vec<(Label, State<N, T>)> = Vec::new();
+        for name in &script.steps {
+            let state = states.last().map_or(initial, |(_, state)| *state);
+            let steps = self.ring.next_steps(&state).into_iter();
+            match steps.into_iter().find(|(action, _)| self.ring.format_action(action) == *name) {
+                Some((action, next)) => states.push((action.label(), next)),
+                None => fault(&format!("has no step {name} after {} steps", states.len())),
+            }
+        }
+        let cycle = states.split_off(states.len().saturating_sub(script.repeat));
+        let run = Run { initial, stem: states, cycle };
+        if let Err(objection) = judge(self.ring, Action::label, &self.fairness, formula, &run) {
+            fault(&format!("is refuted: {objection}"));
+        }
+        self.draw(run, "a run written by hand and executed here, not the shortest")
     }
 
     /// A lasso that is easier to read, if there is one: on its loop nobody begins a call.
@@ -543,28 +607,44 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     }
 
     fn lasso_violation(&self, lasso: &Lasso, formula: &Formula<State<N, T>, Label>) -> Violation {
-        let mut run = self.realize(lasso);
-        if let Err(objection) = judge(self.ring, Action::label, &self.fairness, formula, &run) {
-            panic!("{}: a counterexample was refuted: {objection}", self.scenario.name);
-        }
+        let refuted =
+            |objection: Objection| -> ! { panic!("{}: a counterexample was refuted: {objection}", self.scenario.name) };
         let loop_note = if lasso.cycle_is_shortest {
             "and the shortest loop from there"
         } else {
-            "the loop is not proven shortest"
+            "and a loop that is not proven shortest"
         };
-        let (stem, cycle) = (run.stem.len(), run.cycle.len());
-        if stem + cycle == lasso.stem.len() + lasso.cycle.len() {
-            return self.draw(run, &format!("shortest stem, {loop_note}"));
+        // One lap on the ring itself; it may end further round.
+        let all_of_it = Lasso { stem: [&lasso.stem[..], &lasso.cycle].concat(), cycle: Vec::new(), ..*lasso };
+        let mut one_lap = self.realize(&all_of_it);
+        one_lap.cycle = one_lap.stem.split_off(lasso.stem.len());
+        if one_lap.cycle.last().is_none_or(|(_, last)| last == one_lap.entry()) {
+            if let Err(objection) = judge(self.ring, Action::label, &self.fairness, formula, &one_lap) {
+                refuted(objection);
+            }
+            return self.draw(one_lap, &format!("shortest stem, {loop_note}"));
         }
-        // One lap is drawn. The next is the same further round the ring.
-        run.stem.append(&mut run.cycle);
-        run.stem.truncate(lasso.stem.len() + lasso.cycle.len());
-        run.cycle = run.stem.split_off(lasso.stem.len());
+        // The ring has to come full circle, and at first there may be blanks where later laps find old descriptors.
+        let laps = usize::from(self.ring.length().slots()) + 1;
+        let closes = if laps * lasso.cycle.len() <= MOST_UNROLLED {
+            let run = self.realize(lasso);
+            if let Err(objection) = judge(self.ring, Action::label, &self.fairness, formula, &run) {
+                refuted(objection);
+            }
+            format!("the whole state recurs with {} steps and a loop of {}", run.stem.len(), run.cycle.len())
+        } else {
+            let mut run = Run::along(&self.graph, &all_of_it.stem);
+            run.cycle = run.stem.split_off(lasso.stem.len());
+            if let Err(objection) = judge(&Quotient(self.ring), Action::label, &self.fairness, formula, &run) {
+                refuted(objection);
+            }
+            "it was judged up to rotation, since the laps that bring the whole state back are too many to execute"
+                .to_string()
+        };
         let length = format!(
-            "up to rotation of the ring the shortest stem, {loop_note}; each lap ends further round the ring, and the whole state \
-             recurs with {stem} steps and a loop of {cycle}"
+            "up to rotation of the ring the shortest stem, {loop_note}; each lap ends further round the ring, and {closes}"
         );
-        self.draw(run, &length)
+        self.draw(one_lap, &length)
     }
 
     fn realize(&self, lasso: &Lasso) -> Run<State<N, T>, Label> {
@@ -597,6 +677,15 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     }
 }
 
+fn strength_and_name<S, L>(fairness: &Fairness<S, L>) -> String {
+    let strength = match fairness.condition {
+        Condition::Weak(_) => "WF",
+        Condition::Strong(_) => "SF",
+        Condition::Streett { .. } => "GF p => GF q",
+    };
+    format!("{strength} {}", fairness.name)
+}
+
 /// The fairness conditions of the specification for its last submitter, which stands for all.
 fn fairness_of<const N: usize, const T: usize>(
     mapping: &RingToSpec<'_, N, T>,
@@ -609,6 +698,43 @@ fn fairness_of<const N: usize, const T: usize>(
         labels: vec![label],
     })
 }
+
+/// A formula about one submitter of a ring.
+type Claim<const N: usize, const T: usize> = for<'r> fn(&'r Ring<N, T>, usize) -> Formula<'r, State<N, T>, Label>;
+
+/// Once t has posted, it observes its DONE.
+fn observed<const N: usize, const T: usize>(ring: &Ring<N, T>, t: usize) -> Formula<'_, State<N, T>, Label> {
+    Formula::leads_to(move |s| ring.waiting(s, t), move |s| !ring.waiting(s, t))
+}
+
+/// Once t wants to post, it does.
+fn posted<const N: usize, const T: usize>(ring: &Ring<N, T>, t: usize) -> Formula<'_, State<N, T>, Label> {
+    let wants = move |s: &State<N, T>| matches!(s.call(t).pc, Pc::Acquire | Pc::NoRoom);
+    Formula::leads_to(wants, move |s| ring.waiting(s, t))
+}
+
+/// The ring up to rotation, as a model of its own.
+struct Quotient<'a, const N: usize, const T: usize>(&'a Ring<N, T>);
+
+impl<const N: usize, const T: usize> Model for Quotient<'_, N, T> {
+    type State = State<N, T>;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<Self::State> {
+        self.0.init_states().iter().map(|state| self.0.canonical(state)).collect()
+    }
+
+    fn actions(&self, state: &Self::State, actions: &mut Vec<Action>) {
+        self.0.actions(state, actions);
+    }
+
+    fn next_state(&self, state: &Self::State, action: Action) -> Option<Self::State> {
+        self.0.next_state(state, action).map(|next| self.0.canonical(&next))
+    }
+}
+
+/// Longest loop, in steps of the ring itself, that is unrolled until the whole state recurs.
+const MOST_UNROLLED: usize = 20_000;
 
 /// Whether every WD of the specification is eventually observed done; `None` if it was not decided within the limits.
 ///

@@ -90,7 +90,7 @@ fn a_configuration_of_ones_own_is_fine_once_it_is_decided() {
 fn what_is_not_as_expected_is_named_and_exits_with_1() {
     let table = "[holds]\nrefines-spec = 'it is believed to'\n[[scenario]]\nname = 'wrong'\ngeneration = 'g3'\n\
                  submitters = [2]\ncounts = [0]\nrings = [4]\nchecks = ['refines-spec']\n\
-                 unreached = { ring-full = { why = 'steals' } }\n";
+                 unreached = { ring-full = 'steals' }\n";
     let output = run(&["--scenarios", &file("wrong.toml", table.as_bytes())]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).contains("wrong-2x4: refines-spec violated, expected: holds"));
@@ -112,7 +112,8 @@ fn bad_arguments_are_refused_with_value_and_limit() {
     refused(&["--generation", "g4", "--ring", "7"], &["7", "even"]);
     refused(&["--generation", "g4", "--ring", "2"], &["2", "4 to 256"]);
     refused(&["--generation", "g4", "--ring", "258"], &["258", "4 to 256"]);
-    refused(&["--generation", "g4", "--ring", "70000"], &["70000"]);
+    refused(&["--generation", "g4", "--ring", "70000"], &["70000", "4 to 256"]);
+    refused(&["--generation", "g4", "--counts", "256"], &["256", "254"]);
     refused(&["--generation", "g4", "--counts", "3", "--ring", "4"], &["3", "wait for ever", "2"]);
     refused(&["--generation", "g4", "--counts", ""], &["counts"]);
     refused(&["--generation", "g4", "--counts", "-1"], &["-1"]);
@@ -152,14 +153,46 @@ fn ctrl_c_prints_what_is_known() {
     assert!(text.contains("unknown") && text.contains("cancelled after") && !text.contains("  holds "), "{text}");
 }
 
+/// The run that the 2024 patch describes, in its own order and names.
+#[test]
+fn the_timeline_of_the_patch_is_executed() {
+    let output = run(&["g3-patch"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    let column = |t: &str| -> Vec<String> {
+        let lines = text.lines().skip_while(|line| !line.contains("===")).skip(1).take(36);
+        let columns = lines.map(|line| line.split('|').next().unwrap().to_string());
+        let width = text.lines().find(|line| line.contains("  T2  ")).unwrap().find("T2").unwrap();
+        let cell = |line: String| {
+            let line = line.trim_start_matches(['\u{250c}', '\u{2502}', '\u{2514}']).to_string();
+            (line.chars().take(width - 2).collect::<String>(), line)
+        };
+        let own = columns.map(cell).filter(|(left, _)| (left.trim() != "") == (t == "T1"));
+        own.map(|(_, line)| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    let t1 = column("T1").join("; ");
+    assert!(
+        t1.contains("ID1; ID1=QI_IN_USE; WD1=QI_IN_USE; WD1; IQT=2; while(WD1!=QI_DONE); unlock; lock; WD1==QI_DONE"),
+        "{t1}"
+    );
+    assert!(
+        t1.contains("ID1=QI_DONE; reclaim(): ID1==QI_DONE; ID1=QI_FREE; reclaim(): WD1==QI_DONE; WD1=QI_FREE"),
+        "{t1}"
+    );
+    assert!(t1.contains("reclaim(): WD2==QI_DONE; WD2=QI_FREE") && t1.ends_with("unlock, return"), "{t1}");
+    let rest = column("T2").join("; ");
+    assert!(rest.contains("WD2; IQT=3; while(WD2!=QI_DONE); unlock") && rest.contains("WD2=QI_DONE*"), "{rest}");
+    assert!(rest.ends_with("lock; while(WD2!=QI_DONE); unlock"), "{rest}");
+}
+
 /// The README shows what `check` prints: the whole table, and the lockup's timeline.
 #[test]
 fn the_readme_shows_what_check_prints() {
     let readme = include_str!("../README.md");
     let table = stdout(&run(&["--timelines", "none"]));
     assert!(readme.contains(table.trim_end()), "paste the output of `check --timelines none` into README.md");
-    let lockup = stdout(&run(&["g3-c01-2x4"]));
+    let lockup = stdout(&run(&["g3-patch"]));
     let timeline = lockup.lines().skip_while(|line| !line.contains("violates wd-eventually"));
     let timeline: Vec<_> = timeline.take_while(|line| !line.starts_with(" scenario")).collect();
-    assert!(readme.contains(timeline.join("\n").trim_end()), "paste the timeline of `check g3-c01-2x4` into README.md");
+    assert!(readme.contains(timeline.join("\n").trim_end()), "paste the timeline of `check g3-patch` into README.md");
 }

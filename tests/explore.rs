@@ -106,7 +106,7 @@ fn contains(texts: &[String], wanted: &str) -> bool {
 fn the_ring_is_served_and_the_link_opens_the_lockup() {
     let explorer = Explorer::start(&[]);
     assert!(
-        explorer.printed.contains("violates wd-eventually-observed-done (T2 waits for ever)"),
+        explorer.printed.contains("violates wd-eventually-observed-done (T2 waits for ever"),
         "{}",
         explorer.printed
     );

@@ -100,8 +100,8 @@ pub enum RingError {
     NoCounts,
     /// A batch that the kernel would wait for for ever, since `free_cnt` never reaches `count + 2`.
     #[error(
-        "a batch of {count} IDs needs {needed} free slots and the ring has {slots}: the driver would wait for ever; \
-         the largest count is {}",
+        "a batch of {count} IDs does not fit: the kernel asks for {needed} free slots and the ring has {slots}, so that it would \
+         wait for ever; the largest count is {}",
         slots.saturating_sub(2)
     )]
     CountTooLarge {
