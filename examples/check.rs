@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{mpsc, Arc, Mutex};
@@ -15,6 +15,7 @@ use vtd_qi::graph::Limits;
 use vtd_qi::impl_qi::{Handout, Hardware, Length, Lock, Ring, RingCfg, Slots, State};
 use vtd_qi::scenario::{rules, Check, HardwareKind, Scenario, Table};
 use vtd_qi::spec::MAX_COUNT;
+use vtd_qi::twin::timeline_of_trace;
 use vtd_qi::verify::{not_checked, verify, Outcome, Report, Verdict};
 use vtd_qi::with_ring;
 
@@ -27,6 +28,7 @@ Examples:
   check g3-c01                            one family: the 2024 lockup, its timeline
   check --list                            what there is
   check --generation g3 --submitters 2 --counts 0,1 --ring 8 --lock fifo
+  check g3-c01-2x4 --from-tlc trace.json  execute and draw what TLC wrote with -dumpTrace json
   check --generation g4 --rule reclaim=while-free --submitters 2 --counts 0,1 --ring 4
 
 Exit code: 0 everything decided and as expected (a configuration of one's own: decided),
@@ -72,6 +74,9 @@ struct Args {
     /// Properties to check of it; all if none is named
     #[arg(long = "property", value_name = "NAME", requires = "generation")]
     properties: Vec<String>,
+    /// Execute an error trace of TLC (`-dumpTrace json FILE`) on the ring of the one named scenario or configuration, and draw it
+    #[arg(long, value_name = "FILE")]
+    from_tlc: Option<PathBuf>,
     /// Which counterexamples to draw
     #[arg(long, value_enum, default_value = "liveness-and-refinement")]
     timelines: Timelines,
@@ -122,6 +127,9 @@ fn main() -> ExitCode {
     };
     if args.list {
         return list(&scenarios);
+    }
+    if let Some(file) = &args.from_tlc {
+        return from_tlc(file, &scenarios);
     }
     static CANCEL: AtomicBool = AtomicBool::new(false);
     if let Err(error) = ctrlc::set_handler(|| CANCEL.store(true, Ordering::Relaxed)) {
@@ -263,6 +271,35 @@ fn list(scenarios: &[Scenario]) -> ExitCode {
             ExitCode::from(2)
         }
         _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Draws a trace of TLC, after having executed each of its steps on the ring.
+fn from_tlc(file: &Path, scenarios: &[Scenario]) -> ExitCode {
+    let [scenario] = scenarios else {
+        complain(&format!(
+            "error: --from-tlc needs exactly 1 scenario, or --generation and the rest of a configuration; {} are named",
+            scenarios.len()
+        ));
+        return ExitCode::from(2);
+    };
+    match timeline_of_trace(file, &scenario.cfg) {
+        Ok(timeline) => {
+            let (stem, repeating) = (timeline.rows.len() - timeline.repeating, timeline.repeating);
+            let lap = if repeating > 0 { format!(", then {repeating} for ever") } else { String::new() };
+            let text = format!("{}: {stem} steps executed{lap}\n\n{timeline}", file.display());
+            match std::io::stdout().write_all(text.as_bytes()) {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    complain(&format!("error: the timeline cannot be written: {error}"));
+                    ExitCode::from(2)
+                }
+                _ => ExitCode::SUCCESS,
+            }
+        }
+        Err(error) => {
+            complain(&format!("error: {error}"));
+            ExitCode::from(2)
+        }
     }
 }
 

@@ -185,6 +185,22 @@ fn the_timeline_of_the_patch_is_executed() {
     assert!(rest.ends_with("lock; while(WD2!=QI_DONE); unlock"), "{rest}");
 }
 
+/// TLC's own shortest run to the first step of G3 that is no step of the specification, as `-dumpTrace json` wrote it.
+#[test]
+fn a_trace_of_tlc_is_executed_and_drawn() {
+    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tlc-g3-c01-2x4-refines-spec.json");
+    let output = run(&["g3-c01-2x4", "--from-tlc", trace]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    assert!(text.contains("19 steps executed") && text.contains("reclaim(): WD1==QI_DONE"), "{text}");
+    // The fixed ring does not have the last steps; another ring not even the first state.
+    refused(&["g4-c01-2x4", "--from-tlc", trace], &["Poll"]);
+    refused(&["g3-c01-2x6", "--from-tlc", trace], &["error: "]);
+    refused(&["g3-c01", "--from-tlc", trace], &["exactly 1 scenario"]);
+    let cut = std::fs::read(trace).unwrap();
+    refused(&["g3-c01-2x4", "--from-tlc", &file("cut.json", &cut[..cut.len() / 2])], &["no JSON"]);
+}
+
 /// The README shows what `check` prints: the whole table, and the lockup's timeline.
 #[test]
 fn the_readme_shows_what_check_prints() {

@@ -272,3 +272,37 @@ fn stateright_misses_the_lockup_and_the_liveness_check_finds_it() {
     assert!(checker.model().properties().iter().all(|p| p.expectation == Expectation::Eventually));
     assert!(checker.unique_state_count() > 1_000 && checker.discoveries().is_empty());
 }
+/// `verify` lets the last submitter stand for all: here every one of them is asked.
+#[test]
+fn one_submitter_stands_for_all() {
+    for (rules, lock, submitters) in [
+        (Rules::G3, Lock::StrongFair, 3),
+        (Rules::G4, Lock::StrongFair, 3),
+        (Rules::G3, Lock::Fifo, 2),
+        (Rules::G4, Lock::Fifo, 3),
+    ] {
+        let ring = Ring::<8, 3>::new(RingCfg { lock, ..RingCfg::new(rules, submitters, [0, 1]) }).unwrap();
+        let graph = explore(&ring);
+        let mapping = RingToSpec::new(&ring, Loss::None).unwrap();
+        let steps = check_steps(&graph, &mapping, |_| false);
+        let without = |name: &str| -> Vec<_> {
+            ring.fairness(Slots::Unfair, graph.labels()).into_iter().filter(|f| f.name != name).collect()
+        };
+        // With all conditions, and without one that concerns nobody in particular.
+        for fairness in [without("none"), without("Complete")] {
+            let checker = Checker::new(&graph, &fairness).unwrap();
+            let verdicts = |t: usize| {
+                let observed = Formula::leads_to(|s: &SmallState| ring.waiting(s, t), |s| !ring.waiting(s, t));
+                let label = |l: fn(u8) -> spec::Label| vec![l(t as u8)];
+                let fair = [spec::Label::Accept, spec::Label::Execute, spec::Label::Complete, spec::Label::Observe];
+                let broken = fair.map(|l| {
+                    let condition =
+                        AbstractFairness { name: String::new(), strength: Strength::Weak, labels: label(l) };
+                    check_fairness(&graph, &steps, checker.pairs(), &condition, None).unwrap().map(|l| l.stem.len())
+                });
+                (matches!(checker.check(&observed, None).unwrap(), Judged::Holds), broken)
+            };
+            assert!((1..submitters).all(|t| verdicts(t) == verdicts(0)), "{rules:?} {lock:?}");
+        }
+    }
+}
