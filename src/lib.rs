@@ -1,4 +1,32 @@
 //! Intel VT-d queued invalidation as Linux uses it: a specification, the ring that refines it, and the checks between them.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`spec`] | what callers rely on: an actor model of hardware and submitters |
+//! | [`impl_qi`] | the descriptor ring: driver, hardware and lock, step by step, with each generation's rules as data |
+//! | [`refine`] | every step of one model is a step of another, or none; and what the other promises, the one keeps |
+//! | [`graph`], [`liveness`] | exploration of any [`stateright::Model`], and what must happen on every fair run of it |
+//! | [`scenario`], [`verify`], [`timeline`] | what is checked and expected, the verdicts, and counterexamples as the patch draws them |
+//! | [`trace`], [`replay`] | traces of the real driver |
+//! | [`drawing`] | the ring in stateright's Explorer |
+//! | [`twin`] | the same in TLA+, compared state for state |
+//!
+//! The smallest use: is the driver before the fix of 2024 live, with two submitters and lone wait descriptors?
+//!
+//! ```
+//! use vtd_qi::graph::Limits;
+//! use vtd_qi::scenario::{Check, Table};
+//! use vtd_qi::verify::{verify, Verdict};
+//!
+//! let table = Table::embedded();
+//! let report = verify(table.find("g3-c0-2x4").unwrap(), Limits::default());
+//! let outcome = report.outcome(Check::WdEventuallyObservedDone).unwrap();
+//! assert_eq!(outcome.verdict, Verdict::Violated);
+//! println!("{}", outcome.counterexample.as_ref().unwrap().timeline);
+//! ```
+//!
+//! A verdict is about its configuration: this number of submitters, these counts, this ring, all runs of any length. What is not
+//! modelled at all (faults, memory ordering beyond sequential consistency, real time) is listed in the README.
 
 pub mod drawing;
 pub mod graph;
