@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use vtd_qi::twin::{
-    race, replay, trace_module, Entry, Manifest, Model, Pairer, Pairing, Property, Race, Selection, Tlc, TwinError,
-    Verdict,
+    race, replay, trace_module, Entry, Manifest, Model, Pairer, Pairing, Property, Race, Selection, Side, Theirs, Tlc,
+    TwinError, Verdict,
 };
 
 /// Pair the TLA+ specifications of spec/ with the Rust: states, transitions, depth, verdicts, counterexamples.
@@ -22,7 +22,8 @@ Examples:
   tlc --bench                             how long each side takes
   tlc g3-c01-2x4 --to-trace NoSlotLeak    a Rust counterexample as a module that TLC walks
 
-TLC is the jar of --jar, else of TLA2TOOLS_JAR, else the command tlc on the PATH; Java 11 or newer.
+TLC is the jar of --jar, else of TLA2TOOLS_JAR, else the command tlc on the PATH; Java 11 or newer. Where there is
+no TLC, what was built with --features tla-checker runs the embedded checker, and says what only TLC checks.
 
 Exit code: 0 the sides agree, 1 they differ, 2 unusable arguments, files or TLC.")]
 struct Args {
@@ -47,6 +48,9 @@ struct Args {
     /// When --bench gives TLC up
     #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "bench")]
     limit: u64,
+    /// Without TLC: how many states a model may have that the embedded checker is to run
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    embedded_states: usize,
     /// List the models, and the scenarios that have none
     #[arg(long)]
     list: bool,
@@ -101,7 +105,7 @@ fn run(args: &Args) -> Result<bool, TwinError> {
     }
     selection.check_files(&args.spec.join("models"))?;
     let Some(tlc) = Tlc::find(args.jar.as_deref(), &args.spec)? else {
-        return Err(TwinError::NoTlc("there is no TLC: name its jar with --jar or TLA2TOOLS_JAR".into()));
+        return without_tlc(args, &selection, &models);
     };
     if args.bench {
         let models = if args.models.is_empty() { Model::benches() } else { models };
@@ -130,6 +134,51 @@ fn run(args: &Args) -> Result<bool, TwinError> {
         print_unconfirmed(&manifest);
     }
     Ok(different == 0)
+}
+
+/// Pairs with the embedded checker, as far as that goes.
+#[cfg(feature = "tla-checker")]
+fn without_tlc(args: &Args, selection: &Selection, models: &[Model]) -> Result<bool, TwinError> {
+    use vtd_qi::twin::{Embedded, EmbeddedPairing, ONLY_TLC};
+
+    if args.bench || args.write_manifest.is_some() {
+        let what =
+            "--bench and --write-manifest need TLC, and there is none: name its jar with --jar or TLA2TOOLS_JAR, \
+                    or put the command tlc on the PATH";
+        return Err(TwinError::NoTlc(what.into()));
+    }
+    let manifest_file = args.spec.join("manifest.json");
+    let manifest = Manifest::read(&manifest_file)?;
+    manifest.check_models(&manifest_file, selection)?;
+    println!("there is no TLC; the embedded checker is the crate tla-checker");
+    let mut embedded = Embedded::new(&args.spec, args.embedded_states)?;
+    let (mut different, mut run) = (0, 0);
+    for model in models {
+        let EmbeddedPairing { ours, theirs, not_run, differences } = embedded.pair(model)?;
+        if selection.find(&model.name).is_some() {
+            manifest.check_side(&manifest_file, model, &ours)?;
+        }
+        if let Some(theirs) = &theirs {
+            print_sides(model, &ours, theirs, "embedded");
+            run += 1;
+        }
+        for (what, why) in &not_run {
+            println!("{}not run  {what}: {why}", if theirs.is_some() { "    " } else { "" });
+        }
+        print_differences(&differences);
+        different += usize::from(!differences.is_empty());
+    }
+    println!("{} models, {run} of them run by the embedded checker, {different} with differences", models.len());
+    println!("not run, since only TLC checks it: {ONLY_TLC}");
+    Ok(different == 0)
+}
+
+#[cfg(not(feature = "tla-checker"))]
+fn without_tlc(_: &Args, _: &Selection, _: &[Model]) -> Result<bool, TwinError> {
+    let what =
+        "there is no TLC: name its jar with --jar or TLA2TOOLS_JAR, put the command tlc on the PATH, or build with \
+                --features tla-checker for the embedded checker";
+    Err(TwinError::NoTlc(what.into()))
 }
 
 fn chosen(args: &Args, selection: &Selection) -> Result<Vec<Model>, TwinError> {
@@ -169,26 +218,30 @@ fn print_left_out(selection: &Selection) {
 }
 
 fn print(model: &Model, pairing: &Pairing) {
-    let (ours, theirs) = (&pairing.ours, &pairing.theirs);
-    let number = |n: Option<usize>| n.map_or("-".to_string(), |n| n.to_string());
-    println!("{} ({} of {})", model.name, model.specification(), model.subject.module());
-    println!("         {:>10} {:>12} {:>6} {:>9}", "states", "transitions", "depth", "seconds");
-    println!("    Rust {:>10} {:>12} {:>6} {:>9.2}", ours.states, ours.transitions, ours.depth, ours.seconds);
-    println!(
-        "    TLC  {:>10} {:>12} {:>6} {:>9.2}   {} generated",
-        theirs.states,
-        number(theirs.transitions),
-        number(theirs.depth),
-        theirs.seconds,
-        theirs.generated
-    );
-    for ((property, ours), (_, theirs)) in ours.verdicts.iter().zip(&theirs.verdicts) {
-        println!("    {:<28} {ours:<9} {theirs:<9}", property.name());
-    }
+    print_sides(model, &pairing.ours, &pairing.theirs, "TLC");
     if pairing.crossed > 0 {
         println!("    the counterexamples of each side are runs of the other");
     }
-    for difference in &pairing.differences {
+    print_differences(&pairing.differences);
+}
+
+fn print_sides(model: &Model, ours: &Side, theirs: &Theirs, checker: &str) {
+    let number = |n: Option<usize>| n.map_or("-".to_string(), |n| n.to_string());
+    println!("{} ({} of {})", model.name, model.specification(), model.subject.module());
+    println!("             {:>10} {:>12} {:>6} {:>9}", "states", "transitions", "depth", "seconds");
+    println!("    Rust     {:>10} {:>12} {:>6} {:>9.2}", ours.states, ours.transitions, ours.depth, ours.seconds);
+    let (transitions, depth) = (number(theirs.transitions), number(theirs.depth));
+    let generated = theirs.generated.map_or(String::new(), |n| format!("   {n} generated"));
+    println!("    {checker:<8} {:>10} {transitions:>12} {depth:>6} {:>9.2}{generated}", theirs.states, theirs.seconds);
+    for (property, ours) in &ours.verdicts {
+        let theirs = theirs.verdicts.iter().find(|(judged, _)| judged == property);
+        let theirs = theirs.map_or("not run".to_string(), |(_, verdict)| verdict.to_string());
+        println!("    {:<28} {ours:<9} {theirs:<9}", property.name());
+    }
+}
+
+fn print_differences(differences: &[String]) {
+    for difference in differences {
         println!("    DIFFERENT {difference}");
     }
     // Progress, if somebody looks on: what cannot be flushed is printed at the end.

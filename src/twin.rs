@@ -8,6 +8,7 @@
 //! | rust | `rust.rs` | the Rust side of a pairing: the unreduced graph and the verdicts on it |
 //! | tlc | `tlc.rs` | the other side: TLC, found, run and understood |
 //! | dump | `dump.rs` | TLC's state graph against Rust's, state for state |
+//! | embedded | `embedded.rs` | the other side without TLC: the crate tla-checker, if the feature of that name is on |
 //! | trace | `trace.rs` | counterexamples, from TLC to Rust and from Rust to TLC |
 //! | events | `events.rs` | the visible events of a driver's trace, for TLC to validate |
 //! | pairing | `pairing.rs` | both sides of a model, and what they differ in |
@@ -30,6 +31,8 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 mod dump;
+#[cfg(feature = "tla-checker")]
+mod embedded;
 mod events;
 mod manifest;
 mod model;
@@ -41,6 +44,8 @@ mod trace;
 mod value;
 
 pub use dump::{compare, Agreement};
+#[cfg(feature = "tla-checker")]
+pub use embedded::{Embedded, EmbeddedPairing, ONLY_TLC};
 pub use events::{events_module, VisibleEvent};
 pub use manifest::{Confirmed, Entry, Manifest};
 pub use model::{Model, Property, Selection, Subject, MOST_STATES};
@@ -66,6 +71,9 @@ pub enum TwinError {
     /// TLC did not get as far as a verdict.
     #[error("TLC gave no verdict: {0}")]
     Tlc(String),
+    /// The embedded checker did not get as far as a verdict.
+    #[error("the embedded checker gave no verdict: {0}")]
+    Embedded(String),
     /// A dump of the state graph that is not whole.
     #[error("the state graph in {file} cannot be used: line {line}: {what}", file = .file.display())]
     Dump {

@@ -104,7 +104,7 @@ fn read(file: &Path, lines: impl BufRead, visit: &mut impl Visit) -> Result<(), 
 }
 
 /// What stands before and after the quotation mark that ends a string.
-fn split_string(text: &str) -> Option<(&str, &str)> {
+pub(super) fn split_string(text: &str) -> Option<(&str, &str)> {
     let mut escaped = false;
     let end = text.find(|c| {
         let ends = c == '"' && !escaped;
@@ -114,7 +114,7 @@ fn split_string(text: &str) -> Option<(&str, &str)> {
     Some((&text[..end], &text[end + 1..]))
 }
 
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {

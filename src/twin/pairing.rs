@@ -10,7 +10,7 @@ use super::tlc::{Run, RunOptions, Scratch, Tlc};
 use super::trace::{replay, trace_module};
 use super::TwinError;
 
-/// What TLC found of a model.
+/// What TLC, or the checker in its place, found of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Theirs {
     /// TLC's version.
@@ -22,7 +22,7 @@ pub struct Theirs {
     /// Distinct (state, label, state) triples, if the graphs were compared and are equal.
     pub transitions: Option<usize>,
     /// States that TLC says it generated: compared with nothing.
-    pub generated: usize,
+    pub generated: Option<usize>,
     /// The model's properties, in its order.
     pub verdicts: Vec<(Property, Verdict)>,
     /// Seconds for all of it.
@@ -104,11 +104,11 @@ impl<'a> Pairer<'a> {
             states: counted.run.states,
             depth: (self.workers == 1).then_some(counted.run.depth),
             transitions,
-            generated: counted.run.generated,
+            generated: Some(counted.run.generated),
             verdicts,
             seconds,
         };
-        differences.extend(compared(&ours, &theirs));
+        differences.extend(compared(&ours, &theirs, "TLC"));
         Ok(Pairing { ours, theirs, crossed, differences })
     }
 
@@ -206,16 +206,16 @@ pub fn race(tlc: &Tlc, model: &Model, limit: Duration) -> Result<Race, TwinError
     Ok(Race { ours, theirs, limit })
 }
 
-fn constants(model: &Model) -> String {
+pub(super) fn constants(model: &Model) -> String {
     format!("{:?}", model.subject.constants())
 }
 
-/// What the numbers and verdicts differ in.
-fn compared(ours: &Side, theirs: &Theirs) -> Vec<String> {
+/// What the numbers and verdicts differ in; `checker` is who the other side is.
+pub(super) fn compared(ours: &Side, theirs: &Theirs, checker: &str) -> Vec<String> {
     let mut differences = Vec::new();
     let mut count = |what: &str, ours: usize, theirs: Option<usize>| {
         if let Some(theirs) = theirs.filter(|theirs| *theirs != ours) {
-            differences.push(format!("{what}: Rust has {ours}, TLC {theirs}"));
+            differences.push(format!("{what}: Rust has {ours}, {checker} {theirs}"));
         }
     };
     count("states", ours.states, Some(theirs.states));
@@ -223,7 +223,7 @@ fn compared(ours: &Side, theirs: &Theirs) -> Vec<String> {
     count("depth", ours.depth, theirs.depth);
     for ((property, ours), (_, theirs)) in ours.verdicts.iter().zip(&theirs.verdicts) {
         if ours != theirs {
-            differences.push(format!("{}: {ours} in Rust, {theirs} in TLC", property.name()));
+            differences.push(format!("{}: {ours} in Rust, {theirs} in {checker}", property.name()));
         }
     }
     differences
@@ -243,14 +243,14 @@ mod tests {
             states: 73,
             depth: Some(9),
             transitions: Some(150),
-            generated: 151,
+            generated: Some(151),
             verdicts: vec![(property, Verdict::Holds)],
             seconds: 1.0,
         };
-        assert_eq!(compared(&ours, &theirs), Vec::<String>::new());
+        assert_eq!(compared(&ours, &theirs, "TLC"), Vec::<String>::new());
         theirs.depth = None;
         theirs.transitions = None;
-        assert_eq!(compared(&ours, &theirs), Vec::<String>::new());
+        assert_eq!(compared(&ours, &theirs, "TLC"), Vec::<String>::new());
         theirs = Theirs { states: 72, depth: Some(8), transitions: Some(149), ..theirs };
         theirs.verdicts = vec![(property, Verdict::Violated)];
         let expected = [
@@ -259,6 +259,6 @@ mod tests {
             "depth: Rust has 9, TLC 8",
             "WdEventuallyObservedDone: holds in Rust, violated in TLC",
         ];
-        assert_eq!(compared(&ours, &theirs), expected);
+        assert_eq!(compared(&ours, &theirs, "TLC"), expected);
     }
 }
