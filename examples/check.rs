@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, ValueEnum};
 use comfy_table::{presets, CellAlignment, Table as Grid};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::de::DeserializeOwned;
 use vtd_qi::graph::Limits;
 use vtd_qi::impl_qi::{Handout, Hardware, Length, Lock, Ring, RingCfg, Slots, State};
 use vtd_qi::scenario::{rules, Check, HardwareKind, Scenario, Table};
@@ -59,18 +60,21 @@ struct Args {
     /// QI_LENGTH, even, 4 to 256; the smallest that serves the counts if left out
     #[arg(long, requires = "generation")]
     ring: Option<u64>,
-    /// The lock
-    #[arg(long, value_enum, default_value = "strong-fair", requires = "generation")]
-    lock: LockArg,
-    /// In which order fetched descriptors act
-    #[arg(long, value_enum, default_value = "in-order", requires = "generation")]
-    hardware: HardwareArg,
+    /// The lock: strong-fair or fifo
+    #[arg(long, value_parser = word::<Lock>, default_value = "strong-fair", requires = "generation")]
+    lock: Lock,
+    /// How fetched descriptors act: in-order or pipelined
+    #[arg(long, value_parser = word::<HardwareKind>, default_value = "in-order", requires = "generation")]
+    hardware: HardwareKind,
     /// How many descriptors the hardware fetches ahead, 1 to 4
     #[arg(long, default_value_t = 2, requires = "generation")]
     depth: u8,
-    /// What a call that waits for slots is promised
-    #[arg(long, value_enum, default_value = "unfair", requires = "generation")]
-    slots: SlotsArg,
+    /// Whether a call that waits for slots is promised any: unfair or fair
+    #[arg(long, value_parser = word::<Slots>, default_value = "unfair", requires = "generation")]
+    slots: Slots,
+    /// Which slots a post may hand out: as-driver or not-while-owner-waits
+    #[arg(long, value_parser = word::<Handout>, default_value = "as-driver", requires = "generation")]
+    handout: Handout,
     /// Properties to check of it; all if none is named
     #[arg(long = "property", value_name = "NAME", requires = "generation")]
     properties: Vec<String>,
@@ -91,29 +95,16 @@ struct Args {
     json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum LockArg {
-    StrongFair,
-    Fifo,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum HardwareArg {
-    InOrder,
-    Pipelined,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum SlotsArg {
-    Unfair,
-    Fair,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Timelines {
     None,
     LivenessAndRefinement,
     All,
+}
+
+/// A word as the scenario table spells it.
+fn word<T: DeserializeOwned>(word: &str) -> Result<T, String> {
+    serde_json::from_value(word.into()).map_err(|error| error.to_string())
 }
 
 fn main() -> ExitCode {
@@ -217,37 +208,13 @@ fn own(args: &Args, generation: &str) -> Result<Scenario, String> {
         Err(_) => Err(format!("a ring of {slots} slots cannot be built; QI_LENGTH must be even, from 4 to 256")),
     };
     let cfg = RingCfg {
-        lock: match args.lock {
-            LockArg::StrongFair => Lock::StrongFair,
-            LockArg::Fifo => Lock::Fifo,
-        },
-        hardware: match args.hardware {
-            HardwareArg::InOrder => HardwareKind::InOrder.with_depth(args.depth),
-            HardwareArg::Pipelined => HardwareKind::Pipelined.with_depth(args.depth),
-        },
+        lock: args.lock,
+        hardware: args.hardware.with_depth(args.depth),
         length: args.ring.map_or(Ok(defaults.length), length)?,
-        handout: Handout::AsDriver,
+        handout: args.handout,
         ..defaults
     };
-    let cfg = cfg.validate().map_err(|e| e.to_string())?;
-    Ok(Scenario {
-        name: format!("{generation}-own-{}x{}", cfg.submitters, cfg.length.slots()),
-        family: format!("{generation}-own"),
-        generation,
-        cfg,
-        slots: match args.slots {
-            SlotsArg::Unfair => Slots::Unfair,
-            SlotsArg::Fair => Slots::Fair,
-        },
-        checks,
-        expected: BTreeMap::new(),
-        unreached: BTreeMap::new(),
-        fails_at: Vec::new(),
-        why: None,
-        killed_by: None,
-        max_states: None,
-        run: None,
-    })
+    Scenario::own(generation, cfg, args.slots, checks).map_err(|e| e.to_string())
 }
 
 fn list(scenarios: &[Scenario]) -> ExitCode {

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::impl_qi::{
-    Generation, Handout, Hardware, Label, Length, Lock, RingCfg, Rules, Slots, GENERATIONS, SAFETY, WITNESSES,
+    Generation, Handout, Hardware, Label, Length, Lock, RingCfg, RingError, Rules, Slots, GENERATIONS, SAFETY,
+    WITNESSES,
 };
 
 /// A property that can be checked of a scenario.
@@ -149,6 +150,35 @@ pub struct Script {
 }
 
 impl Scenario {
+    /// A configuration of one's own, of which nothing is expected.
+    ///
+    /// # Errors
+    /// Any [`RingError`].
+    pub fn own(
+        generation: &'static str,
+        cfg: RingCfg,
+        slots: Slots,
+        checks: Vec<Check>,
+    ) -> Result<Scenario, RingError> {
+        let cfg = cfg.validate()?;
+        let family = format!("{generation}-own");
+        Ok(Scenario {
+            name: format!("{family}-{}x{}", cfg.submitters, cfg.length.slots()),
+            family,
+            generation,
+            cfg,
+            slots,
+            checks,
+            expected: BTreeMap::new(),
+            unreached: BTreeMap::new(),
+            fails_at: Vec::new(),
+            why: None,
+            killed_by: None,
+            max_states: None,
+            run: None,
+        })
+    }
+
     /// What is expected of a property.
     pub fn expected(&self, property: &str) -> Option<&Expected> {
         self.expected.get(property)
@@ -448,6 +478,15 @@ impl Family {
         for name in self.violated.keys() {
             if !checks.contains(&self.check(name)?) {
                 return fail(format!("{name} is expected to be violated but not checked"));
+            }
+        }
+        if let Some(script) = &self.run {
+            let check = Check::WdEventuallyObservedDone.name();
+            if !self.violated.contains_key(check) {
+                return fail(format!("a run is given but {check} is not expected to be violated"));
+            }
+            if script.repeat > script.steps.len() {
+                return fail(format!("the last {} of {} steps are to repeat", script.repeat, script.steps.len()));
             }
         }
         let witnesses: Vec<_> = WITNESSES.iter().map(|(name, _)| *name).chain([WRAPS]).collect();

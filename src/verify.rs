@@ -38,7 +38,7 @@ use crate::with_ring;
 pub enum Verdict {
     /// It is true of every run of the configuration.
     Holds,
-    /// It is false of a run that was executed and judged twice.
+    /// It is false of a run that was executed again on the ring itself.
     Violated,
     /// The search was cut.
     Unknown,
@@ -79,6 +79,20 @@ fn name_of<S: Serializer>(check: &Check, serializer: S) -> Result<S::Ok, S::Erro
 }
 
 impl Outcome {
+    /// What was found of a property, beside what the table expects of it.
+    fn new(scenario: &Scenario, check: Check, (verdict, detail, counterexample): Shown) -> Outcome {
+        let expected = scenario.expected(check.name());
+        Outcome {
+            check,
+            verdict,
+            expected: expected.map(|e| if e.violated { Verdict::Violated } else { Verdict::Holds }),
+            why: expected.map(|e| e.why.clone()),
+            surprise: None,
+            detail,
+            counterexample,
+        }
+    }
+
     /// Whether it is decided, and as the table expects, if it expects anything.
     pub fn as_expected(&self) -> bool {
         let expected = self.expected.is_none_or(|expected| expected == self.verdict);
@@ -183,18 +197,7 @@ pub fn verify(scenario: &Scenario, limits: Limits) -> Report {
 
 /// The report of a scenario of which nothing is known.
 pub fn not_checked(scenario: &Scenario, why: &str) -> Report {
-    let outcome = |&check: &Check| {
-        let expected = scenario.expected(check.name());
-        Outcome {
-            check,
-            verdict: Verdict::Unknown,
-            expected: expected.map(|e| if e.violated { Verdict::Violated } else { Verdict::Holds }),
-            why: expected.map(|e| e.why.clone()),
-            surprise: None,
-            detail: Some(why.to_string()),
-            counterexample: None,
-        }
-    };
+    let outcome = |&check: &Check| Outcome::new(scenario, check, (Verdict::Unknown, Some(why.to_string()), None));
     Report {
         name: scenario.name.clone(),
         generation: scenario.generation,
@@ -250,7 +253,7 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         let lossy_steps = wanted(Check::RefinesLossySpec).then(|| check_steps(&self.graph, &lossy, may_lose));
         let mut properties = Vec::new();
         for &check in &self.scenario.checks {
-            let (verdict, detail, counterexample) = match (check, &checker) {
+            let shown = match (check, &checker) {
                 (Check::Safety(i), _) => self.safety(usize::from(i)),
                 (Check::NoDeadlock, _) => self.no_deadlock(),
                 (Check::RefinesSpec, _) => self.steps(steps.as_ref().expect("wanted")),
@@ -262,21 +265,12 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
                 (Check::WdEventuallyObservedDone, Ok(checker)) => self.liveness(checker, observed),
                 (Check::CallEventuallyPosted, Ok(checker)) => self.liveness(checker, posted),
             };
-            let expected = self.scenario.expected(check.name());
             let surprise = match check {
                 Check::RefinesSpec => steps.as_ref().and_then(|steps| self.surprise(steps)),
                 Check::RefinesLossySpec => lossy_steps.as_ref().and_then(|steps| self.surprise(steps)),
                 _ => None,
             };
-            properties.push(Outcome {
-                check,
-                surprise,
-                verdict,
-                expected: expected.map(|e| if e.violated { Verdict::Violated } else { Verdict::Holds }),
-                why: expected.map(|e| e.why.clone()),
-                detail,
-                counterexample,
-            });
+            properties.push(Outcome { surprise, ..Outcome::new(self.scenario, check, shown) });
         }
         self.compare_derived(&mut properties, &reliable);
         Report {
@@ -468,7 +462,10 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
             Ok(crate::liveness::Verdict::Violated(lasso)) => {
                 let why = format!("T{} waits for ever{}", t + 1, self.under_fifo(claim));
                 if let Some(script) = &self.scenario.run {
-                    return (Verdict::Violated, Some(why), Some(self.scripted(script, &formula)));
+                    return match self.scripted(script, &formula) {
+                        Ok(violation) => (Verdict::Violated, Some(why), Some(violation)),
+                        Err(fault) => (Verdict::Unknown, Some(format!("the run of the table {fault}")), None),
+                    };
                 }
                 let (lasso, note) = self.quieter(checker, &formula, lasso);
                 let mut violation = self.lasso_violation(&lasso, &formula);
@@ -487,7 +484,8 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         }
         let ring = Ring::<N, T>::of(RingCfg { lock: Lock::Fifo, ..self.ring.cfg().clone() });
         let canonical = |state: &State<N, T>| ring.canonical(state);
-        let limits = Limits { max_states: 20 * self.graph.len(), progress: None, ..self.limits };
+        let max_states = self.limits.max_states.min(20 * self.graph.len());
+        let limits = Limits { max_states, progress: None, ..self.limits };
         let graph = Search::new(&ring, Action::label).canonical(&canonical).limits(limits).run();
         let fairness = ring.fairness(self.scenario.slots, graph.labels());
         let formula = claim(&ring, ring.cfg().submitters - 1);
@@ -499,25 +497,23 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         }
     }
 
-    /// The run that the table gives by hand: executed and judged like any other.
-    fn scripted(&self, script: &Script, formula: &Formula<State<N, T>, Label>) -> Violation {
-        let fault = |what: &str| -> ! { panic!("{}: the run by hand {what}", self.scenario.name) };
+    /// The run that the table gives by hand, executed and judged like any other; or what is wrong with it.
+    fn scripted(&self, script: &Script, formula: &Formula<State<N, T>, Label>) -> Result<Violation, String> {
         let initial = self.ring.init_states()[0];
         let mut states: Vec<(Label, State<N, T>)> = Vec::new();
         for name in &script.steps {
             let state = states.last().map_or(initial, |(_, state)| *state);
-            let steps = self.ring.next_steps(&state).into_iter();
-            match steps.into_iter().find(|(action, _)| self.ring.format_action(action) == *name) {
-                Some((action, next)) => states.push((action.label(), next)),
-                None => fault(&format!("has no step {name} after {} steps", states.len())),
-            }
+            let mut steps = self.ring.next_steps(&state).into_iter();
+            let step = steps.find(|(action, _)| self.ring.format_action(action) == *name);
+            let (action, next) =
+                step.ok_or_else(|| format!("has a step {name:?} that cannot be done after {} steps", states.len()))?;
+            states.push((action.label(), next));
         }
-        let cycle = states.split_off(states.len().saturating_sub(script.repeat));
+        let cycle = states.split_off(states.len() - script.repeat);
         let run = Run { initial, stem: states, cycle };
-        if let Err(objection) = judge(self.ring, Action::label, &self.fairness, formula, &run) {
-            fault(&format!("is refuted: {objection}"));
-        }
-        self.draw(run, "a run written by hand and executed here, not the shortest")
+        judge(self.ring, Action::label, &self.fairness, formula, &run)
+            .map_err(|objection| format!("is none: {objection}"))?;
+        Ok(self.draw(run, "a run written by hand and executed here, not the shortest"))
     }
 
     /// A lasso that is easier to read, if there is one: on its loop nobody begins a call.
@@ -563,9 +559,10 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
                 fair.verdict = Verdict::Unknown;
                 fair.detail = Some("contradicts the direct check of wd-eventually-observed-done".to_string());
             }
-            (Some(true), _) => {
+            (Some(true), Some(Verdict::Holds)) => {
                 fair.detail = Some("wd-eventually-observed-done follows, as checked directly".to_string())
             }
+            (Some(true), _) => fair.detail = Some("wd-eventually-observed-done follows".to_string()),
             (Some(false), _) => fair.detail = Some("the specification itself is not live".to_string()),
             (None, _) => fair.detail = Some("the specification is too large for a check of its own".to_string()),
         }

@@ -137,6 +137,8 @@ fn broken_files_are_refused_in_one_sentence() {
     assert!(refused("['no-deadlock']", "['no-deadlock', 'no-deadlock']").contains("twice"));
     assert!(refused("'because'", "''").contains("empty"));
     assert!(refused("name = 'x'", "name = 'x'\nkilled-by = 'no-deadlock'").contains("kill"));
+    let run = "name = 'x'\nrun = { repeat = 0, steps = [] }";
+    assert!(refused("name = 'x'", run).contains("a run is given"));
     let elsewhere = "name = 'x'\nunreached = { ring-full = { why = 'small', on = ['3x9'] } }";
     assert!(refused("name = 'x'", elsewhere).contains("\"3x9\""));
     let twice = format!("{entry}[[scenario]]{}", entry.split("[[scenario]]").nth(1).unwrap());
@@ -145,4 +147,25 @@ fn broken_files_are_refused_in_one_sentence() {
     let binary = "\0".repeat(100_000);
     let Err(TableError::Syntax(message)) = Table::parse(&binary) else { panic!("no error") };
     assert!(message.len() < 300 && !message.contains('\n'), "{message}");
+}
+
+/// A run by hand that the ring does not have is no counterexample.
+#[test]
+fn a_wrong_run_by_hand_proves_nothing() {
+    let table = Table::embedded();
+    let patch = table.find("g3-patch-2x4").unwrap();
+    let detail = |change: &dyn Fn(&mut vtd_qi::scenario::Script)| {
+        let mut scenario = patch.clone();
+        change(scenario.run.as_mut().unwrap());
+        let report = verify(&scenario, Limits::default());
+        let outcome = report.outcome(Check::WdEventuallyObservedDone).unwrap();
+        assert!(outcome.verdict == Verdict::Unknown && outcome.counterexample.is_none() && !report.as_expected());
+        outcome.detail.clone().unwrap()
+    };
+    assert!(
+        detail(&|run| run.steps[1] = "T2 Acquire".into()).contains("\"T2 Acquire\" that cannot be done after 1 steps")
+    );
+    assert!(detail(&|run| run.repeat = 2).contains("not the state where the loop begins"));
+    // T2 is left in the middle, which is not fair.
+    assert!(detail(&|run| run.repeat = 0).contains("is not satisfied"));
 }
