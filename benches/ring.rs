@@ -8,8 +8,8 @@ use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
 use stateright::{Checker as _, Model};
 use vtd_qi::graph::{Graph, Limits, Search};
 use vtd_qi::impl_qi::{Action, Label, Length, Ring, RingCfg, Rules, Slots, State};
-use vtd_qi::liveness::{Checker, Formula, Verdict};
-use vtd_qi::refine::{check_fairness, check_steps, AbstractFairness, RingToSpec, Strength};
+use vtd_qi::liveness::{Checker, Verdict};
+use vtd_qi::refine::{check_fairness, check_steps, RingToSpec};
 use vtd_qi::spec::Loss;
 
 type Small = Ring<8, 3>;
@@ -23,13 +23,11 @@ fn judge(ring: &Small, graph: &Graph<State<8, 3>, Label>) {
     let steps = check_steps(graph, &mapping, |_| false);
     let checker = Checker::new(graph, &ring.fairness(Slots::Unfair, graph.labels())).expect("all labels occur");
     let last = ring.cfg().submitters - 1;
-    for (name, label) in mapping.spec().weakly_fair().into_iter().filter(|(_, l)| usize::from(l.submitter()) == last) {
-        let condition = AbstractFairness { name, strength: Strength::Weak, labels: vec![label] };
+    for condition in mapping.fairness_of(last) {
         let broken = check_fairness(graph, &steps, checker.pairs(), &condition, None).expect("not cancelled");
         assert!(broken.is_none());
     }
-    let observed = Formula::leads_to(|s| ring.waiting(s, last), |s| !ring.waiting(s, last));
-    assert_eq!(checker.check(&observed, None).expect("not cancelled"), Verdict::Holds);
+    assert_eq!(checker.check(&ring.observed(last), None).expect("not cancelled"), Verdict::Holds);
 }
 
 fn ring(c: &mut Criterion) {

@@ -12,7 +12,7 @@ use stateright::{Model, Path};
 use vtd_qi::drawing::Drawn;
 use vtd_qi::graph::{Limits, Search};
 use vtd_qi::impl_qi::Action;
-use vtd_qi::liveness::{judge, realize, Checker, Fairness, Formula, Run, Verdict};
+use vtd_qi::liveness::{judge, realize, Checker, Run, Verdict};
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::spec::{self, Loss, Spec, SpecCfg};
 use vtd_qi::verify::{self, verify, Outcome, Report};
@@ -164,11 +164,10 @@ fn explore_spec(scenario: &Scenario, loss: Loss, property: Option<Check>, listen
 fn never_observed(spec: &Spec) -> Link<spec::Action> {
     let undecided = |why: &dyn Display| format!("{NONE}, but wd-eventually-observed-done is undecided: {why}");
     let graph = Search::new(spec, spec::label).limits(Limits { max_states: 1_000_000, ..Limits::default() }).run();
-    let fairness: Vec<_> =
-        spec.weakly_fair().into_iter().map(|(name, label)| Fairness::weak(name, vec![label])).collect();
+    let fairness = spec.fairness();
     let checker = Checker::new(&graph, &fairness).map_err(|error| undecided(&error))?;
     for t in 0..spec.cfg().submitters as u8 {
-        let observed = Formula::leads_to(move |s| spec::waiting(s, t), move |s| !spec::waiting(s, t));
+        let observed = spec.observed(t);
         let lasso = match checker.check(&observed, None).map_err(|error| undecided(&error))? {
             Verdict::Violated(lasso) => lasso,
             Verdict::Holds => continue,

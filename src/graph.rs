@@ -168,6 +168,11 @@ impl<S, L> Graph<S, L> {
         (id as usize) < self.expanded && self.truncated.binary_search(&id).is_err()
     }
 
+    /// Whether nothing that changes the state can be done in a state, which is known to have all its transitions.
+    pub fn is_terminal(&self, id: StateId) -> bool {
+        self.is_expanded(id) && !self.edges(id).any(|edge| edge.changes)
+    }
+
     /// The states, by [`StateId`].
     pub fn states(&self) -> &[S] {
         &self.states

@@ -287,15 +287,18 @@ impl<const N: usize, const T: usize> Ring<N, T> {
 
     /// Whether no call is pending and the hardware has nothing to do.
     pub fn at_rest(&self, state: &State<N, T>) -> bool {
-        state.iqh() == state.iqt()
-            && state.pending().next().is_none()
-            && (0..self.cfg.submitters).all(|t| state.call(t).pc == Pc::Idle)
+        state.iqh() == state.iqt() && state.pending().next().is_none() && !self.has_calls(state)
+    }
+
+    /// Whether some call is not over.
+    pub fn has_calls(&self, state: &State<N, T>) -> bool {
+        (0..self.cfg.submitters).any(|t| state.call(t).pc != Pc::Idle)
     }
 
     /// Whether submitter `t` waits for free slots and there are enough.
     pub fn waits_with_room(&self, state: &State<N, T>, t: usize) -> bool {
         let call = state.call(t);
-        matches!(call.pc, Pc::Acquire | Pc::NoRoom) && state.queue().free_cnt >= self.cfg.rules.slots_needed(call.count)
+        call.wants_room() && state.queue().free_cnt >= self.cfg.rules.slots_needed(call.count)
     }
 
     /// The name of submitter `t`'s next step, if it can be done now.

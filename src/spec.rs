@@ -58,6 +58,8 @@ use stateright::actor::{
 };
 use stateright::{Model, Path, Property};
 
+use crate::liveness::{Fairness, Formula};
+
 /// Most submitters that a specification can have.
 pub const MAX_SUBMITTERS: usize = 8;
 
@@ -236,6 +238,16 @@ impl Spec {
             .filter(|label| !matches!(label, Label::Execute(_)) || self.executes())
             .map(|label| (label.to_string(), label))
             .collect()
+    }
+
+    /// [`Spec::weakly_fair`] as conditions for [`crate::liveness`].
+    pub fn fairness(&self) -> Vec<Fairness<'static, State, Label>> {
+        self.weakly_fair().into_iter().map(|(name, label)| Fairness::weak(name, vec![label])).collect()
+    }
+
+    /// The liveness of `t`: if it waits, it is idle again some day.
+    pub fn observed(&self, t: u8) -> Formula<'static, State, Label> {
+        Formula::leads_to(move |state| waiting(state, t), move |state| !waiting(state, t))
     }
 
     /// Whether there is ever an ID to execute.

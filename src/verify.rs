@@ -22,11 +22,9 @@ use serde::{Serialize, Serializer};
 use stateright::Model;
 
 use crate::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
-use crate::impl_qi::{Action, Label, Lock, Pc, Ring, RingCfg, State, Step};
-use crate::liveness::{
-    find, judge, realize, Checker, Condition, Fairness, Formula, Lasso, LivenessError, Objection, Query, Run,
-};
-use crate::refine::{check_fairness, check_steps, AbstractFairness, Mapping, RingToSpec, StepVerdict, Steps, Strength};
+use crate::impl_qi::{Action, Label, Lock, Ring, RingCfg, State, Step};
+use crate::liveness::{find, judge, realize, Checker, Condition, Fairness, Formula, Lasso, Objection, Query, Run};
+use crate::refine::{check_fairness, check_steps, RingToSpec, StepVerdict, Steps};
 use crate::scenario::{Check, Scenario, Script, WRAPS};
 use crate::spec::{self, Loss, View};
 use crate::timeline::Timeline;
@@ -262,8 +260,8 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
                 (Check::RefinesFairSpec, Ok(checker)) => {
                     self.fair_refinement(checker, &reliable, steps.as_ref().expect("wanted"))
                 }
-                (Check::WdEventuallyObservedDone, Ok(checker)) => self.liveness(checker, observed),
-                (Check::CallEventuallyPosted, Ok(checker)) => self.liveness(checker, posted),
+                (Check::WdEventuallyObservedDone, Ok(checker)) => self.liveness(checker, Ring::observed),
+                (Check::CallEventuallyPosted, Ok(checker)) => self.liveness(checker, Ring::posted),
             };
             let surprise = match check {
                 Check::RefinesSpec => steps.as_ref().and_then(|steps| self.surprise(steps)),
@@ -355,11 +353,7 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     }
 
     fn no_deadlock(&self) -> Shown {
-        let stuck = |id: &StateId| {
-            self.graph.is_expanded(*id)
-                && !self.graph.edges(*id).any(|edge| edge.changes)
-                && (0..self.ring.cfg().submitters).any(|t| self.graph.state(*id).call(t).pc != Pc::Idle)
-        };
+        let stuck = |&id: &StateId| self.graph.is_terminal(id) && self.ring.has_calls(self.graph.state(id));
         match self.graph.ids().find(stuck) {
             Some(state) => (Verdict::Violated, None, Some(self.path_violation(self.graph.path_to(state)))),
             None => self.nothing_found(),
@@ -437,7 +431,7 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
                 return (verdict, Some("refines-spec fails already".to_string()), counterexample);
             }
         }
-        for condition in fairness_of(mapping) {
+        for condition in mapping.fairness_of(self.ring.cfg().submitters - 1) {
             match check_fairness(&self.graph, steps, checker.pairs(), &condition, self.limits.cancel) {
                 Ok(None) => {}
                 Ok(Some(lasso)) => {
@@ -598,8 +592,7 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     }
 
     fn path_violation(&self, path: Vec<Edge>) -> Violation {
-        let start = path.first().map_or_else(|| self.graph.initial()[0], |edge| edge.source);
-        let run = self.realize(&Lasso { start, stem: path, cycle: Vec::new(), cycle_is_shortest: true });
+        let run = self.realize(&Lasso::along(&self.graph, path));
         self.draw(run, "shortest")
     }
 
@@ -683,32 +676,8 @@ fn strength_and_name<S, L>(fairness: &Fairness<S, L>) -> String {
     format!("{strength} {}", fairness.name)
 }
 
-/// The fairness conditions of the specification for its last submitter, which stands for all.
-fn fairness_of<const N: usize, const T: usize>(
-    mapping: &RingToSpec<'_, N, T>,
-) -> impl Iterator<Item = AbstractFairness<spec::Label>> {
-    let last = mapping.spec().cfg().submitters as u8 - 1;
-    let weakly_fair = mapping.target().weakly_fair().into_iter();
-    weakly_fair.filter(move |(_, label)| label.submitter() == last).map(|(name, label)| AbstractFairness {
-        name,
-        strength: Strength::Weak,
-        labels: vec![label],
-    })
-}
-
 /// A formula about one submitter of a ring.
 type Claim<const N: usize, const T: usize> = for<'r> fn(&'r Ring<N, T>, usize) -> Formula<'r, State<N, T>, Label>;
-
-/// Once t has posted, it observes its DONE.
-fn observed<const N: usize, const T: usize>(ring: &Ring<N, T>, t: usize) -> Formula<'_, State<N, T>, Label> {
-    Formula::leads_to(move |s| ring.waiting(s, t), move |s| !ring.waiting(s, t))
-}
-
-/// Once t wants to post, it does.
-fn posted<const N: usize, const T: usize>(ring: &Ring<N, T>, t: usize) -> Formula<'_, State<N, T>, Label> {
-    let wants = move |s: &State<N, T>| matches!(s.call(t).pc, Pc::Acquire | Pc::NoRoom);
-    Formula::leads_to(wants, move |s| ring.waiting(s, t))
-}
 
 /// The ring up to rotation, as a model of its own.
 struct Quotient<'a, const N: usize, const T: usize>(&'a Ring<N, T>);
@@ -738,16 +707,12 @@ const MOST_UNROLLED: usize = 20_000;
 /// The specification is checked on its own only up to a size at which that costs less than the ring does.
 fn spec_liveness(spec: &spec::Spec, limits: Limits) -> Option<bool> {
     let graph = Search::new(spec, spec::label).limits(Limits { max_states: 50_000, ..limits }).run();
-    let fairness: Vec<_> =
-        spec.weakly_fair().into_iter().map(|(name, label)| Fairness::weak(name, vec![label])).collect();
-    let checker = Checker::new(&graph, &fairness).ok()?;
+    let checker = Checker::new(&graph, &spec.fairness()).ok()?;
     for t in 0..spec.cfg().submitters as u8 {
-        let observed = Formula::leads_to(move |s| spec::waiting(s, t), move |s| !spec::waiting(s, t));
-        match checker.check(&observed, limits.cancel) {
-            Ok(crate::liveness::Verdict::Holds) => {}
-            Ok(crate::liveness::Verdict::Violated(_)) => return Some(false),
-            Ok(crate::liveness::Verdict::Unknown(_)) | Err(LivenessError::Cancelled) => return None,
-            Err(_) => return None,
+        match checker.check(&spec.observed(t), limits.cancel).ok()? {
+            crate::liveness::Verdict::Holds => {}
+            crate::liveness::Verdict::Violated(_) => return Some(false),
+            crate::liveness::Verdict::Unknown(_) => return None,
         }
     }
     Some(true)

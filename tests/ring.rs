@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use stateright::{Checker as _, Model, Property};
 use vtd_qi::graph::{Coverage, Graph, Limits, Search};
 use vtd_qi::impl_qi::{
-    Action, CleanUp, Hardware, IdStatus, Label, Layout, Length, Lock, Mark, Pc, PollUntil, Publish, Reclaim, Ring,
-    RingCfg, RingError, Room, RoomWait, Rules, Slots, State, Status,
+    Action, CleanUp, Hardware, IdStatus, Label, Layout, Length, Lock, Mark, PollUntil, Publish, Reclaim, Ring, RingCfg,
+    RingError, Room, RoomWait, Rules, Slots, State, Status,
 };
-use vtd_qi::liveness::{Checker, Formula, Verdict};
+use vtd_qi::liveness::{Checker, Verdict};
 use vtd_qi::refine::{check_steps, RingToSpec, StepVerdict};
 use vtd_qi::scenario::Table;
 use vtd_qi::spec::Loss;
@@ -191,10 +191,7 @@ fn the_reduction_changes_no_verdict() {
             for slots in [Slots::Unfair, Slots::Fair] {
                 let checker = Checker::new(graph, &ring.fairness(slots, graph.labels())).unwrap();
                 for t in 0..2 {
-                    let wants = move |s: &State<8, 3>| matches!(s.call(t).pc, Pc::Acquire | Pc::NoRoom);
-                    let observed = Formula::leads_to(|s| ring.waiting(s, t), |s| !ring.waiting(s, t));
-                    let posted = Formula::leads_to(wants, |s| ring.waiting(s, t));
-                    for formula in [observed, posted] {
+                    for formula in [ring.observed(t), ring.posted(t)] {
                         live.push(match checker.check(&formula, None).unwrap() {
                             Verdict::Holds => false,
                             Verdict::Violated(_) => true,

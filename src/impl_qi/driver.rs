@@ -234,6 +234,11 @@ impl Call {
         }
     }
 
+    /// Whether it waits for free slots, or is about to look for them.
+    pub fn wants_room(&self) -> bool {
+        matches!(self.pc, Pc::Acquire | Pc::NoRoom)
+    }
+
     /// Whether IQT has been written for this call and its completion has not been observed.
     pub fn waiting(&self, rules: &Rules) -> bool {
         match self.pc {

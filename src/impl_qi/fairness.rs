@@ -1,4 +1,4 @@
-//! The fairness that is assumed of the ring.
+//! The fairness that is assumed of the ring, and what it is to bring about.
 //!
 //! Calling is not fair; every step after the call is. The lock is strongly fair or first come, first served; the hardware's
 //! fetching, executing and completing are weakly fair.
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::driver::Step;
 use super::{Label, Lock, Ring, State};
-use crate::liveness::{Fairness, Occurs};
+use crate::liveness::{Fairness, Formula, Occurs};
 
 /// Whether a call that waits for free slots is promised any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,5 +59,15 @@ impl<const N: usize, const T: usize> Ring<N, T> {
         }
         conditions.push(Fairness::weak("Complete", [Label::Complete]));
         conditions
+    }
+
+    /// `wd-eventually-observed-done` for submitter `t`: once it has posted, it observes its DONE.
+    pub fn observed(&self, t: usize) -> Formula<'_, State<N, T>, Label> {
+        Formula::leads_to(move |state| self.waiting(state, t), move |state| !self.waiting(state, t))
+    }
+
+    /// `call-eventually-posted` for submitter `t`: once it wants to post, it does.
+    pub fn posted(&self, t: usize) -> Formula<'_, State<N, T>, Label> {
+        Formula::leads_to(move |state: &State<N, T>| state.call(t).wants_room(), move |state| self.waiting(state, t))
     }
 }

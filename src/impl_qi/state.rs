@@ -192,7 +192,7 @@ impl<const N: usize, const T: usize> State<N, T> {
 impl Call {
     /// Whether the call has been given a batch of slots, so that `index` means something.
     pub fn has_index(&self) -> bool {
-        !matches!(self.pc, Pc::Idle | Pc::Acquire | Pc::NoRoom)
+        self.pc != Pc::Idle && !self.wants_room()
     }
 }
 

@@ -58,6 +58,15 @@ pub struct Lasso {
 }
 
 impl Lasso {
+    /// A path from an initial state, as a run that ends with it.
+    ///
+    /// # Panics
+    /// If the path has no transition and the graph no initial state.
+    pub fn along<S, L>(graph: &Graph<S, L>, stem: Vec<Edge>) -> Lasso {
+        let start = stem.first().map_or_else(|| graph.initial()[0], |edge| edge.source);
+        Lasso { start, stem, cycle: Vec::new(), cycle_is_shortest: true }
+    }
+
     /// The state where the stem ends and the loop begins.
     pub fn entry(&self) -> StateId {
         self.stem.last().map_or(self.start, |edge| edge.target)

@@ -13,7 +13,7 @@
 
 use stateright::Model;
 
-use super::Mapping;
+use super::{AbstractFairness, Mapping, Strength};
 use crate::impl_qi::{Call, Desc, Ring, RingCfg, State, Status};
 use crate::spec::{self, Batch, Loss, Spec, SpecCfg, SpecError, Submitter, View};
 
@@ -36,6 +36,18 @@ impl<'a, const N: usize, const T: usize> RingToSpec<'a, N, T> {
     /// The specification.
     pub fn spec(&self) -> &Spec {
         &self.spec
+    }
+
+    /// The fairness conditions of the specification, submitter by submitter, for [`super::check_fairness`].
+    pub fn fairness(&self) -> impl Iterator<Item = AbstractFairness<spec::Label>> {
+        let weakly_fair = self.spec.weakly_fair().into_iter();
+        weakly_fair.map(|(name, label)| AbstractFairness { name, strength: Strength::Weak, labels: vec![label] })
+    }
+
+    /// Those of them that are about submitter `t`.
+    pub fn fairness_of(&self, t: usize) -> impl Iterator<Item = AbstractFairness<spec::Label>> {
+        self.fairness()
+            .filter(move |condition| condition.labels.iter().all(|label| usize::from(label.submitter()) == t))
     }
 
     fn call(&self, state: &State<N, T>, t: usize, call: &Call) -> spec::Call {

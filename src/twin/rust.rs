@@ -9,9 +9,9 @@ use super::model::{Model, Property, Subject};
 use super::states::Twin;
 use super::{TwinError, Value};
 use crate::graph::{Edge, Graph, Limits, Search, StateId};
-use crate::impl_qi::{Label, Pc, Ring, Slots, State};
-use crate::liveness::{self, Checker, Fairness, Formula, Lasso, LivenessError, Run};
-use crate::refine::{check_fairness, check_steps, AbstractFairness, Mapping, RingToSpec, StepVerdict, Steps, Strength};
+use crate::impl_qi::{Label, Ring, Slots, State};
+use crate::liveness::{self, Checker, Formula, Lasso, LivenessError, Run};
+use crate::refine::{check_fairness, check_steps, RingToSpec, StepVerdict, Steps};
 use crate::scenario::Check;
 use crate::spec::{self, Loss, Spec, View};
 use crate::with_ring;
@@ -136,14 +136,9 @@ fn in_words<M: Twin>(model: &M, graph: &Graph<M::State, M::Label>, lasso: &Lasso
     }
 }
 
-/// A run that ends in a state, or stutters there.
+/// A shortest run that ends in a state, or stutters there.
 fn path_to<S, L>(graph: &Graph<S, L>, state: StateId) -> Lasso {
-    path(graph, graph.path_to(state))
-}
-
-fn path<S, L>(graph: &Graph<S, L>, stem: Vec<Edge>) -> Lasso {
-    let start = stem.first().map_or_else(|| graph.initial()[0], |edge| edge.source);
-    Lasso { start, stem, cycle: Vec::new(), cycle_is_shortest: true }
+    Lasso::along(graph, graph.path_to(state))
 }
 
 /// A shortest run to a state that violates an invariant of the model itself.
@@ -176,13 +171,8 @@ fn spec_violation(
         Property::TypeOk => Ok(None),
         Property::ObservedAfterExecution => Ok(invariant_violation(graph, "observed-after-execution")),
         Property::SpecLiveness => {
-            let weak = |(name, label)| Fairness::weak(name, vec![label]);
-            let fairness: Vec<_> = spec.weakly_fair().into_iter().map(weak).collect();
-            let checker = Checker::new(graph, &fairness)?;
-            first((0..spec.cfg().submitters as u8).map(|t| {
-                let observed = Formula::leads_to(move |s| spec::waiting(s, t), move |s| !spec::waiting(s, t));
-                checker.check(&observed, None).map(lasso_of)
-            }))
+            let checker = Checker::new(graph, &spec.fairness())?;
+            first((0..spec.cfg().submitters as u8).map(|t| checker.check(&spec.observed(t), None).map(lasso_of)))
         }
         Property::Ring(_) => unreachable!("a model of the specification has no property of the ring"),
     }
@@ -196,7 +186,6 @@ struct RingJudge<'a, const N: usize, const T: usize> {
 
 impl<const N: usize, const T: usize> RingJudge<'_, N, T> {
     fn violation(&self, property: Property) -> Result<Option<Lasso>, LivenessError> {
-        let ring = self.ring;
         let check = match property {
             Property::Ring(check) => check,
             Property::TypeOk => return Ok(None),
@@ -208,18 +197,13 @@ impl<const N: usize, const T: usize> RingJudge<'_, N, T> {
             Check::RefinesSpec => Ok(self.step_failure(&self.steps(Loss::None))),
             Check::RefinesLossySpec => Ok(self.step_failure(&self.steps(Loss::Done))),
             Check::RefinesFairSpec => self.unfair_image(),
-            Check::WdEventuallyObservedDone => {
-                self.leads_to(move |s, t| ring.waiting(s, t), move |s, t| !ring.waiting(s, t))
-            }
-            Check::CallEventuallyPosted => {
-                self.leads_to(|s, t| matches!(s.call(t).pc, Pc::Acquire | Pc::NoRoom), move |s, t| ring.waiting(s, t))
-            }
+            Check::WdEventuallyObservedDone => self.unkept(|t| self.ring.observed(t)),
+            Check::CallEventuallyPosted => self.unkept(|t| self.ring.posted(t)),
         }
     }
 
     fn is_stuck(&self, id: StateId) -> bool {
-        let idle = |t| self.graph.state(id).call(t).pc == Pc::Idle;
-        !(0..self.ring.cfg().submitters).all(idle) && !self.graph.edges(id).any(|edge| edge.changes)
+        self.graph.is_terminal(id) && self.ring.has_calls(self.graph.state(id))
     }
 
     fn mapping(&self, loss: Loss) -> RingToSpec<'_, N, T> {
@@ -236,7 +220,7 @@ impl<const N: usize, const T: usize> RingJudge<'_, N, T> {
             StepVerdict::Holds => None,
             StepVerdict::InitialFails(state) => Some(path_to(self.graph, *state)),
             StepVerdict::StepFails { path: before, step } => {
-                Some(path(self.graph, before.iter().chain([step]).copied().collect()))
+                Some(Lasso::along(self.graph, before.iter().chain([step]).copied().collect()))
             }
             other => unreachable!("every action may go unused and the graph is whole, not {other:?}"),
         }
@@ -250,22 +234,16 @@ impl<const N: usize, const T: usize> RingJudge<'_, N, T> {
         }
         let fairness = self.ring.fairness(self.slots, self.graph.labels());
         let checker = Checker::new(self.graph, &fairness)?;
-        first(mapping.target().weakly_fair().into_iter().map(|(name, label)| {
-            let condition = AbstractFairness { name, strength: Strength::Weak, labels: vec![label] };
-            check_fairness(self.graph, &steps, checker.pairs(), &condition, None)
-        }))
+        first(mapping.fairness().map(|c| check_fairness(self.graph, &steps, checker.pairs(), &c, None)))
     }
 
-    fn leads_to(
-        &self,
-        from: impl Fn(&State<N, T>, usize) -> bool + Copy + Sync,
-        to: impl Fn(&State<N, T>, usize) -> bool + Copy + Sync,
+    /// A run on which the claim about some submitter is false.
+    fn unkept<'a>(
+        &'a self,
+        claim: impl Fn(usize) -> Formula<'a, State<N, T>, Label>,
     ) -> Result<Option<Lasso>, LivenessError> {
         let fairness = self.ring.fairness(self.slots, self.graph.labels());
         let checker = Checker::new(self.graph, &fairness)?;
-        first((0..self.ring.cfg().submitters).map(|t| {
-            let formula = Formula::leads_to(move |s| from(s, t), move |s| to(s, t));
-            checker.check(&formula, None).map(lasso_of)
-        }))
+        first((0..self.ring.cfg().submitters).map(|t| checker.check(&claim(t), None).map(lasso_of)))
     }
 }
