@@ -6,7 +6,7 @@
 EXTENDS QIRing
 
 \* Draws a state as `check' does: status letter and descriptor of each slot, then
-\* fields and registers, hardware, and each submitter.
+\* fields and registers, hardware, each submitter, and what only faults change.
 Letter(status) ==
     CASE status = "QI_FREE" -> "."
       [] status = "QI_IN_USE" -> "u"
@@ -22,6 +22,9 @@ Drawn ==
      IQT |-> iqt,
      lock |-> <<lock, waiters>>,
      hardware |-> [i \in DOMAIN pending |-> <<pending[i].kind, pending_by[i]>>],
-     T |-> [t \in Submitters |-> <<pc[t], count[t], index[t], at[t]>>]]
+     T |-> [t \in Submitters |-> <<pc[t], count[t], index[t], at[t]>>],
+     faults |-> [FSTS |-> fsts, ITESID |-> itesid, gone |-> gone, injected |-> injected],
+     check |-> check,
+     calls |-> [t \in Submitters |-> <<request[t], outcome[t], executed_ids[t]>>]]
 
 =============================================================================

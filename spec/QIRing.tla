@@ -13,9 +13,14 @@
 (* Values marked seeded are no kernel's: they are faults put in on         *)
 (* purpose, each of which a named property must kill.                      *)
 (*                                                                         *)
-(* Sources: qi_submit_sync and reclaim_free_desc in                        *)
+(* Faults are constants too: which may be injected, how many, and what the *)
+(* unit makes of them.  Where there are none, the fault check of the poll  *)
+(* loop changes nothing and is left out, unless FaultCheck asks for it;    *)
+(* then everything that only faults change stays what it is in Init.       *)
+(*                                                                         *)
+(* Sources: qi_submit_sync, qi_check_fault and reclaim_free_desc in        *)
 (* drivers/iommu/intel/dmar.c; Intel VT-d specification, revision 4.1,     *)
-(* sections 6.5.2, 6.5.2.8 and 6.5.2.10.                                   *)
+(* sections 6.5.2, 6.5.2.8, 6.5.2.10, 6.5.2.11 and 11.4.9.9.               *)
 (***************************************************************************)
 EXTENDS Integers, Sequences, FiniteSets
 
@@ -31,17 +36,49 @@ CONSTANTS
     Handout         \* "as-driver", or "not-while-owner-waits": no post may hand out
                     \* a slot of a batch whose owner still waits.
 
+(***************************************************************************)
+(* What can go wrong, and where the fault check is modelled.               *)
+(***************************************************************************)
+CONSTANTS
+    FaultClasses,   \* What may be injected, a set of: "invalid-id", a call brings an ID
+                    \* that the unit refuses; "lost-answer", a device that is present does
+                    \* not answer an ID; "ice", a completion that nobody waits for;
+                    \* "device-gone", a device goes for good; "invalid-wd", a call's WD is
+                    \* one that the unit refuses.
+    FaultBound,     \* How many faults may be injected, of all classes together.
+    Devices,        \* How many devices IDs may address: 1..Devices.
+    Itesid,         \* "named": ITESID names a device that timed out; "zero": old hardware.
+    AfterIte,       \* What becomes of fetched work when ITE is raised: "drop", all of it
+                    \* is discarded; "ids-run", WDs are, other IDs still execute;
+                    \* "wds-run", as that, but a WD may still write its status.
+    FaultCheck      \* "where-faults-occur", or "always".
+
 CONSTANTS
     RoomRule,       \* "count-plus2"; seeded: "count-plus1".
     RoomWaitRule,   \* "unlock"; seeded: "keep-lock".
     LayoutRule,     \* "wd-last"; seeded: "wd-first".
     IdStatusRule,   \* "in-use"; seeded: "untouched".
-    PublishRule,    \* "status-wd-iqt"; seeded: "status-iqt-wd", "wd-iqt-status".
+    PublishRule,    \* "status-wd-iqt", G1: "statuses-first";
+                    \* seeded: "status-iqt-wd", "wd-iqt-status".
     PollRule,       \* "done"; seeded: "first-slot-done".
     MarkRule,       \* G3: "ids-done", G4: "all-free"; seeded: "ids-free", "nothing".
     ReclaimRule,    \* G3: "while-done", G4: "while-free-to-head";
                     \* seeded: "while-free", "to-head", "never".
     CleanUpRule     \* "locked"; seeded: "unlocked".
+
+(***************************************************************************)
+(* Rules about faults.  The second value of each but the first two is      *)
+(* g5plus', which is no kernel's.                                          *)
+(***************************************************************************)
+CONSTANTS
+    IteWalkRule,    \* Slots of the ITE walk, up to G4: "odd", G5: "every".
+    TimeOutRule,    \* If ITESID names a device that is gone: "retry", "return".
+    IteClearRule,   \* ITE is cleared "before-walk", "after-walk".
+    StraddlerRule,  \* The batch that IQH stands in: "ignore", "write-abort".
+    IqeAtRule,      \* The invalid descriptor is one's own if it is one's "first", "any".
+    IqePatchRule,   \* What is written over it: "copy-wd", "null-wd".
+    IqeReturnRule,  \* -EINVAL is returned "at-once", "when-done".
+    PresenceRule    \* Whether devices are asked for: "unasked", "before-post".
 
 ASSUME
     /\ IsFiniteSet(Submitters) /\ Submitters = 1 .. Cardinality(Submitters)
@@ -58,11 +95,37 @@ ASSUME
     /\ RoomWaitRule \in {"unlock", "keep-lock"}
     /\ LayoutRule \in {"wd-last", "wd-first"}
     /\ IdStatusRule \in {"in-use", "untouched"}
-    /\ PublishRule \in {"status-wd-iqt", "status-iqt-wd", "wd-iqt-status"}
+    /\ PublishRule \in {"status-wd-iqt", "status-iqt-wd", "wd-iqt-status", "statuses-first"}
+    /\ PublishRule = "statuses-first" => Counts = {1}
     /\ PollRule \in {"done", "first-slot-done"}
     /\ MarkRule \in {"ids-done", "all-free", "ids-free", "nothing"}
     /\ ReclaimRule \in {"while-done", "while-free-to-head", "while-free", "to-head", "never"}
     /\ CleanUpRule \in {"locked", "unlocked"}
+    /\ IteWalkRule \in {"odd", "every"}
+    /\ TimeOutRule \in {"retry", "return"}
+    /\ IteClearRule \in {"before-walk", "after-walk"}
+    /\ StraddlerRule \in {"ignore", "write-abort"}
+    /\ IqeAtRule \in {"first", "any"}
+    /\ IqePatchRule \in {"copy-wd", "null-wd"}
+    /\ IqeReturnRule \in {"at-once", "when-done"}
+    /\ PresenceRule \in {"unasked", "before-post"}
+
+\* Whether ITE can be raised.
+TimesOut == FaultClasses \cap {"lost-answer", "device-gone"} # {}
+
+\* Whether the accesses of the fault check are steps.
+ChecksFaults == FaultClasses # {} \/ FaultCheck = "always"
+
+ASSUME
+    /\ FaultClasses \subseteq {"invalid-id", "lost-answer", "ice", "device-gone", "invalid-wd"}
+    /\ FaultBound \in 0 .. 15
+    /\ FaultBound = 0 <=> FaultClasses = {}
+    /\ Devices \in 0 .. 2
+    /\ TimesOut => Devices > 0
+    /\ Itesid \in {"named", "zero"}
+    /\ AfterIte \in {"drop", "ids-run", "wds-run"}
+    /\ FaultCheck \in {"where-faults-occur", "always"}
+    /\ ChecksFaults => Counts \subseteq 0 .. 16
 
 VARIABLES
     free_head,      \* Next slot to hand out.
@@ -81,6 +144,18 @@ VARIABLES
     at              \* at[t]: which own slot a repeated step is at.
 
 (***************************************************************************)
+(* What only faults change.                                                *)
+(***************************************************************************)
+VARIABLES
+    fsts,           \* FSTS: the faults that are set, of "IQE", "ITE", "ICE".
+    itesid,         \* The device that ITESID of IQER names, 0 if none.
+    gone,           \* The devices that are gone.
+    injected,       \* How many faults have been injected.
+    request,        \* request[t]: what t's call asks for.
+    outcome,        \* outcome[t]: how t's call will end, as far as is known.
+    check           \* The local variables of the fault check of whoever is in it.
+
+(***************************************************************************)
 (* Ghosts: what the ring does not know and its properties need.  They are  *)
 (* read by properties and by the refinement mapping only.                  *)
 (***************************************************************************)
@@ -88,13 +163,20 @@ VARIABLES
     posted_by,      \* posted_by[s]: who wrote the descriptor, until it is fetched.
     done_by,        \* done_by[s]: for whose WD hardware wrote the QI_DONE in s.
     pending_by,     \* Whose the pending descriptors are.
-    executed        \* executed[t]: how many IDs of t's present call were executed.
+    executed,       \* executed[t]: how many IDs of t's present call were executed.
+    executed_ids,   \* executed_ids[t]: which of them, and
+    executed_since_post \* which since the call began or last began again after -EAGAIN;
+                    \* where the fault check is modelled.
 
 ring == <<free_head, free_tail, free_cnt>>
 unit == <<iqh, pending, pending_by>>
 locals == <<pc, count, index, at>>
+world == <<fsts, itesid, gone, injected>>
+faulty == <<world, request, outcome, check>>
+executions == <<executed, executed_ids, executed_since_post>>
 vars == <<free_head, free_tail, free_cnt, desc_status, desc, iqh, iqt, lock, waiters, pending,
-          pc, count, index, at, posted_by, done_by, pending_by, executed>>
+          pc, count, index, at, fsts, itesid, gone, injected, request, outcome, check,
+          posted_by, done_by, pending_by, executed, executed_ids, executed_since_post>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -103,10 +185,46 @@ vars == <<free_head, free_tail, free_cnt, desc_status, desc, iqh, iqt, lock, wai
 
 Slots == 0 .. Length - 1
 
-Blank == [kind |-> "blank", target |-> 0]       \* Type 0, invalid (VT-d 6.5.2).
-Id == [kind |-> "id", target |-> 0]
-Wd(s) == [kind |-> "wd", target |-> s]          \* Writes desc_status[s] (VT-d 6.5.2.8).
-Descriptors == {Blank, Id} \cup {Wd(s) : s \in Slots}
+\* Whom an ID asks: the unit itself, a device by its number (VT-d 6.5.2.5), or
+\* nobody, as the unit refuses it (VT-d 6.5.2.10).
+Unit == 0
+Invalid == -1
+Asks == {Unit} \cup 1 .. Devices \cup (IF "invalid-id" \in FaultClasses THEN {Invalid} ELSE {})
+
+\* Number n tells the IDs of a batch apart, from 0, where the fault check is
+\* modelled.  A WD writes data to desc_status[s] (VT-d 6.5.2.8).
+Blank == [kind |-> "blank"]                     \* Type 0, invalid (VT-d 6.5.2).
+Id(n, asks) == [kind |-> "id", number |-> n, asks |-> asks]
+Wd(s, data) == [kind |-> "wd", target |-> s, data |-> data]
+InvalidWd(s) == [kind |-> "invalid-wd", target |-> s]
+Descriptors ==
+    {Blank}
+    \cup {Id(n, asks) : n \in 0 .. Length - 3, asks \in Asks}
+    \cup {Wd(s, data) : s \in Slots, data \in {"QI_DONE", "QI_IN_USE", "QI_ABORT"}}
+    \cup {InvalidWd(s) : s \in Slots}
+
+\* The unit refuses it.
+IsInvalid(d) == d.kind \in {"blank", "invalid-wd"} \/ (d.kind = "id" /\ d.asks = Invalid)
+
+\* A WD that tells its owner something.
+EndsBatch(d) == d.kind = "invalid-wd" \/ (d.kind = "wd" /\ d.data # "QI_IN_USE")
+
+\* What a call asks for: whom its IDs ask, in order, and whether its WD is valid.
+Plain == [ids |-> <<>>, wd |-> "valid"]
+Requests(n) ==
+    IF ChecksFaults
+    THEN [ids : [1 .. n -> Asks],
+          wd : {"valid"} \cup (IF "invalid-wd" \in FaultClasses THEN {"invalid"} ELSE {})]
+    ELSE {Plain}
+
+\* How many faults it brings.
+Brings(r) == Cardinality({i \in DOMAIN r.ids : r.ids[i] = Invalid}) + (IF r.wd = "invalid" THEN 1 ELSE 0)
+
+Outcomes == {"Success", "Again", "Invalid", "TimedOut"}     \* 0, -EAGAIN, -EINVAL, -ETIMEDOUT
+
+\* FSTS as read, where the ITE walk is and where it ends, ITESID as read.
+NoSlot == -1
+NoCheck == [fault |-> {}, head |-> NoSlot, tail |-> NoSlot, itesid |-> 0]
 
 Nobody == 0                                     \* Never submitted, fetched, overwritten.
 Returned == -1                                  \* Left over from a call that has returned.
@@ -115,9 +233,15 @@ Owners == Submitters \cup {Nobody, Returned}
 Statuses == {"QI_FREE", "QI_IN_USE", "QI_DONE", "QI_ABORT"}
 
 Pcs == {"Idle", "Acquire", "NoRoom", "WriteId", "IdInUse", "WdInUse", "WriteWd", "WriteIqt", "Poll",
-        "PollUnlock", "PollAcquire", "DropLock", "Mark", "Reclaim", "ReclaimFree", "Return"}
+        "PollUnlock", "PollAcquire", "DropLock", "Mark", "Reclaim", "ReclaimFree", "Return", "GiveUp"}
+
+FaultCheckPcs ==
+    {"CheckAbort", "ReadFsts", "IqeIqh", "PatchDesc", "ClearIqe", "IteIqh", "IteIqt", "ReadIqer", "ClearIte",
+     "Walk", "WalkAbort", "StraddlerIqh", "StraddlerLook", "StraddlerSeek", "StraddlerPatch", "RecheckAbort",
+     "ClearIce"}
 
 Plus(s, k) == (s + k) % Length
+Before(s, k) == (s + Length - k) % Length
 Distance(from, to) == (to - from) % Length
 Within(s, from, to) == Distance(from, s) < Distance(from, to)       \* s in [from, to)
 
@@ -129,13 +253,16 @@ Needed(t) == count[t] + (IF RoomRule = "count-plus2" THEN 2 ELSE 1)
 
 \* IQT has been written for t's call and its completion has not been observed.
 Waiting(t) ==
-    \/ pc[t] \in {"Poll", "PollUnlock", "PollAcquire"}
+    \/ pc[t] \in {"Poll", "PollUnlock", "PollAcquire"} \cup FaultCheckPcs
     \/ pc[t] = "WdInUse" /\ PublishRule = "wd-iqt-status"
     \/ pc[t] = "WriteWd" /\ PublishRule = "status-iqt-wd"
 
 \* t waits for free slots.
 WantsRoom(t) == pc[t] \in {"Acquire", "NoRoom"}
 WaitsWithRoom(t) == WantsRoom(t) /\ free_cnt >= Needed(t)
+
+\* t has been given slots.
+HasIndex(t) == pc[t] \notin {"Idle", "Acquire", "NoRoom", "GiveUp"}
 
 AtRest ==
     /\ iqh = iqt
@@ -151,16 +278,28 @@ TypeOK ==
     /\ \A i \in DOMAIN waiters : waiters[i] \in Submitters
     /\ Cardinality({waiters[i] : i \in DOMAIN waiters}) = Len(waiters)
     /\ Len(pending) <= Depth
-    /\ \A i \in DOMAIN pending : pending[i] \in Descriptors \ {Blank}
-    /\ pc \in [Submitters -> Pcs]
+    /\ \A i \in DOMAIN pending : pending[i] \in Descriptors /\ ~IsInvalid(pending[i])
+    /\ pc \in [Submitters -> Pcs \cup FaultCheckPcs]
     /\ count \in [Submitters -> Counts \cup {0}]
     /\ index \in [Submitters -> Slots]
     /\ \A t \in Submitters : at[t] \in 0 .. Size(t)
+    /\ fsts \subseteq {"IQE", "ITE", "ICE"}
+    /\ itesid \in 0 .. Devices
+    /\ gone \subseteq 1 .. Devices
+    /\ injected \in 0 .. FaultBound
+    /\ \A t \in Submitters : request[t] \in Requests(count[t]) \cup {Plain}
+    /\ outcome \in [Submitters -> Outcomes]
+    /\ check.fault \subseteq {"IQE", "ITE", "ICE"} /\ check.itesid \in 0 .. Devices
+    /\ {check.head, check.tail} \subseteq Slots \cup {NoSlot}
+    /\ (\A t \in Submitters : pc[t] \notin FaultCheckPcs) => check = NoCheck
     /\ posted_by \in [Slots -> Owners]
     /\ done_by \in [Slots -> Owners]
     /\ Len(pending_by) = Len(pending)
     /\ \A i \in DOMAIN pending_by : pending_by[i] \in Owners
     /\ \A t \in Submitters : executed[t] \in 0 .. count[t]
+    /\ \A t \in Submitters :
+        /\ executed_since_post[t] \subseteq executed_ids[t] /\ executed_ids[t] \subseteq 0 .. count[t] - 1
+        /\ ChecksFaults => executed[t] = Cardinality(executed_ids[t])
 
 \* As dmar_enable_qi leaves it.
 Init ==
@@ -175,10 +314,19 @@ Init ==
     /\ count = [t \in Submitters |-> 0]
     /\ index = [t \in Submitters |-> 0]
     /\ at = [t \in Submitters |-> 0]
+    /\ fsts = {}
+    /\ itesid = 0
+    /\ gone = {}
+    /\ injected = 0
+    /\ request = [t \in Submitters |-> Plain]
+    /\ outcome = [t \in Submitters |-> "Success"]
+    /\ check = NoCheck
     /\ posted_by = [s \in Slots |-> Nobody]
     /\ done_by = [s \in Slots |-> Nobody]
     /\ pending_by = <<>>
     /\ executed = [t \in Submitters |-> 0]
+    /\ executed_ids = [t \in Submitters |-> {}]
+    /\ executed_since_post = [t \in Submitters |-> {}]
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -203,7 +351,7 @@ DropLock(t) == lock' = IF lock = t THEN Nobody ELSE lock
 IdOrWd(t, done) ==
     IF done < count[t]
     THEN Goto(t, "WriteId") /\ at' = [at EXCEPT ![t] = done]
-    ELSE /\ Goto(t, IF PublishRule = "wd-iqt-status" THEN "WriteWd" ELSE "WdInUse")
+    ELSE /\ Goto(t, IF PublishRule \in {"wd-iqt-status", "statuses-first"} THEN "WriteWd" ELSE "WdInUse")
          /\ at' = [at EXCEPT ![t] = 0]
 
 \* After `done' of its slots t marks the next one, or turns to reclaim.
@@ -217,10 +365,28 @@ MarkOrReclaim(t, done) ==
     THEN Goto(t, "Mark") /\ at' = [at EXCEPT ![t] = done]
     ELSE Goto(t, "Reclaim") /\ at' = [at EXCEPT ![t] = 0]
 
+\* t's loop is over.
+LeaveLoop(t) ==
+    IF CleanUpRule = "locked"
+    THEN MarkOrReclaim(t, 0)
+    ELSE Goto(t, "DropLock") /\ UNCHANGED at
+
+\* An error is not forgotten for a later one.
+EndWith(t, end) == outcome' = IF outcome[t] = "Success" THEN [outcome EXCEPT ![t] = end] ELSE outcome
+
+\* One of t's IDs asks a device that is gone.
+AsksGone(t) == \E i \in DOMAIN request[t].ids : request[t].ids[i] \in gone
+
 LookForRoom(t) ==
-    IF free_cnt < Needed(t)
-    THEN Goto(t, "NoRoom") /\ UNCHANGED <<index, at>>
-    ELSE index' = [index EXCEPT ![t] = free_head] /\ IdOrWd(t, 0)
+    IF PresenceRule = "before-post" /\ AsksGone(t)
+    THEN Goto(t, "GiveUp") /\ EndWith(t, "TimedOut") /\ UNCHANGED <<index, at>>
+    ELSE IF free_cnt < Needed(t)
+    THEN Goto(t, "NoRoom") /\ UNCHANGED <<index, at, outcome>>
+    ELSE /\ index' = [index EXCEPT ![t] = free_head]
+         /\ IF PublishRule = "statuses-first"
+            THEN Goto(t, "WdInUse") /\ at' = [at EXCEPT ![t] = 0]
+            ELSE IdOrWd(t, 0)
+         /\ UNCHANGED outcome
 
 \* Without a head guard reclaim has no end, so the count stops at Length + 1.
 AdvanceTail ==
@@ -231,15 +397,23 @@ AdvanceTail ==
 \* The call is over: what is left of it belongs to no present call.
 Disown(t, owners) == [x \in DOMAIN owners |-> IF owners[x] = t THEN Returned ELSE owners[x]]
 
+\* t returns, or begins again with the same descriptors.
 Leave(t) ==
-    /\ Goto(t, "Idle")
-    /\ count' = [count EXCEPT ![t] = 0]
     /\ index' = [index EXCEPT ![t] = 0]
     /\ at' = [at EXCEPT ![t] = 0]
-    /\ posted_by' = Disown(t, posted_by)
-    /\ done_by' = Disown(t, done_by)
-    /\ pending_by' = Disown(t, pending_by)
-    /\ executed' = [executed EXCEPT ![t] = 0]
+    /\ outcome' = [outcome EXCEPT ![t] = "Success"]
+    /\ executed_since_post' = [executed_since_post EXCEPT ![t] = {}]
+    /\ IF outcome[t] = "Again"
+       THEN /\ Goto(t, "Acquire")
+            /\ UNCHANGED <<count, request, posted_by, done_by, pending_by, executed, executed_ids>>
+       ELSE /\ Goto(t, "Idle")
+            /\ count' = [count EXCEPT ![t] = 0]
+            /\ request' = [request EXCEPT ![t] = Plain]
+            /\ posted_by' = Disown(t, posted_by)
+            /\ done_by' = Disown(t, done_by)
+            /\ pending_by' = Disown(t, pending_by)
+            /\ executed' = [executed EXCEPT ![t] = 0]
+            /\ executed_ids' = [executed_ids EXCEPT ![t] = {}]
 
 \* Handout: whether the post that t would begin takes a slot of a batch whose owner waits.
 Withheld(t) ==
@@ -259,9 +433,14 @@ Withheld(t) ==
 \* Kernel: t enters qi_submit_sync.
 Call(t) ==
     /\ pc[t] = "Idle"
-    /\ \E n \in Counts : count' = [count EXCEPT ![t] = n]
+    /\ \E n \in Counts : \E r \in Requests(n) :
+        /\ injected + Brings(r) <= FaultBound
+        /\ injected' = injected + Brings(r)
+        /\ count' = [count EXCEPT ![t] = n]
+        /\ request' = [request EXCEPT ![t] = r]
     /\ Goto(t, "Acquire")
-    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, index, at, posted_by, done_by, executed>>
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, index, at, posted_by, done_by, executions>>
+    /\ UNCHANGED <<fsts, itesid, gone, outcome, check>>
 
 \* Kernel: raw_spin_lock_irqsave takes a place in the queue of the lock.
 Enqueue(t) ==
@@ -269,9 +448,10 @@ Enqueue(t) ==
     /\ pc[t] \in {"Acquire", "PollAcquire"}
     /\ \A i \in DOMAIN waiters : waiters[i] # t
     /\ waiters' = Append(waiters, t)
-    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, locals, posted_by, done_by, executed>>
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, locals, posted_by, done_by, executions, faulty>>
 
-\* Kernel: qi_submit_sync takes q_lock; before a post it looks for room at once.
+\* Kernel: qi_submit_sync takes q_lock; before a post it looks for room at once
+\* (g5plus: first whether the devices that it asks are there).
 Acquire(t) ==
     /\ pc[t] \in {"Acquire", "PollAcquire"}
     /\ lock = Nobody
@@ -282,31 +462,34 @@ Acquire(t) ==
     /\ lock' = t
     /\ IF pc[t] = "Acquire"
        THEN LookForRoom(t)
-       ELSE Goto(t, "Poll") /\ UNCHANGED <<index, at>>
-    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, count, posted_by, done_by, executed>>
+       ELSE Goto(t, "Poll") /\ UNCHANGED <<index, at, outcome>>
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, count, posted_by, done_by, executions>>
+    /\ UNCHANGED <<world, request, check>>
 
 \* Kernel: qi_submit_sync drops q_lock: to wait for room, between two looks at the
-\* WD's status, when it returns; seeded: before it marks its slots.
+\* WD's status, when it returns or begins again; seeded: before it marks its slots.
 Unlock(t) ==
-    /\ DropLock(t)
-    /\ \/ /\ pc[t] = "NoRoom" /\ RoomWaitRule = "unlock"
-          /\ Goto(t, "Acquire")
-          /\ UNCHANGED <<count, index, at, posted_by, done_by, pending_by, executed>>
-       \/ /\ pc[t] = "PollUnlock"
-          /\ Goto(t, "PollAcquire")
-          /\ UNCHANGED <<count, index, at, posted_by, done_by, pending_by, executed>>
-       \/ /\ pc[t] = "DropLock"
-          /\ MarkOrReclaim(t, 0)
-          /\ UNCHANGED <<count, index, posted_by, done_by, pending_by, executed>>
-       \/ /\ pc[t] = "Return"
-          /\ Leave(t)
-    /\ UNCHANGED <<ring, desc_status, desc, iqh, iqt, waiters, pending>>
+    LET stays == UNCHANGED <<count, index, posted_by, done_by, pending_by, executions, request, outcome>>
+    IN  /\ DropLock(t)
+        /\ \/ /\ pc[t] = "NoRoom" /\ RoomWaitRule = "unlock"
+              /\ Goto(t, "Acquire")
+              /\ stays /\ UNCHANGED at
+           \/ /\ pc[t] = "PollUnlock"
+              /\ Goto(t, "PollAcquire")
+              /\ stays /\ UNCHANGED at
+           \/ /\ pc[t] = "DropLock"
+              /\ MarkOrReclaim(t, 0)
+              /\ stays
+           \/ /\ pc[t] \in {"Return", "GiveUp"}
+              /\ Leave(t)
+        /\ UNCHANGED <<ring, desc_status, desc, iqh, iqt, waiters, pending, world, check>>
 
 \* Seeded: looks for room again with the lock held.
 Look(t) ==
     /\ pc[t] = "NoRoom" /\ RoomWaitRule = "keep-lock"
     /\ LookForRoom(t)
-    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, posted_by, done_by, executed>>
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, posted_by, done_by, executions>>
+    /\ UNCHANGED <<world, request, check>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -316,34 +499,40 @@ Look(t) ==
 \* Kernel: qi_submit_sync copies an ID into the ring.
 WriteId(t) ==
     /\ pc[t] = "WriteId"
-    /\ SetDesc(t, IdSlot(t), Id)
-    /\ IF IdStatusRule = "in-use"
+    /\ SetDesc(t, IdSlot(t), IF ChecksFaults THEN Id(at[t], request[t].ids[at[t] + 1]) ELSE Id(0, Unit))
+    /\ IF IdStatusRule = "in-use" /\ PublishRule # "statuses-first"
        THEN Goto(t, "IdInUse") /\ UNCHANGED at
        ELSE IdOrWd(t, at[t] + 1)
-    /\ UNCHANGED <<ring, desc_status, unit, iqt, lock, waiters, count, index, done_by, executed>>
+    /\ UNCHANGED <<ring, desc_status, unit, iqt, lock, waiters, count, index, done_by, executions, faulty>>
 
-\* Kernel: qi_submit_sync sets the ID's status.
+\* Kernel: qi_submit_sync sets the ID's status; G1 before it copies the ID.
 IdInUse(t) ==
     /\ pc[t] = "IdInUse"
     /\ SetStatus(IdSlot(t), "QI_IN_USE")
-    /\ IdOrWd(t, at[t] + 1)
-    /\ UNCHANGED <<ring, desc, unit, iqt, lock, waiters, count, index, posted_by, executed>>
+    /\ IF PublishRule # "statuses-first"
+       THEN IdOrWd(t, at[t] + 1)
+       ELSE IF at[t] + 1 < count[t]
+       THEN at' = [at EXCEPT ![t] = @ + 1] /\ UNCHANGED pc
+       ELSE Goto(t, "WriteId") /\ at' = [at EXCEPT ![t] = 0]
+    /\ UNCHANGED <<ring, desc, unit, iqt, lock, waiters, count, index, posted_by, executions, faulty>>
 
-\* Kernel: qi_submit_sync sets the WD's status.
+\* Kernel: qi_submit_sync sets the WD's status; G1 before everything else.
 WdInUse(t) ==
     /\ pc[t] = "WdInUse"
     /\ SetStatus(WaitIndex(t), "QI_IN_USE")
     /\ Goto(t, CASE PublishRule = "status-wd-iqt" -> "WriteWd"
                  [] PublishRule = "status-iqt-wd" -> "WriteIqt"
-                 [] PublishRule = "wd-iqt-status" -> "Poll")
-    /\ UNCHANGED <<ring, desc, unit, iqt, lock, waiters, count, index, at, posted_by, executed>>
+                 [] PublishRule = "wd-iqt-status" -> "Poll"
+                 [] PublishRule = "statuses-first" -> IF count[t] > 0 THEN "IdInUse" ELSE "WriteWd")
+    /\ UNCHANGED <<ring, desc, unit, iqt, lock, waiters, count, index, at, posted_by, executions, faulty>>
 
 \* Kernel: qi_submit_sync writes the WD; its status address is its own slot (VT-d 6.5.2.8).
 WriteWd(t) ==
     /\ pc[t] = "WriteWd"
-    /\ SetDesc(t, WaitIndex(t), Wd(WaitIndex(t)))
+    /\ SetDesc(t, WaitIndex(t),
+               IF request[t].wd = "valid" THEN Wd(WaitIndex(t), "QI_DONE") ELSE InvalidWd(WaitIndex(t)))
     /\ Goto(t, IF PublishRule = "status-iqt-wd" THEN "Poll" ELSE "WriteIqt")
-    /\ UNCHANGED <<ring, desc_status, unit, iqt, lock, waiters, count, index, at, done_by, executed>>
+    /\ UNCHANGED <<ring, desc_status, unit, iqt, lock, waiters, count, index, at, done_by, executions, faulty>>
 
 \* Kernel: qi_submit_sync advances free_head, lowers free_cnt and writes DMAR_IQT_REG (VT-d 6.5.2).
 WriteIqt(t) ==
@@ -351,10 +540,11 @@ WriteIqt(t) ==
     /\ free_head' = Plus(free_head, Size(t))
     /\ free_cnt' = free_cnt - Size(t)
     /\ iqt' = free_head'
-    /\ Goto(t, CASE PublishRule = "status-wd-iqt" -> "Poll"
+    /\ Goto(t, CASE PublishRule \in {"status-wd-iqt", "statuses-first"} -> "Poll"
                  [] PublishRule = "status-iqt-wd" -> "WriteWd"
                  [] PublishRule = "wd-iqt-status" -> "WdInUse")
-    /\ UNCHANGED <<free_tail, desc_status, desc, unit, lock, waiters, count, index, at, posted_by, done_by, executed>>
+    /\ UNCHANGED <<free_tail, desc_status, desc, unit, lock, waiters, count, index, at>>
+    /\ UNCHANGED <<posted_by, done_by, executions, faulty>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -364,12 +554,11 @@ WriteIqt(t) ==
 \* Kernel: qi_submit_sync compares desc_status[wait_index] with QI_DONE.
 Poll(t) ==
     /\ pc[t] = "Poll"
-    /\ IF desc_status[PolledSlot(t)] # "QI_DONE"
-       THEN Goto(t, "PollUnlock") /\ UNCHANGED at
-       ELSE IF CleanUpRule = "locked"
-            THEN MarkOrReclaim(t, 0)
-            ELSE Goto(t, "DropLock") /\ UNCHANGED at
-    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index, posted_by, done_by, executed>>
+    /\ IF desc_status[PolledSlot(t)] = "QI_DONE"
+       THEN LeaveLoop(t)
+       ELSE Goto(t, IF ChecksFaults THEN "CheckAbort" ELSE "PollUnlock") /\ UNCHANGED at
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index>>
+    /\ UNCHANGED <<posted_by, done_by, executions, faulty>>
 
 \* Kernel: qi_submit_sync writes one own slot's status (G3 QI_DONE, from G4 on QI_FREE).
 Mark(t) ==
@@ -377,7 +566,7 @@ Mark(t) ==
     /\ SetStatus(IF at[t] = count[t] THEN WaitIndex(t) ELSE IdSlot(t),
                  IF MarkRule = "ids-done" THEN "QI_DONE" ELSE "QI_FREE")
     /\ MarkOrReclaim(t, at[t] + 1)
-    /\ UNCHANGED <<ring, desc, unit, iqt, lock, waiters, count, index, posted_by, executed>>
+    /\ UNCHANGED <<ring, desc, unit, iqt, lock, waiters, count, index, posted_by, executions, faulty>>
 
 \* Kernel: reclaim_free_desc looks at the status of free_tail.
 Reclaim(t) ==
@@ -387,13 +576,13 @@ Reclaim(t) ==
                       [] ReclaimRule = "while-free" -> status = "QI_FREE"
                       [] ReclaimRule = "to-head" -> free_tail # free_head
                       [] ReclaimRule \in {"while-done", "never"} -> FALSE
-        stays == UNCHANGED <<count, index, at, posted_by, done_by, pending_by, executed>>
+        stays == UNCHANGED <<count, index, at, posted_by, done_by, pending_by, executions, request, outcome>>
     IN  /\ pc[t] = "Reclaim"
         /\ CASE frees -> Goto(t, "ReclaimFree") /\ stays /\ UNCHANGED ring
              [] advances -> AdvanceTail /\ stays /\ UNCHANGED pc
              [] ~frees /\ ~advances /\ CleanUpRule = "locked" -> Goto(t, "Return") /\ stays /\ UNCHANGED ring
              [] ~frees /\ ~advances /\ CleanUpRule = "unlocked" -> Leave(t) /\ UNCHANGED ring
-        /\ UNCHANGED <<desc_status, desc, iqh, iqt, lock, waiters, pending>>
+        /\ UNCHANGED <<desc_status, desc, iqh, iqt, lock, waiters, pending, world, check>>
 
 \* Kernel: reclaim_free_desc (before the fix of 2024) sets that status QI_FREE and advances.
 ReclaimFree(t) ==
@@ -401,49 +590,307 @@ ReclaimFree(t) ==
     /\ SetStatus(free_tail, "QI_FREE")
     /\ AdvanceTail
     /\ Goto(t, "Reclaim")
-    /\ UNCHANGED <<desc, unit, iqt, lock, waiters, count, index, at, posted_by, executed>>
+    /\ UNCHANGED <<desc, unit, iqt, lock, waiters, count, index, at, posted_by, executions, faulty>>
+
+-----------------------------------------------------------------------------
+(***************************************************************************)
+(* The fault check of the poll loop: qi_check_fault, where ChecksFaults    *)
+(***************************************************************************)
+
+\* Goes on; a pass that is over forgets its variables.
+GoOn(t, label, c) == Goto(t, label) /\ check' = IF label = "PollUnlock" THEN NoCheck ELSE c
+
+AfterIteCheck(fault) == IF "ICE" \in fault THEN "ClearIce" ELSE "PollUnlock"
+AfterIqe(fault) == IF "ITE" \in fault THEN "IteIqh" ELSE AfterIteCheck(fault)
+
+\* Leaves the poll loop from within the fault check.
+Escape(t) == LeaveLoop(t) /\ check' = NoCheck
+
+\* When ITE has been seen to: asks the device that ITESID named, or looks at the own status again.
+Ask(t) ==
+    IF TimeOutRule = "return" /\ check.itesid \in gone
+    THEN EndWith(t, "TimedOut") /\ Escape(t)
+    ELSE /\ Goto(t, "RecheckAbort")
+         /\ check' = [NoCheck EXCEPT !.fault = check.fault]
+         /\ UNCHANGED <<at, outcome>>
+
+\* When all that is to be marked has been.
+Walked(t) ==
+    IF IteClearRule = "before-walk"
+    THEN Ask(t)
+    ELSE /\ Goto(t, "ClearIte")
+         /\ check' = [check EXCEPT !.head = NoSlot, !.tail = NoSlot]
+         /\ UNCHANGED <<at, outcome>>
+
+\* The next slot of the ITE walk, which ends at IQT - 1 and may never get there.
+WalkOn(t) ==
+    LET next == Before(check.head, IF IteWalkRule = "odd" THEN 2 ELSE 1)
+        label == IF next # check.tail THEN "Walk" ELSE "StraddlerIqh"
+    IN  IF next = check.tail /\ StraddlerRule = "ignore"
+        THEN Walked(t)
+        ELSE Goto(t, label) /\ check' = [check EXCEPT !.head = next] /\ UNCHANGED <<at, outcome>>
+
+\* Kernel: qi_check_fault compares the own WD's status with QI_ABORT: first, and again after an ITE.
+CheckAbort(t) ==
+    /\ pc[t] \in {"CheckAbort", "RecheckAbort"}
+    /\ IF desc_status[WaitIndex(t)] = "QI_ABORT"
+       THEN EndWith(t, "Again") /\ Escape(t)
+       ELSE /\ IF pc[t] = "CheckAbort"
+               THEN Goto(t, "ReadFsts") /\ UNCHANGED check
+               ELSE GoOn(t, AfterIteCheck(check.fault), check)
+            /\ UNCHANGED <<at, outcome>>
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index>>
+    /\ UNCHANGED <<posted_by, done_by, executions, world, request>>
+
+\* Kernel: qi_check_fault reads DMAR_FSTS_REG (VT-d 11.4.9.9).
+ReadFsts(t) ==
+    /\ pc[t] = "ReadFsts"
+    /\ GoOn(t, IF "IQE" \in fsts THEN "IqeIqh" ELSE AfterIqe(fsts), [check EXCEPT !.fault = fsts])
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index, at>>
+    /\ UNCHANGED <<posted_by, done_by, executions, world, request, outcome>>
+
+\* Kernel: qi_check_fault reads DMAR_IQH_REG: after an IQE to see whether the descriptor is
+\* its own, after an ITE to begin the walk before it; g5plus to look at the batch there.
+ReadIqh(t) ==
+    /\ \/ /\ pc[t] = "IqeIqh"
+          /\ IF Distance(index[t], iqh) < (IF IqeAtRule = "first" THEN 1 ELSE Size(t))
+             THEN Goto(t, "PatchDesc") /\ check' = [check EXCEPT !.head = iqh]
+             ELSE GoOn(t, AfterIqe(check.fault), check)
+          /\ UNCHANGED <<at, outcome>>
+       \/ /\ pc[t] = "IteIqh"
+          /\ LET last == Before(iqh, 1)
+                 head == IF IteWalkRule = "odd" /\ last % 2 = 0 THEN last + 1 ELSE last
+             IN  check' = [check EXCEPT !.head = head]
+          /\ Goto(t, "IteIqt")
+          /\ UNCHANGED <<at, outcome>>
+       \/ /\ pc[t] = "StraddlerIqh"
+          /\ IF Before(iqh, 1) = check.tail
+             THEN Walked(t)
+             ELSE /\ Goto(t, "StraddlerLook")
+                  /\ check' = [check EXCEPT !.head = Before(iqh, 1)]
+                  /\ UNCHANGED <<at, outcome>>
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index>>
+    /\ UNCHANGED <<posted_by, done_by, executions, world, request>>
+
+\* Kernel: qi_check_fault writes over the invalid descriptor, here the own WD's copy; g5plus a
+\* WD that tells nobody anything.  g5plus, after an ITE: the WD of the batch that IQH stands
+\* in sends its owner back.  Whose the slot is does not change.
+PatchDesc(t) ==
+    /\ \/ /\ pc[t] = "PatchDesc"
+          /\ LET own == Wd(check.head, "QI_DONE")
+                 null == Wd(check.head, "QI_IN_USE")
+             IN  desc' = [desc EXCEPT ![check.head] =
+                             CASE IqePatchRule = "copy-wd" -> desc[WaitIndex(t)]
+                               [] IqePatchRule = "null-wd" -> IF check.head = WaitIndex(t) THEN own ELSE null]
+          /\ Goto(t, "ClearIqe")
+          /\ check' = [check EXCEPT !.head = NoSlot]
+          /\ UNCHANGED <<at, outcome>>
+       \/ /\ pc[t] = "StraddlerPatch"
+          /\ desc' = [desc EXCEPT ![check.head] = Wd(check.head, "QI_ABORT")]
+          /\ Walked(t)
+    /\ UNCHANGED <<ring, desc_status, unit, iqt, lock, waiters, count, index>>
+    /\ UNCHANGED <<posted_by, done_by, executions, world, request>>
+
+\* Kernel: qi_check_fault clears IQE; the call will return -EINVAL, g5plus not yet.
+ClearIqe(t) ==
+    /\ pc[t] = "ClearIqe"
+    /\ fsts' = fsts \ {"IQE"}
+    /\ outcome' = [outcome EXCEPT ![t] = "Invalid"]
+    /\ IF IqeReturnRule = "at-once"
+       THEN Escape(t)
+       ELSE GoOn(t, AfterIqe(check.fault), check) /\ UNCHANGED at
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index>>
+    /\ UNCHANGED <<posted_by, done_by, executions, itesid, gone, injected, request>>
+
+\* Kernel: qi_check_fault reads DMAR_IQT_REG; the walk ends before it.
+ReadIqt(t) ==
+    /\ pc[t] = "IteIqt"
+    /\ Goto(t, "ReadIqer")
+    /\ check' = [check EXCEPT !.tail = Before(iqt, 1)]
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index, at>>
+    /\ UNCHANGED <<posted_by, done_by, executions, world, request, outcome>>
+
+\* Kernel: qi_check_fault reads DMAR_IQER_REG.
+ReadIqer(t) ==
+    /\ pc[t] = "ReadIqer"
+    /\ Goto(t, IF IteClearRule = "before-walk" THEN "ClearIte" ELSE "Walk")
+    /\ check' = [check EXCEPT !.itesid = itesid]
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index, at>>
+    /\ UNCHANGED <<posted_by, done_by, executions, world, request, outcome>>
+
+\* Kernel: qi_check_fault clears ITE, with which ITESID is gone; g5plus after the walk.
+ClearIte(t) ==
+    /\ pc[t] = "ClearIte"
+    /\ fsts' = fsts \ {"ITE"}
+    /\ itesid' = 0
+    /\ IF IteClearRule = "before-walk"
+       THEN Goto(t, "Walk") /\ UNCHANGED <<at, outcome, check>>
+       ELSE Ask(t)
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index>>
+    /\ UNCHANGED <<posted_by, done_by, executions, gone, injected, request>>
+
+\* Kernel: qi_check_fault looks at a status of the ITE walk.
+Walk(t) ==
+    /\ pc[t] = "Walk"
+    /\ IF desc_status[check.head] = "QI_IN_USE"
+       THEN Goto(t, "WalkAbort") /\ UNCHANGED <<at, outcome, check>>
+       ELSE WalkOn(t)
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index>>
+    /\ UNCHANGED <<posted_by, done_by, executions, world, request>>
+
+\* Kernel: qi_check_fault sets that status QI_ABORT.
+WalkAbort(t) ==
+    /\ pc[t] = "WalkAbort"
+    /\ SetStatus(check.head, "QI_ABORT")
+    /\ WalkOn(t)
+    /\ UNCHANGED <<ring, desc, unit, iqt, lock, waiters, count, index, posted_by, executions, world, request>>
+
+\* g5plus: if the descriptor before IQH does not end its batch, looks for the one that does.
+ReadDesc(t) ==
+    LET ends == EndsBatch(desc[check.head])
+        seek(t_) == /\ Goto(t_, "StraddlerSeek")
+                    /\ check' = [check EXCEPT !.head = Plus(@, 1)]
+                    /\ UNCHANGED <<at, outcome>>
+    IN  /\ \/ /\ pc[t] = "StraddlerLook"
+              /\ IF ends THEN Walked(t) ELSE seek(t)
+           \/ /\ pc[t] = "StraddlerSeek"
+              /\ IF ends
+                 THEN Goto(t, "StraddlerPatch") /\ UNCHANGED <<at, outcome, check>>
+                 ELSE IF check.head = check.tail THEN Walked(t) ELSE seek(t)
+        /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index>>
+        /\ UNCHANGED <<posted_by, done_by, executions, world, request>>
+
+\* Kernel: qi_check_fault clears ICE.
+ClearIce(t) ==
+    /\ pc[t] = "ClearIce"
+    /\ fsts' = fsts \ {"ICE"}
+    /\ GoOn(t, "PollUnlock", check)
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index, at>>
+    /\ UNCHANGED <<posted_by, done_by, executions, itesid, gone, injected, request, outcome>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
 (* Hardware                                                                *)
 (***************************************************************************)
 
+\* The items of a sequence at some of its positions.
+Keep(seq, positions) ==
+    LET first[i \in 0 .. Len(seq)] ==
+            IF i = 0 THEN <<>>
+            ELSE IF i \in positions THEN Append(first[i - 1], seq[i])
+            ELSE first[i - 1]
+    IN  first[Len(seq)]
+
 Without(seq, i) == SubSeq(seq, 1, i - 1) \o SubSeq(seq, i + 1, Len(seq))
 
-\* VT-d 6.5.2: IQH is advanced when a valid descriptor has been fetched;
-\* VT-d 6.5.2.10: at one that is invalid fetching stops.
+\* The positions of pending IDs that may act now.  VT-d 6.5.2.8: without the fence flag,
+\* which the driver never sets, an ID may execute before a WD ahead of it has completed.
+Acting == {i \in DOMAIN pending : pending[i].kind = "id" /\ (Hardware = "in-order" => i = 1)}
+
+\* VT-d 6.5.2.10 and 6.5.2.11: while IQE or ITE is set nothing is fetched.
+MayFetch == iqh # iqt /\ fsts \cap {"IQE", "ITE"} = {}
+
+MayInject(class) == class \in FaultClasses /\ injected < FaultBound
+
+\* VT-d 6.5.2: IQH is advanced when a valid descriptor has been fetched.
 Fetch ==
-    /\ iqh # iqt
+    /\ MayFetch
     /\ Len(pending) < Depth
-    /\ desc[iqh] # Blank
+    /\ ~IsInvalid(desc[iqh])
     /\ pending' = Append(pending, desc[iqh])
     /\ pending_by' = Append(pending_by, posted_by[iqh])
     /\ posted_by' = [posted_by EXCEPT ![iqh] = Nobody]
     /\ iqh' = Plus(iqh, 1)
-    /\ UNCHANGED <<ring, desc_status, desc, iqt, lock, waiters, locals, done_by, executed>>
+    /\ UNCHANGED <<ring, desc_status, desc, iqt, lock, waiters, locals, done_by, executions, faulty>>
 
-\* VT-d 6.5.2.8: without the fence flag, which the driver never sets, an ID may
-\* execute before a WD ahead of it has completed.
+\* The unit does what an ID asks for, or the device answers.
 Execute ==
-    /\ \E i \in DOMAIN pending :
-        /\ Hardware = "in-order" => i = 1
-        /\ pending[i] = Id
-        /\ executed' = IF pending_by[i] \in Submitters
-                       THEN [executed EXCEPT ![pending_by[i]] = @ + 1]
-                       ELSE executed
+    /\ \E i \in Acting :
+        /\ pending[i].asks \notin gone
+        /\ IF pending_by[i] \notin Submitters
+           THEN UNCHANGED executions
+           ELSE IF ChecksFaults
+           THEN LET t == pending_by[i]
+                    ids == executed_ids[t] \cup {pending[i].number}
+                IN  /\ executed_ids' = [executed_ids EXCEPT ![t] = ids]
+                    /\ executed_since_post' = [executed_since_post EXCEPT ![t] = @ \cup {pending[i].number}]
+                    /\ executed' = [executed EXCEPT ![t] = Cardinality(ids)]
+           ELSE /\ executed' = [executed EXCEPT ![pending_by[i]] = @ + 1]
+                /\ UNCHANGED <<executed_ids, executed_since_post>>
         /\ pending' = Without(pending, i)
         /\ pending_by' = Without(pending_by, i)
-    /\ UNCHANGED <<ring, desc_status, desc, iqh, iqt, lock, waiters, locals, posted_by, done_by>>
+    /\ UNCHANGED <<ring, desc_status, desc, iqh, iqt, lock, waiters, locals, posted_by, done_by, faulty>>
 
 \* VT-d 6.5.2.8: a WD writes its status after all descriptors ahead of it have completed.
 Complete ==
     /\ pending # <<>>
     /\ Head(pending).kind = "wd"
-    /\ desc_status' = [desc_status EXCEPT ![Head(pending).target] = "QI_DONE"]
-    /\ done_by' = [done_by EXCEPT ![Head(pending).target] = Head(pending_by)]
+    /\ "ITE" \notin fsts
+    /\ desc_status' = [desc_status EXCEPT ![Head(pending).target] = Head(pending).data]
+    /\ done_by' = [done_by EXCEPT ![Head(pending).target] =
+                      IF Head(pending).data = "QI_DONE" THEN Head(pending_by) ELSE Nobody]
     /\ pending' = Tail(pending)
     /\ pending_by' = Tail(pending_by)
-    /\ UNCHANGED <<ring, desc, iqh, iqt, lock, waiters, locals, posted_by, executed>>
+    /\ UNCHANGED <<ring, desc, iqh, iqt, lock, waiters, locals, posted_by, executions, faulty>>
+
+-----------------------------------------------------------------------------
+(***************************************************************************)
+(* Hardware that fails                                                     *)
+(***************************************************************************)
+
+\* VT-d 6.5.2.10: the descriptor at IQH is invalid.
+Iqe ==
+    /\ FaultClasses # {}
+    /\ MayFetch
+    /\ IsInvalid(desc[iqh])
+    /\ fsts' = fsts \cup {"IQE"}
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, locals, posted_by, done_by, executions>>
+    /\ UNCHANGED <<itesid, gone, injected, request, outcome, check>>
+
+\* VT-d 6.5.2.11: the ID at position i is not answered.  It is dropped, ITE is set unless it
+\* is already, pending WDs are aborted; what else becomes of fetched work is disputed.
+NotAnswered(i) ==
+    LET wds == {j \in DOMAIN pending : pending[j].kind = "wd"}
+        ids == IF AfterIte = "drop" THEN {} ELSE {j \in DOMAIN pending : pending[j].kind = "id"} \ {i}
+    IN  /\ \E outlive \in SUBSET (IF AfterIte = "wds-run" THEN wds ELSE {}) :
+            /\ pending' = Keep(pending, ids \cup outlive)
+            /\ pending_by' = Keep(pending_by, ids \cup outlive)
+        /\ fsts' = fsts \cup {"ITE"}
+        /\ itesid' = IF "ITE" \notin fsts /\ Itesid = "named" THEN pending[i].asks ELSE itesid
+        /\ UNCHANGED <<ring, desc_status, desc, iqh, iqt, lock, waiters, locals, posted_by, done_by, executions>>
+        /\ UNCHANGED <<gone, request, outcome, check>>
+
+\* A device that is gone answers nothing.
+TimeOut ==
+    \E i \in Acting :
+        /\ pending[i].asks \in gone
+        /\ NotAnswered(i)
+        /\ UNCHANGED injected
+
+\* Injected: a device that is present does not answer.
+LoseAnswer ==
+    /\ MayInject("lost-answer")
+    /\ injected' = injected + 1
+    /\ \E i \in Acting :
+        /\ pending[i].asks \in 1 .. Devices \ gone
+        /\ NotAnswered(i)
+
+\* Injected: a completion that nobody waits for.
+Ice ==
+    /\ MayInject("ice")
+    /\ "ICE" \notin fsts
+    /\ fsts' = fsts \cup {"ICE"}
+    /\ injected' = injected + 1
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, locals, posted_by, done_by, executions>>
+    /\ UNCHANGED <<itesid, gone, request, outcome, check>>
+
+\* Injected: a device goes.
+Remove ==
+    /\ MayInject("device-gone")
+    /\ \E d \in 1 .. Devices \ gone : gone' = gone \cup {d}
+    /\ injected' = injected + 1
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, locals, posted_by, done_by, executions>>
+    /\ UNCHANGED <<fsts, itesid, request, outcome, check>>
 
 -----------------------------------------------------------------------------
 
@@ -461,27 +908,47 @@ Step(t) ==
     \/ Mark(t)
     \/ Reclaim(t)
     \/ ReclaimFree(t)
+    \/ CheckAbort(t)
+    \/ ReadFsts(t)
+    \/ ReadIqh(t)
+    \/ PatchDesc(t)
+    \/ ClearIqe(t)
+    \/ ReadIqt(t)
+    \/ ReadIqer(t)
+    \/ ClearIte(t)
+    \/ Walk(t)
+    \/ WalkAbort(t)
+    \/ ReadDesc(t)
+    \/ ClearIce(t)
 
 Next ==
     \/ \E t \in Submitters : Call(t) \/ Acquire(t) \/ Step(t)
     \/ Fetch
     \/ Execute
     \/ Complete
+    \/ Iqe
+    \/ TimeOut
+    \/ LoseAnswer
+    \/ Ice
+    \/ Remove
 
 Spec == Init /\ [][Next]_vars
 
 (***************************************************************************)
 (* Calling is not fair; every step after the call is.  The lock is         *)
-(* strongly fair or first come, first served.                              *)
+(* strongly fair or first come, first served.  Nothing has to go wrong,    *)
+(* but to find a descriptor invalid is to fetch it, and a device that is   *)
+(* gone does time out.                                                     *)
 (***************************************************************************)
 Fairness ==
     /\ \A t \in Submitters :
         /\ WF_vars(Step(t))
         /\ Lock = "strong-fair" => SF_vars(Acquire(t))
         /\ Lock = "fifo" => WF_vars(Acquire(t))
-    /\ WF_vars(Fetch)
+    /\ IF FaultClasses = {} THEN WF_vars(Fetch) ELSE WF_vars(Fetch \/ Iqe)
     /\ WF_vars(Execute)
     /\ WF_vars(Complete)
+    /\ "device-gone" \in FaultClasses => WF_vars(TimeOut)
 
 FairSpec == Spec /\ Fairness
 
@@ -508,7 +975,7 @@ NoOverwriteInFlight ==
         pc[t] \in {"WriteId", "IdInUse", "WdInUse", "WriteWd"} =>
             LET s == IF pc[t] \in {"WriteId", "IdInUse"} THEN IdSlot(t) ELSE WaitIndex(t)
             IN  /\ ~Within(s, iqh, iqt)
-                /\ \A i \in DOMAIN pending : pending[i] # Wd(s)
+                /\ \A i \in DOMAIN pending : pending[i].kind = "wd" => pending[i].target # s
 
 \* After every post IQT differs from IQH: a full ring does not look empty.
 IqtDiffersFromIqh ==
@@ -517,16 +984,16 @@ IqtDiffersFromIqh ==
 \* Hardware never fetches what was not submitted.
 HwFetchedUnowned == iqh # iqt => posted_by[iqh] \in Submitters
 
-\* t polls next and will take what it sees for success.
-WillSucceed(t) == pc[t] = "Poll" /\ desc_status[PolledSlot(t)] = "QI_DONE"
+\* t polls next and will see QI_DONE.
+WillSeeDone(t) == pc[t] = "Poll" /\ desc_status[PolledSlot(t)] = "QI_DONE"
 
 \* A call returns success only after all its IDs were executed since it began.
 SuccessAfterExecution ==
-    \A t \in Submitters : WillSucceed(t) => executed[t] = count[t]
+    \A t \in Submitters : WillSeeDone(t) /\ outcome[t] = "Success" => executed[t] = count[t]
 
 \* No submitter takes a QI_DONE that was written for another's WD.
 NoStrangerDone ==
-    \A t \in Submitters : WillSucceed(t) => done_by[PolledSlot(t)] = t
+    \A t \in Submitters : WillSeeDone(t) => done_by[PolledSlot(t)] = t
 
 \* Every access but taking the lock is made with the lock held.
 LockHeldOnAccess ==
@@ -534,6 +1001,26 @@ LockHeldOnAccess ==
 
 \* With no call pending and hardware idle, free_cnt is Length.
 NoSlotLeak == AtRest => free_cnt = Length
+
+\* Hardware writes no status that is QI_FREE or lies in another call's batch.
+NoStrayStatusWrite ==
+    pending # <<>> /\ Head(pending).kind = "wd" /\ "ITE" \notin fsts =>
+        LET s == Head(pending).target
+        IN  /\ desc_status[s] # "QI_FREE"
+            /\ \A t \in Submitters :
+                HasIndex(t) /\ Distance(index[t], s) < Size(t) => Head(pending_by) = t
+
+\* t returns next, with this outcome.
+Returns(t, end) == pc[t] \in {"Return", "GiveUp"} /\ outcome[t] = end
+
+\* A call returns -EINVAL only if one of its own descriptors was invalid.
+EinvalOnlyIfInvalid == \A t \in Submitters : Returns(t, "Invalid") => Brings(request[t]) > 0
+
+\* A call returns -ETIMEDOUT only if one of its IDs asks a device that is gone and was not
+\* executed as last posted.
+EtimedoutOnlyIfGone ==
+    \A t \in Submitters : Returns(t, "TimedOut") =>
+        \E i \in DOMAIN request[t].ids : request[t].ids[i] \in gone /\ i - 1 \notin executed_since_post[t]
 
 \* No terminal state with an unfinished call.
 NoDeadlock == (\A t \in Submitters : pc[t] = "Idle") \/ ENABLED <<Next>>_vars
@@ -548,6 +1035,12 @@ WdEventuallyObservedDone == \A t \in Submitters : Waiting(t) ~> ~Waiting(t)
 
 \* Every call that waits for slots eventually posts its batch.
 CallEventuallyPosted == \A t \in Submitters : WantsRoom(t) ~> Waiting(t)
+
+\* Every call eventually returns.
+CallEventuallyReturns == \A t \in Submitters : pc[t] # "Idle" ~> pc[t] = "Idle"
+
+\* Nobody keeps the lock for ever.
+LockEventuallyDropped == \A t \in Submitters : lock = t ~> lock # t
 
 -----------------------------------------------------------------------------
 (***************************************************************************)

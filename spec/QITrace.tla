@@ -57,6 +57,7 @@ ASSUME
 
 ASSUME
     /\ Lock = "strong-fair"
+    /\ ~ChecksFaults
     /\ Qemu \in {"stock", "async"}
     /\ Qemu = "stock" => Hardware = "in-order" /\ Depth = 1
     /\ End \in {"idle", "anywhere"}
@@ -97,13 +98,14 @@ IsWriteIqt(t) ==
 IsFetch ==
     /\ IsEvent("Fetch")
     /\ Trace[l].slot = iqh
-    /\ desc[iqh] = (IF Trace[l].desc = "WD" THEN Wd(Trace[l].target) ELSE Id)
+    /\ desc[iqh] = (IF Trace[l].desc = "WD" THEN Wd(Trace[l].target, "QI_DONE") ELSE Id(0, Unit))
     /\ Fetch
 
 \* The status write goes to the slot that is due, and says DONE.
 IsComplete ==
     /\ IsEvent("Complete")
     /\ pending # <<>>
+    /\ Head(pending).kind = "wd"
     /\ Trace[l].target = Head(pending).target
     /\ Trace[l].data = QiDone
     /\ Complete
@@ -113,8 +115,7 @@ IsComplete ==
 (* Hidden steps, and which of them are taken when                          *)
 (***************************************************************************)
 
-CanExecute ==
-    \E i \in DOMAIN pending : pending[i] = Id /\ (Hardware = "in-order" => i = 1)
+CanExecute == Acting # {}
 
 SeesDone(t) == desc_status[PolledSlot(t)] = "QI_DONE"
 

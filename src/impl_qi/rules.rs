@@ -236,10 +236,6 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The rules that say something only where faults occur, as they are written in files.
-    pub const ABOUT_FAULTS: [&str; 8] =
-        ["ite-walk", "time-out", "ite-clear", "straddler", "iqe-at", "iqe-patch", "iqe-return", "presence"];
-
     /// Linux 2.6.30 to 5.7: always 1 ID and a WD.
     pub const G1: Rules = Rules { publish: Publish::StatusesFirst, ..Rules::G3 };
 
@@ -303,21 +299,6 @@ impl Rules {
             && matches!(self.publish, Publish::StatusWdIqt | Publish::StatusesFirst)
             && matches!(self.reclaim, Reclaim::WhileDone | Reclaim::WhileFreeToHead | Reclaim::Never)
             && self.clean_up == CleanUp::Locked
-    }
-
-    /// The same with G3's rules about faults: where none occurs they say nothing.
-    pub fn without_faults(self) -> Rules {
-        Rules {
-            ite_walk: Rules::G3.ite_walk,
-            time_out: Rules::G3.time_out,
-            ite_clear: Rules::G3.ite_clear,
-            straddler: Rules::G3.straddler,
-            iqe_at: Rules::G3.iqe_at,
-            iqe_patch: Rules::G3.iqe_patch,
-            iqe_return: Rules::G3.iqe_return,
-            presence: Rules::G3.presence,
-            ..self
-        }
     }
 
     /// Whether it posts exactly one ID and a WD.

@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 use super::{TwinError, Value};
 use crate::graph::{Coverage, Limits, Search};
 use crate::impl_qi::{
-    Action, FaultCheck, Faults, Handout, Hardware, Length, Lock, RingCfg, Rules, Slots, SAFETY_WITHOUT_FAULTS,
+    Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, Itesid, Length, Lock, RingCfg,
+    Rules, Slots, SAFETY_WITHOUT_FAULTS,
 };
 use crate::scenario::{Check, HardwareKind, Scenario, Table};
 use crate::spec::{Loss, SpecCfg};
@@ -42,9 +43,7 @@ impl Property {
     pub fn of(subject: &Subject) -> Vec<Property> {
         match subject {
             Subject::Spec(_) => vec![Property::TypeOk, Property::ObservedAfterExecution, Property::SpecLiveness],
-            Subject::Ring(_) => {
-                [Property::TypeOk].into_iter().chain(Check::without_faults().map(Property::Ring)).collect()
-            }
+            Subject::Ring(_) => [Property::TypeOk].into_iter().chain(Check::all().map(Property::Ring)).collect(),
         }
     }
 
@@ -117,6 +116,12 @@ impl Subject {
                 constants.insert("Hardware".into(), word(&kind));
                 constants.insert("Depth".into(), Value::Int(cfg.hardware.depth().into()));
                 constants.insert("Handout".into(), word(&cfg.handout));
+                constants.insert("FaultClasses".into(), Value::Set(cfg.faults.classes.iter().map(word).collect()));
+                constants.insert("FaultBound".into(), Value::Int(cfg.faults.bound.into()));
+                constants.insert("Devices".into(), Value::Int(cfg.faults.devices.into()));
+                constants.insert("Itesid".into(), word(&cfg.faults.itesid));
+                constants.insert("AfterIte".into(), word(&cfg.faults.after_ite));
+                constants.insert("FaultCheck".into(), word(&cfg.fault_check));
                 for (rule, value) in rule_fields(&cfg.rules) {
                     constants.insert(rule_constant(&rule), Value::str(value));
                 }
@@ -158,11 +163,10 @@ fn word(variant: &impl serde::Serialize) -> Value {
     }
 }
 
-/// The rules that the twin has constants for, with their values.
+/// The rules, with their values.
 fn rule_fields(rules: &Rules) -> Vec<(String, String)> {
     let Ok(Json::Object(fields)) = serde_json::to_value(rules) else { unreachable!("rules are a record") };
-    let fields = fields.into_iter().filter(|(rule, _)| !Rules::ABOUT_FAULTS.contains(&rule.as_str()));
-    fields.map(|(rule, value)| (rule, value.as_str().unwrap_or_default().to_string())).collect()
+    fields.into_iter().map(|(rule, value)| (rule, value.as_str().unwrap_or_default().to_string())).collect()
 }
 
 /// `room-wait` as `RoomWaitRule`.
@@ -214,6 +218,12 @@ impl Given {
         }
     }
 
+    fn words<V: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<Vec<V>, TwinError> {
+        let value = self.take(name)?;
+        let Value::Set(items) = value else { return Err(unusable(name, &value, "a set of strings")) };
+        items.into_iter().map(|item| Given(BTreeMap::from([(name.to_string(), item)])).word(name)).collect()
+    }
+
     fn spec(&mut self) -> Result<SpecCfg, TwinError> {
         let loss = match self.take("Loss")? {
             Value::Str(text) if text == "none" => Loss::None,
@@ -245,8 +255,14 @@ impl Given {
             counts: self.numbers("Counts")?,
             length: Length::new(length).map_err(|error| TwinError::Model(error.to_string()))?,
             handout: self.word::<Handout>("Handout")?,
-            faults: Faults::none(),
-            fault_check: FaultCheck::WhereFaultsOccur,
+            faults: Faults {
+                classes: self.words::<FaultClass>("FaultClasses")?,
+                bound: self.number("FaultBound")?,
+                devices: self.number("Devices")?,
+                itesid: self.word::<Itesid>("Itesid")?,
+                after_ite: self.word::<AfterIte>("AfterIte")?,
+            },
+            fault_check: self.word::<FaultCheck>("FaultCheck")?,
         };
         cfg.validate().map_err(|error| TwinError::Model(error.to_string()))
     }
@@ -463,6 +479,7 @@ impl Selection {
             }
         }
         selection.models.extend(graphs());
+        selection.models.extend(FAULTS.iter().flat_map(FaultModel::models));
         selection
     }
 
@@ -523,7 +540,7 @@ fn models_of(scenario: &Scenario) -> Vec<Model> {
     let model = |name: String, what: String, properties| Model {
         name,
         about: format!("Scenario {}: {what}. {GENERATED}", scenario.name),
-        subject: Subject::Ring(RingCfg { rules: scenario.cfg.rules.without_faults(), ..scenario.cfg.clone() }),
+        subject: Subject::Ring(scenario.cfg.clone()),
         slots: scenario.slots,
         properties,
     };
@@ -557,7 +574,7 @@ fn specifications() -> Vec<Model> {
 
 /// Larger rings, of which the graphs are compared and little else is checked.
 fn graphs() -> Vec<Model> {
-    let kinds = [("g3", Rules::G3, Lock::StrongFair), ("g4", Rules::G4R, Lock::StrongFair)];
+    let kinds = [("g3", Rules::G3, Lock::StrongFair), ("g4", Rules::G4, Lock::StrongFair)];
     let fifo = kinds.map(|(name, rules, _)| (name, rules, Lock::Fifo));
     let model = |(generation, rules, lock): (&str, Rules, Lock)| {
         let Value::Str(lock_name) = word(&lock) else { unreachable!("a lock has a name") };
@@ -570,7 +587,157 @@ fn graphs() -> Vec<Model> {
             properties: vec![Property::TypeOk, Property::Ring(Check::NoDeadlock)],
         }
     };
-    kinds.into_iter().chain(fifo).map(model).collect()
+    kinds.into_iter().chain(fifo).map(model).chain(fault_graphs()).collect()
+}
+
+/// The same of rings with faults: what the smaller models have none of.
+fn fault_graphs() -> Vec<Model> {
+    let model = |name: &str, what: &str, cfg: RingCfg| Model {
+        name: format!("graph-faults-{name}"),
+        about: format!("A graph to compare state for state: {what}. {GENERATED}"),
+        subject: Subject::Ring(cfg),
+        slots: Slots::Unfair,
+        properties: vec![Property::TypeOk, Property::Ring(Check::NoDeadlock)],
+    };
+    let one = |class| Faults::of([class], 1);
+    let lost = Faults { after_ite: AfterIte::IdsRun, ..one(FaultClass::LostAnswer) };
+    let wds_run = Faults { after_ite: AfterIte::WdsRun, ..one(FaultClass::LostAnswer) };
+    let gone = Faults { itesid: Itesid::Zero, ..one(FaultClass::DeviceGone) };
+    let two = Faults { devices: 2, ..Faults::of([FaultClass::InvalidId, FaultClass::DeviceGone], 2) };
+    let pipelined = Hardware::Pipelined { depth: 3 };
+    let ring = |rules, submitters, counts: &[u8], faults| RingCfg { faults, ..RingCfg::new(rules, submitters, counts) };
+    let two_ids = |rules| RingCfg { hardware: pipelined, ..ring(rules, 1, &[0, 2], lost.clone()) };
+    vec![
+        model(
+            "none",
+            "no fault, but each access of the fault check",
+            RingCfg { fault_check: FaultCheck::Always, ..ring(Rules::G5, 2, &[0, 1], Faults::none()) },
+        ),
+        model("lone-wds", "lone WDs, and an invalid ID", ring(Rules::G5_PLUS, 2, &[0, 1], one(FaultClass::InvalidId))),
+        model("two-ids", "two IDs in a batch, one not answered", two_ids(Rules::G5)),
+        model("two-ids-g5plus", "the same, g5plus", two_ids(Rules::G5_PLUS)),
+        model(
+            "fifo",
+            "a FIFO lock, and a WD that outlives an ITE",
+            RingCfg { lock: Lock::Fifo, hardware: pipelined, ..ring(Rules::G4, 2, &[1], wds_run) },
+        ),
+        model("itesid-zero", "old hardware, and a device that goes", ring(Rules::G3T, 2, &[1], gone)),
+        model("two-devices", "two devices, and two faults", ring(Rules::G5_PLUS, 1, &[1], two)),
+    ]
+}
+
+/// A ring on which one fault may be injected, and what is expected to be violated there.
+///
+/// The ring has 4 slots and each of 2 submitters brings one ID and the WD: with lone WDs beside them there are more states
+/// than [`MOST_STATES`]. A call is promised slots, so that what keeps it from returning is the fault.
+struct FaultModel {
+    generation: &'static str,
+    class: FaultClass,
+    after_ite: AfterIte,
+    hardware: HardwareKind,
+    violated: &'static [&'static str],
+}
+
+/// A generation each time a rule about faults changes, each class of faults, each reading of what becomes of fetched work.
+const FAULTS: &[FaultModel] = {
+    use AfterIte::{Drop, IdsRun, WdsRun};
+    use FaultClass::{DeviceGone, Ice, InvalidId, InvalidWd, LostAnswer};
+    use HardwareKind::{InOrder, Pipelined};
+
+    const fn fault(
+        generation: &'static str,
+        class: FaultClass,
+        after_ite: AfterIte,
+        hardware: HardwareKind,
+        violated: &'static [&'static str],
+    ) -> FaultModel {
+        FaultModel { generation, class, after_ite, hardware, violated }
+    }
+    /// The WD's copy completes though its owner has returned, and the WD itself is still to come.
+    const COPIED_WD: &[&str] = &[
+        "iqt-differs-from-iqh",
+        "hw-fetched-unowned",
+        "no-slot-leak",
+        "no-stray-status-write",
+        "call-eventually-returns",
+    ];
+    /// An ID is lost and the WD behind it, fetched after that, completes.
+    const LOST_ID: &[&str] = &["success-after-execution"];
+    /// The same, and a batch that was given up writes its status.
+    const LOST_ID_AND_STRAY: &[&str] = &["success-after-execution", "no-stray-status-write"];
+    /// The same, on slots that are taken for free.
+    const LOST_ID_AND_SLOTS: &[&str] =
+        &["success-after-execution", "no-slot-leak", "no-stray-status-write", "call-eventually-returns"];
+    /// A batch is left behind in the ring by an owner that has returned `-ETIMEDOUT`.
+    const LEFT_BEHIND: &[&str] =
+        &["hw-fetched-unowned", "no-slot-leak", "no-stray-status-write", "call-eventually-returns"];
+    &[
+        fault("g1", InvalidId, Drop, InOrder, COPIED_WD),
+        fault("g1", LostAnswer, Drop, InOrder, LOST_ID_AND_STRAY),
+        fault("g1", Ice, Drop, InOrder, &[]),
+        fault(
+            "g1",
+            DeviceGone,
+            WdsRun,
+            InOrder,
+            &["success-after-execution", "no-stray-status-write", "call-eventually-returns"],
+        ),
+        fault("g3", InvalidId, Drop, Pipelined, COPIED_WD),
+        fault("g3", LostAnswer, IdsRun, Pipelined, LOST_ID_AND_STRAY),
+        fault("g3t", DeviceGone, Drop, InOrder, &["hw-fetched-unowned", "no-stray-status-write"]),
+        fault("g4", InvalidId, Drop, InOrder, COPIED_WD),
+        fault("g4", LostAnswer, Drop, InOrder, LOST_ID_AND_SLOTS),
+        fault("g4", Ice, Drop, Pipelined, &[]),
+        fault("g4r", DeviceGone, Drop, Pipelined, LOST_ID_AND_SLOTS),
+        fault("g5", InvalidId, Drop, InOrder, COPIED_WD),
+        fault("g5", LostAnswer, Drop, InOrder, LOST_ID),
+        fault("g5", LostAnswer, IdsRun, Pipelined, LOST_ID),
+        fault("g5", LostAnswer, WdsRun, Pipelined, LOST_ID_AND_SLOTS),
+        fault("g5", DeviceGone, Drop, InOrder, LEFT_BEHIND),
+        fault("g5r", DeviceGone, IdsRun, InOrder, &["success-after-execution", "call-eventually-returns"]),
+        fault("g5plus", InvalidId, Drop, InOrder, &[]),
+        fault("g5plus", LostAnswer, Drop, InOrder, &[]),
+        fault("g5plus", LostAnswer, IdsRun, Pipelined, &[]),
+        fault("g5plus", LostAnswer, WdsRun, InOrder, LOST_ID_AND_SLOTS),
+        fault("g5plus", Ice, Drop, Pipelined, &[]),
+        fault("g5plus", DeviceGone, Drop, InOrder, &[]),
+        fault("g5plus", DeviceGone, IdsRun, Pipelined, &[]),
+        fault("g5plus", InvalidWd, Drop, InOrder, &[]),
+    ]
+};
+
+impl FaultModel {
+    fn cfg(&self) -> RingCfg {
+        let generation = Generation::named(self.generation).expect("a generation's name");
+        let faults = Faults { after_ite: self.after_ite, ..Faults::of([self.class], 1) };
+        RingCfg { faults, hardware: self.hardware.with_depth(2), ..RingCfg::new(generation.rules, 2, [1]) }
+    }
+
+    fn name(&self) -> String {
+        let after_ite = if self.class.times_out() { format!("-{}", self.after_ite.name()) } else { String::new() };
+        let hardware = if self.hardware == HardwareKind::Pipelined { "-pipelined" } else { "" };
+        format!("faults-{}-{}{after_ite}{hardware}", self.generation, self.class.name())
+    }
+
+    /// A model of what is expected to hold, and one for each property that is not.
+    fn models(&self) -> Vec<Model> {
+        let model = |name: String, what: &str, properties: Vec<Property>| Model {
+            name,
+            about: format!("{} with one {}: {what}. {GENERATED}", self.generation, self.class.name()),
+            subject: Subject::Ring(self.cfg()),
+            // Where fairness says nothing, a file does not tell what kind of it is assumed.
+            slots: if properties.iter().any(|p| p.needs_fairness()) { Slots::Fair } else { Slots::Unfair },
+            properties,
+        };
+        let (violated, holds): (Vec<Check>, Vec<Check>) =
+            Check::under_faults().partition(|check| self.violated.contains(&check.name()));
+        let holds = [Property::TypeOk].into_iter().chain(holds.into_iter().map(Property::Ring)).collect();
+        let violated = violated.into_iter().map(|check| {
+            let name = format!("{}--{}", self.name(), check.name());
+            model(name, &format!("{} is expected to be violated", check.name()), vec![Property::Ring(check)])
+        });
+        [model(self.name(), "what is expected to hold", holds)].into_iter().chain(violated).collect()
+    }
 }
 
 /// The models of `tlc --bench`: the largest safety model and a liveness model that TLC finishes in minutes.
@@ -580,7 +747,7 @@ fn benches() -> Vec<Model> {
         Model {
             name: name.into(),
             about: format!("For the clock. {GENERATED}"),
-            subject: Subject::Ring(RingCfg { length, ..RingCfg::new(Rules::G4R, submitters, [0, 1]) }),
+            subject: Subject::Ring(RingCfg { length, ..RingCfg::new(Rules::G4, submitters, [0, 1]) }),
             slots: Slots::Unfair,
             properties,
         }
@@ -641,7 +808,7 @@ mod tests {
         );
         assert!(message(|text| text.replace("Length = 6", "Width = 6")).ends_with("the constant Length has no value"));
         assert!(message(|text| text.replace("Length = 6", "Length = 6 Width = 6"))
-            .starts_with("there is no constant Width; there are CleanUpRule, Counts,"));
+            .starts_with("there is no constant Width; there are AfterIte, CleanUpRule,"));
         assert_eq!(
             message(|text| text.replace("Length = 6", "Length = 6 Length = 8")),
             "the constant Length has two values"

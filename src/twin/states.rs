@@ -8,7 +8,7 @@ use std::hash::Hash;
 use stateright::Model;
 
 use super::Value;
-use crate::impl_qi::{Desc, Label, Owner, Ring, Slot, State};
+use crate::impl_qi::{Call, Desc, Fsts, IdKind, Label, Owner, Pc, Request, Ring, Slot, State};
 use crate::spec::{self, Spec, Submitter};
 
 /// A model that has a twin in TLA+.
@@ -82,13 +82,44 @@ fn owner(owner: Owner) -> Value {
     }
 }
 
+/// Whom an ID asks.
+fn asks(kind: IdKind) -> Value {
+    match kind {
+        IdKind::Unit => Value::Int(0),
+        IdKind::Device(device) => int(device),
+        IdKind::Invalid => Value::Int(-1),
+    }
+}
+
 fn desc(desc: Desc) -> Value {
-    let (kind, target) = match desc {
-        Desc::Blank => ("blank", 0),
-        Desc::Id { .. } => ("id", 0),
-        Desc::Wd { target, .. } | Desc::InvalidWd { target } => ("wd", target),
+    let (kind, fields) = match desc {
+        Desc::Blank => ("blank", vec![]),
+        Desc::Id { number, kind } => ("id", vec![("number", int(number)), ("asks", asks(kind))]),
+        Desc::Wd { target, data } => ("wd", vec![("target", int(target)), ("data", Value::str(data.status().name()))]),
+        Desc::InvalidWd { target } => ("invalid-wd", vec![("target", int(target))]),
     };
-    Value::record([("kind", Value::str(kind)), ("target", int(target))])
+    Value::record([("kind", Value::str(kind))].into_iter().chain(fields))
+}
+
+/// What a call asks for; `None` outside calls and where the fault check is not modelled.
+fn request(request: Option<Request>) -> Value {
+    let ids = request.into_iter().flat_map(Request::kinds).map(asks);
+    let invalid_wd = request.is_some_and(Request::has_invalid_wd);
+    Value::record([("ids", Value::seq(ids)), ("wd", Value::str(if invalid_wd { "invalid" } else { "valid" }))])
+}
+
+fn set(items: impl IntoIterator<Item = Value>) -> Value {
+    Value::Set(items.into_iter().collect())
+}
+
+fn fsts(fsts: Fsts) -> Value {
+    let named = [(Fsts::IQE, "IQE"), (Fsts::ITE, "ITE"), (Fsts::ICE, "ICE")];
+    set(named.into_iter().filter(|(fault, _)| fsts.has(*fault)).map(|(_, name)| Value::str(name)))
+}
+
+/// Numbers of bits that are set.
+fn bits(bits: u16) -> Value {
+    set((0..16u8).filter(|bit| bits >> bit & 1 == 1).map(int))
 }
 
 impl<const N: usize, const T: usize, const F: usize> Twin for Ring<N, T, F> {
@@ -110,6 +141,12 @@ impl<const N: usize, const T: usize, const F: usize> Twin for Ring<N, T, F> {
         let slots = |value: &dyn Fn(Slot) -> Value| Value::fun_from(0, self.length().iter().map(value));
         let calls = |value: &dyn Fn(usize) -> Value| Value::seq((0..self.cfg().submitters).map(value));
         let (queue, ghost) = (state.queue(), state.ghost());
+        let asked = |t: usize| {
+            let call = state.call(t);
+            (F > 0 && call.pc != Pc::Idle).then(|| self.request(&call))
+        };
+        let check = (0..self.cfg().submitters).map(|t| state.call(t)).find(|call| call.pc.is_fault_check());
+        let check = check.unwrap_or(Call::IDLE).check;
         Value::record([
             ("free_head", int(queue.free_head)),
             ("free_tail", int(queue.free_tail)),
@@ -125,10 +162,27 @@ impl<const N: usize, const T: usize, const F: usize> Twin for Ring<N, T, F> {
             ("count", calls(&|t| int(state.call(t).count))),
             ("index", calls(&|t| int(state.call(t).index))),
             ("at", calls(&|t| int(state.call(t).at))),
+            ("fsts", fsts(state.fsts())),
+            ("itesid", int(state.itesid())),
+            ("gone", set((1..=self.cfg().faults.devices).filter(|&device| state.is_gone(device)).map(int))),
+            ("injected", int(state.injected())),
+            ("request", calls(&|t| request(asked(t)))),
+            ("outcome", calls(&|t| Value::str(format!("{:?}", state.call(t).outcome)))),
+            (
+                "check",
+                Value::record([
+                    ("fault", fsts(check.fault)),
+                    ("head", or_nothing(check.head)),
+                    ("tail", or_nothing(check.tail)),
+                    ("itesid", int(check.itesid)),
+                ]),
+            ),
             ("posted_by", slots(&|s| owner(ghost.posted_by(s)))),
             ("done_by", slots(&|s| owner(ghost.done_by(s)))),
             ("pending_by", Value::seq(state.pending().map(|(_, by)| owner(by)))),
             ("executed", calls(&|t| int(ghost.executed(t)))),
+            ("executed_ids", calls(&|t| bits(ghost.executed_ids(t)))),
+            ("executed_since_post", calls(&|t| bits(ghost.executed_ids_since_post(t)))),
         ])
     }
 }
@@ -139,7 +193,7 @@ mod tests {
 
     use super::*;
     use crate::graph::Search;
-    use crate::impl_qi::{Lock, RingCfg, Rules};
+    use crate::impl_qi::{AfterIte, FaultCheck, FaultClass, Faults, Hardware, Lock, RingCfg, Rules};
     use crate::spec::{Loss, SpecCfg};
     use crate::with_ring;
 
@@ -156,5 +210,18 @@ mod tests {
         for lock in [Lock::StrongFair, Lock::Fifo] {
             with_ring!(RingCfg { lock, ..RingCfg::new(Rules::G3, 2, [0, 1]) }, |ring| assert_injective(&ring)).unwrap();
         }
+        for (rules, class) in [Rules::G1, Rules::G3T, Rules::G5, Rules::G5_PLUS].into_iter().zip([
+            FaultClass::LostAnswer,
+            FaultClass::InvalidId,
+            FaultClass::DeviceGone,
+            FaultClass::InvalidWd,
+        ]) {
+            let faults = Faults { after_ite: AfterIte::WdsRun, devices: 1, ..Faults::of([class, FaultClass::Ice], 1) };
+            let hardware = Hardware::Pipelined { depth: 2 };
+            let cfg = RingCfg { faults, hardware, ..RingCfg::new(rules, 2, [1]) };
+            with_ring!(cfg, |ring| assert_injective(&ring)).unwrap();
+        }
+        let always = RingCfg { fault_check: FaultCheck::Always, ..RingCfg::new(Rules::G5, 2, [0, 1]) };
+        with_ring!(always, |ring| assert_injective(&ring)).unwrap();
     }
 }
