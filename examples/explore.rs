@@ -13,8 +13,9 @@ use vtd_qi::drawing::Drawn;
 use vtd_qi::graph::{Limits, Search};
 use vtd_qi::impl_qi::Action;
 use vtd_qi::liveness::{judge, realize, Checker, Run, Verdict};
+use vtd_qi::refine::spec_cfg;
 use vtd_qi::scenario::{Check, Scenario, Table};
-use vtd_qi::spec::{self, Loss, Spec, SpecCfg};
+use vtd_qi::spec::{self, Loss, Spec};
 use vtd_qi::verify::{self, verify, Outcome, Report};
 use vtd_qi::with_ring;
 
@@ -150,8 +151,7 @@ fn explore_spec(scenario: &Scenario, loss: Loss, property: Option<Check>, listen
     if property.is_some_and(|check| check != liveness) {
         return Err(format!("of the specification, {} is the only property with a link", liveness.name()));
     }
-    let cfg = SpecCfg { submitters: scenario.cfg.submitters, counts: scenario.cfg.counts.clone(), loss };
-    let spec = cfg.into_model().map_err(|error| error.to_string())?;
+    let spec = spec_cfg(&scenario.cfg, loss).into_model().map_err(|error| error.to_string())?;
     let what = match loss {
         Loss::None => "the specification",
         Loss::Done => "the specification that may lose a Done",

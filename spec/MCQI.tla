@@ -10,6 +10,8 @@ Drawn ==
     [T |-> [t \in Submitters |-> IF Waiting(t) THEN <<"waiting", submitter[t]>> ELSE <<"idle">>],
      queue |-> [i \in DOMAIN queue |-> <<queue[i].submitter, queue[i].executed, queue[i].executed + queue[i].left>>],
      submit |-> submit,
-     done |-> done]
+     done |-> done,
+     fault |-> fault,
+     again |-> again]
 
 =============================================================================

@@ -165,18 +165,19 @@ VARIABLES
     pending_by,     \* Whose the pending descriptors are.
     executed,       \* executed[t]: how many IDs of t's present call were executed.
     executed_ids,   \* executed_ids[t]: which of them, and
-    executed_since_post \* which since the call began or last began again after -EAGAIN;
+    executed_since_post, \* which since the call began or last began again after -EAGAIN;
                     \* where the fault check is modelled.
+    reposting       \* reposting[t]: t began again and has not written IQT since.
 
 ring == <<free_head, free_tail, free_cnt>>
 unit == <<iqh, pending, pending_by>>
 locals == <<pc, count, index, at>>
 world == <<fsts, itesid, gone, injected>>
 faulty == <<world, request, outcome, check>>
-executions == <<executed, executed_ids, executed_since_post>>
+executions == <<executed, executed_ids, executed_since_post, reposting>>
 vars == <<free_head, free_tail, free_cnt, desc_status, desc, iqh, iqt, lock, waiters, pending,
           pc, count, index, at, fsts, itesid, gone, injected, request, outcome, check,
-          posted_by, done_by, pending_by, executed, executed_ids, executed_since_post>>
+          posted_by, done_by, pending_by, executed, executed_ids, executed_since_post, reposting>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -300,6 +301,7 @@ TypeOK ==
     /\ \A t \in Submitters :
         /\ executed_since_post[t] \subseteq executed_ids[t] /\ executed_ids[t] \subseteq 0 .. count[t] - 1
         /\ ChecksFaults => executed[t] = Cardinality(executed_ids[t])
+    /\ reposting \in [Submitters -> BOOLEAN]
 
 \* As dmar_enable_qi leaves it.
 Init ==
@@ -327,6 +329,7 @@ Init ==
     /\ executed = [t \in Submitters |-> 0]
     /\ executed_ids = [t \in Submitters |-> {}]
     /\ executed_since_post = [t \in Submitters |-> {}]
+    /\ reposting = [t \in Submitters |-> FALSE]
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -403,6 +406,7 @@ Leave(t) ==
     /\ at' = [at EXCEPT ![t] = 0]
     /\ outcome' = [outcome EXCEPT ![t] = "Success"]
     /\ executed_since_post' = [executed_since_post EXCEPT ![t] = {}]
+    /\ reposting' = [reposting EXCEPT ![t] = outcome[t] = "Again"]
     /\ IF outcome[t] = "Again"
        THEN /\ Goto(t, "Acquire")
             /\ UNCHANGED <<count, request, posted_by, done_by, pending_by, executed, executed_ids>>
@@ -543,8 +547,9 @@ WriteIqt(t) ==
     /\ Goto(t, CASE PublishRule \in {"status-wd-iqt", "statuses-first"} -> "Poll"
                  [] PublishRule = "status-iqt-wd" -> "WriteWd"
                  [] PublishRule = "wd-iqt-status" -> "WdInUse")
+    /\ reposting' = [reposting EXCEPT ![t] = FALSE]
     /\ UNCHANGED <<free_tail, desc_status, desc, unit, lock, waiters, count, index, at>>
-    /\ UNCHANGED <<posted_by, done_by, executions, faulty>>
+    /\ UNCHANGED <<posted_by, done_by, executed, executed_ids, executed_since_post, faulty>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -819,6 +824,7 @@ Execute ==
                 /\ UNCHANGED <<executed_ids, executed_since_post>>
         /\ pending' = Without(pending, i)
         /\ pending_by' = Without(pending_by, i)
+        /\ UNCHANGED reposting
     /\ UNCHANGED <<ring, desc_status, desc, iqh, iqt, lock, waiters, locals, posted_by, done_by, faulty>>
 
 \* VT-d 6.5.2.8: a WD writes its status after all descriptors ahead of it have completed.
@@ -1053,32 +1059,70 @@ LockEventuallyDropped == \A t \in Submitters : lock = t ~> lock # t
 (*   Observe(t)   t's poll that sees QI_DONE                               *)
 (*   Lose(t)      the step after which the QI_DONE written for t is gone   *)
 (*                and t has not seen it                                    *)
+(*                                                                         *)
+(* and where faults occur                                                  *)
+(*                                                                         *)
+(*   Accept(t)    also: IQE is set at the first descriptor of t's batch    *)
+(*   Abort        the ITE that drops pending WDs, or a status write of     *)
+(*                QI_ABORT                                                 *)
+(*   Again(t)     t's fault check sees QI_ABORT                            *)
+(*   Repost(t)    t's next IQT write for the same call                     *)
+(*   Refuse(t)    t clears an IQE that it has found to be its own          *)
+(*   Fail(t)      t leaves the poll loop to return -EINVAL, or is about to *)
+(*                post again and decides to return -ETIMEDOUT              *)
+(*                                                                         *)
+(* Once a batch is refused, nothing that becomes of its descriptors is     *)
+(* seen.  An ID counts as executed if it was since the batch was last      *)
+(* posted and is not to be executed again: what an earlier post has left   *)
+(* may execute first.                                                      *)
 (***************************************************************************)
 
 \* How many descriptors of t's batch still lie in the ring.
 Unfetched(t) == Cardinality({k \in 0 .. count[t] : posted_by[Plus(index[t], k)] = t})
 
-AbsSubmitter == [t \in Submitters |-> IF Waiting(t) THEN count[t] ELSE -1]
+\* Hardware has looked at the first descriptor of t's batch.
+Begun(t) ==
+    \/ Unfetched(t) < Size(t)
+    \/ "IQE" \in fsts /\ iqh = index[t] /\ posted_by[iqh] = t
 
-AbsSubmit == [t \in Submitters |-> IF Waiting(t) /\ Unfetched(t) = Size(t) THEN count[t] ELSE -1]
+Refused(t) == outcome[t] = "Invalid"
+
+AbsAgain ==
+    [t \in Submitters |->
+        ~Waiting(t) /\ (outcome[t] = "Again" \/ (reposting[t] /\ outcome[t] = "Success"))]
+
+AbsSubmitter == [t \in Submitters |-> IF Waiting(t) \/ AbsAgain[t] THEN count[t] ELSE -1]
+
+AbsSubmit == [t \in Submitters |-> IF Waiting(t) /\ ~Refused(t) /\ ~Begun(t) THEN count[t] ELSE -1]
+
+\* How many IDs of t's batch, as last posted, were executed.
+AbsExecuted(t) ==
+    IF ~ChecksFaults
+    THEN executed[t]
+    ELSE LET Is(d, n) == d.kind = "id" /\ d.number = n
+             Outstanding(n) ==
+                \/ \E k \in 0 .. count[t] :
+                    LET s == Plus(index[t], k) IN posted_by[s] = t /\ Is(desc[s], n)
+                \/ \E i \in DOMAIN pending : pending_by[i] = t /\ Is(pending[i], n)
+         IN  Cardinality({n \in executed_since_post[t] : ~Outstanding(n)})
 
 AbsDone ==
     [t \in Submitters |->
-        IF Waiting(t) /\ desc_status[WaitIndex(t)] = "QI_DONE" /\ done_by[WaitIndex(t)] = t
-        THEN executed[t]
+        IF Waiting(t) /\ ~Refused(t) /\ desc_status[WaitIndex(t)] = "QI_DONE" /\ done_by[WaitIndex(t)] = t
+        THEN AbsExecuted(t)
         ELSE -1]
 
 AbsBatch(t) ==
-    [submitter |-> t,
-     executed |-> executed[t],
-     left |-> IF executed[t] > count[t] THEN 0 ELSE count[t] - executed[t]]
+    LET n == AbsExecuted(t)
+    IN  [submitter |-> t, executed |-> n, left |-> IF n > count[t] THEN 0 ELSE count[t] - n]
 
 \* Batches are fetched one after the other: those whose WD hardware holds come first, in
 \* the order in which it holds them, then the one whose WD is still in the ring.
 AbsQueue ==
-    LET PartlyFetched(t) ==
-            Waiting(t) /\ posted_by[WaitIndex(t)] = t /\ Unfetched(t) < Size(t)
-        Held(i) == pending[i].kind = "wd" /\ pending_by[i] \in Submitters
+    LET PartlyFetched(t) == Waiting(t) /\ ~Refused(t) /\ posted_by[WaitIndex(t)] = t /\ Begun(t)
+        Held(i) ==
+            /\ pending[i].kind = "wd" /\ EndsBatch(pending[i])
+            /\ pending_by[i] \in Submitters /\ ~Refused(pending_by[i])
         FromPending[i \in 0 .. Len(pending)] ==
             IF i = 0 THEN <<>>
             ELSE IF Held(i) THEN Append(FromPending[i - 1], AbsBatch(pending_by[i]))
@@ -1089,19 +1133,36 @@ AbsQueue ==
             ELSE FromRing[t - 1]
     IN  FromPending[Len(pending)] \o FromRing[Cardinality(Submitters)]
 
+\* What is neither on its way, nor with hardware, nor done was aborted.
+AbsFault ==
+    LET abs == AbsQueue
+        Lost(t) == AbsSubmit[t] = -1 /\ AbsDone[t] = -1 /\ \A i \in DOMAIN abs : abs[i].submitter # t
+    IN  [t \in Submitters |->
+            CASE ~Waiting(t) -> "none"
+              [] Waiting(t) /\ Refused(t) -> "refused"
+              [] Waiting(t) /\ ~Refused(t) -> IF FaultClasses # {} /\ Lost(t) THEN "aborted" ELSE "none"]
+
+AbsFaults == IF FaultClasses = {} THEN "none" ELSE "possible"
+
 Abs == INSTANCE QI WITH
     Loss <- "none",
+    Faults <- AbsFaults,
     submitter <- AbsSubmitter,
     submit <- AbsSubmit,
     done <- AbsDone,
-    queue <- AbsQueue
+    queue <- AbsQueue,
+    fault <- AbsFault,
+    again <- AbsAgain
 
 LossyAbs == INSTANCE QI WITH
     Loss <- "done",
+    Faults <- AbsFaults,
     submitter <- AbsSubmitter,
     submit <- AbsSubmit,
     done <- AbsDone,
-    queue <- AbsQueue
+    queue <- AbsQueue,
+    fault <- AbsFault,
+    again <- AbsAgain
 
 \* Every step of the ring is one step of the specification or none.
 RefinesSpec == Abs!Spec

@@ -163,7 +163,7 @@ impl SpecSteps {
             Label::Execute(_) => &mut self.execute,
             Label::Complete(_) => &mut self.complete,
             Label::Observe(_) => &mut self.observe,
-            Label::Lose(_) => unreachable!("the specification loses nothing here"),
+            label => unreachable!("nothing goes wrong here, so there is no {label}"),
         };
         *kind += 1;
         self

@@ -10,12 +10,23 @@
 //! | `Execute(t)` | hardware | one of the remaining IDs of `t`'s batch, wherever it is in the queue | no fence flag: IDs behind a WD need not await it (VT-d 6.5.2.8) |
 //! | `Complete(t)` | hardware | `t`'s batch, at the head of the queue with nothing left, leaves it: `Done` is sent | the WD's status write, in order (VT-d 6.5.2.8) |
 //! | `Observe(t)` | submitter | `Done` arrives, `t` is idle again | the poll in `qi_submit_sync` sees `QI_DONE` |
+//! | `Abort` | hardware | [`Faults::Possible`] only: drops any of the accepted batches and sends `Aborted` for each | an ITE drops pending WDs (VT-d 6.5.2.11) |
+//! | `Again(t)` | submitter | `Aborted` arrives | `-EAGAIN` |
+//! | `Repost(t)` | submitter | an aborted `t` sends `Submit(n)` for the same call | `qi_submit_sync` writes IQT once more |
+//! | `Refuse(t)` | hardware | as `Execute(t)`: takes `t`'s accepted batch for invalid and sends `Refused` | IQE is handled (VT-d 6.5.2.10) |
+//! | `Fail(t)` | submitter | an aborted `t` gives up, or `Refused` arrives: `t` is idle again | `-ETIMEDOUT`, `-EINVAL` |
 //! | `Lose(t)` | network | [`Loss::Done`] only: a `Done` is lost | another submitter's `reclaim_free_desc` turns `QI_DONE` into `QI_FREE` (the 2024 bug) |
 //!
 //! Submitters call without end; as nothing counts the calls, the reachable states are finite. A count may be 0: a lone WD.
 //!
+//! Of an aborted batch nothing is remembered: a batch that is posted again has all its IDs to execute. Counting what earlier
+//! attempts have executed would promise callers less: a `Done` then says that each ID was executed at some time since the
+//! call began, here that each was since the batch was last posted; and hardware would have to remember an owner that has
+//! given up.
+//!
 //! * **Safety**, a property of the model: a submitter observes `Done` only after its own `n` invalidations were executed.
-//! * **Liveness**: under [`Spec::weakly_fair`], every WD is eventually observed done: [`waiting`]`(t)` leads to its opposite.
+//! * **Liveness**: under [`Spec::weakly_fair`], every WD is eventually observed done: [`waiting`]`(t)` leads to its opposite;
+//!   with faults, unless there are aborts without end ([`Spec::aborts_end`]).
 //!
 //! stateright's fingerprint of a collection leaves out its length, so two states that differ in their actors' timers or
 //! random choices alone could be taken for one. Here an actor's state determines both, and fingerprints tell states apart
@@ -24,9 +35,9 @@
 //! ```
 //! use stateright::Model;
 //! use vtd_qi::graph::Search;
-//! use vtd_qi::spec::{label, view, Label, Loss, SpecCfg};
+//! use vtd_qi::spec::{label, view, Faults, Label, Loss, SpecCfg};
 //!
-//! let spec = SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::None }.into_model()?;
+//! let spec = SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::None, faults: Faults::None }.into_model()?;
 //! let graph = Search::new(&spec, label).run();
 //! assert_eq!(graph.len(), 73);
 //! assert!(graph.findings().iter().all(|found| found.state.is_some() == found.sometimes));
@@ -58,7 +69,7 @@ use stateright::actor::{
 };
 use stateright::{Model, Path, Property};
 
-use crate::liveness::{Fairness, Formula};
+use crate::liveness::{Fairness, Formula, Occurs};
 
 /// Most submitters that a specification can have.
 pub const MAX_SUBMITTERS: usize = 8;
@@ -85,13 +96,23 @@ pub enum Loss {
     Done,
 }
 
+/// Whether anything but a loss can go wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Faults {
+    /// Nothing.
+    #[default]
+    None,
+    /// Hardware may abort batches or refuse one, at any time.
+    Possible,
+}
+
 /// What a [`Spec`] is made of.
 ///
 /// # Examples
 /// ```
-/// use vtd_qi::spec::{Loss, SpecCfg};
+/// use vtd_qi::spec::{Faults, Loss, SpecCfg};
 ///
-/// let cfg = SpecCfg { submitters: 9, counts: vec![0, 1], loss: Loss::None };
+/// let cfg = SpecCfg { submitters: 9, counts: vec![0, 1], loss: Loss::None, faults: Faults::None };
 /// assert_eq!(cfg.into_model().err().unwrap().to_string(), "9 submitters asked for, but 1 to 8 are supported");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +123,8 @@ pub struct SpecCfg {
     pub counts: Vec<u8>,
     /// What may be lost.
     pub loss: Loss,
+    /// What else may go wrong.
+    pub faults: Faults,
 }
 
 /// Why a [`SpecCfg`] is refused.
@@ -146,7 +169,7 @@ impl SpecCfg {
         }
         let submitter = Party::Submitter { counts: self.counts.clone() };
         let actors = ActorModel::new((), ())
-            .actor(Party::Hardware)
+            .actor(Party::Hardware { faults: self.faults })
             .actors(std::iter::repeat_n(submitter, self.submitters))
             .init_network(Network::new_unordered_nonduplicating([]))
             .lossy_network(match self.loss {
@@ -185,9 +208,9 @@ impl Spec {
     /// # Examples
     /// ```
     /// use stateright::Model;
-    /// use vtd_qi::spec::{view, Loss, SpecCfg, Submitter};
+    /// use vtd_qi::spec::{view, Faults, Loss, SpecCfg, Submitter};
     ///
-    /// let spec = SpecCfg { submitters: 2, counts: vec![1], loss: Loss::None }.into_model()?;
+    /// let spec = SpecCfg { submitters: 2, counts: vec![1], loss: Loss::None, faults: Faults::None }.into_model()?;
     /// let mut seen = view(&spec.init_states()[0]);
     /// seen.calls[1].submitter = Submitter::Waiting(1);
     /// seen.calls[1].done = Some(1);
@@ -206,35 +229,43 @@ impl Spec {
             history: (),
             actor_storages: vec![None; parties],
         };
-        for step in steps(&view.queue) {
+        for step in steps(&view.queue, self.cfg.faults) {
             state.timers_set[HARDWARE].set(step);
         }
         for (t, call) in (0..).zip(view.calls.iter()) {
             state.actor_states.push(Arc::new(PartyState::Submitter(call.submitter)));
-            if call.submitter == Submitter::Idle {
-                state.random_choices[usize::from(id(t))].insert(COUNT.into(), self.cfg.counts.clone());
+            let choices = &mut state.random_choices[usize::from(id(t))];
+            match call.submitter {
+                Submitter::Idle => choices.insert(COUNT.into(), self.cfg.counts.clone()),
+                Submitter::Aborted(_) => choices.insert(AGAIN.into(), vec![GIVE_UP, REPOST]),
+                Submitter::Waiting(_) => {}
             }
         }
         state
     }
 
-    /// The labels that are each weakly fair, with their names: `Accept(t)`, `Execute(t)`, `Complete(t)`, `Observe(t)`.
+    /// The labels that are each weakly fair, with their names: `Accept(t)`, `Execute(t)`, `Complete(t)`, `Observe(t)`; with
+    /// faults `Again(t)`, `Repost(t)`, `Fail(t)` too.
     ///
-    /// Nobody has to call, and nothing has to be lost: `Submit` and `Lose` are not fair. `Execute` is left out where there
+    /// Nobody has to call, and nothing has to go wrong: `Submit`, `Lose`, `Abort` and `Refuse` are not fair. `Execute` is left out where there
     /// is nothing to execute, since a fair label that no transition bears says nothing.
     ///
     /// # Examples
     /// ```
-    /// use vtd_qi::spec::{Loss, SpecCfg};
+    /// use vtd_qi::spec::{Faults, Loss, SpecCfg};
     ///
-    /// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None }.into_model()?;
+    /// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model()?;
     /// let names: Vec<String> = spec.weakly_fair().into_iter().map(|(name, _)| name).collect();
     /// assert_eq!(names, ["Accept(T1)", "Complete(T1)", "Observe(T1)"]);
     /// # Ok::<(), vtd_qi::spec::SpecError>(())
     /// ```
     pub fn weakly_fair(&self) -> Vec<(String, Label)> {
         (0..self.cfg.submitters as u8)
-            .flat_map(|t| [Label::Accept(t), Label::Execute(t), Label::Complete(t), Label::Observe(t)])
+            .flat_map(|t| {
+                let faults = [Label::Again(t), Label::Repost(t), Label::Fail(t)];
+                let faults = faults.into_iter().filter(|_| self.cfg.faults == Faults::Possible);
+                [Label::Accept(t), Label::Execute(t), Label::Complete(t), Label::Observe(t)].into_iter().chain(faults)
+            })
             .filter(|label| !matches!(label, Label::Execute(_)) || self.executes())
             .map(|label| (label.to_string(), label))
             .collect()
@@ -243,6 +274,12 @@ impl Spec {
     /// [`Spec::weakly_fair`] as conditions for [`crate::liveness`].
     pub fn fairness(&self) -> Vec<Fairness<'static, State, Label>> {
         self.weakly_fair().into_iter().map(|(name, label)| Fairness::weak(name, vec![label])).collect()
+    }
+
+    /// With faults: aborts come to an end. Beside [`Spec::fairness`], the liveness of a submitter needs it.
+    pub fn aborts_end(&self) -> Fairness<'static, State, Label> {
+        let aborts = Occurs::step(|_, label, _| *label == Label::Abort);
+        Fairness::streett("Aborts", aborts, Occurs::state(|_| false))
     }
 
     /// The liveness of `t`: if it waits, it is idle again some day.
@@ -269,17 +306,34 @@ pub enum Label {
     Complete(u8),
     /// `t` receives `Done` and returns.
     Observe(u8),
+    /// The hardware drops accepted batches.
+    Abort,
+    /// `t` learns that its batch was dropped.
+    Again(u8),
+    /// `t` submits a batch that was dropped once more.
+    Repost(u8),
+    /// The hardware takes `t`'s batch for invalid.
+    Refuse(u8),
+    /// `t` returns with an error.
+    Fail(u8),
     /// A message between `t` and the hardware is lost; in a [`Spec`] that is always a `Done`.
     Lose(u8),
 }
 
 impl Label {
-    /// The submitter whom the step concerns.
-    pub fn submitter(self) -> u8 {
+    /// The submitter whom the step concerns, if it concerns one.
+    pub fn submitter(self) -> Option<u8> {
         match self {
-            Label::Submit(t) | Label::Accept(t) | Label::Execute(t) => t,
-            Label::Complete(t) | Label::Observe(t) | Label::Lose(t) => t,
+            Label::Submit(t) | Label::Accept(t) | Label::Execute(t) => Some(t),
+            Label::Complete(t) | Label::Observe(t) | Label::Lose(t) => Some(t),
+            Label::Again(t) | Label::Repost(t) | Label::Refuse(t) | Label::Fail(t) => Some(t),
+            Label::Abort => None,
         }
+    }
+
+    /// Whether it occurs with [`Faults::Possible`] only.
+    pub fn is_fault(self) -> bool {
+        matches!(self, Label::Abort | Label::Again(_) | Label::Repost(_) | Label::Refuse(_) | Label::Fail(_))
     }
 }
 
@@ -291,6 +345,11 @@ impl Display for Label {
             Label::Execute(t) => ("Execute", t),
             Label::Complete(t) => ("Complete", t),
             Label::Observe(t) => ("Observe", t),
+            Label::Abort => return write!(f, "Abort"),
+            Label::Again(t) => ("Again", t),
+            Label::Repost(t) => ("Repost", t),
+            Label::Refuse(t) => ("Refuse", t),
+            Label::Fail(t) => ("Fail", t),
             Label::Lose(t) => ("Lose", t),
         };
         write!(f, "{name}(T{})", t + 1)
@@ -305,22 +364,30 @@ impl Display for Label {
 /// # Examples
 /// ```
 /// use stateright::Model;
-/// use vtd_qi::spec::{label, Loss, SpecCfg};
+/// use vtd_qi::spec::{label, Faults, Loss, SpecCfg};
 ///
-/// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None }.into_model()?;
+/// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model()?;
 /// let steps = spec.next_steps(&spec.init_states()[0]);
 /// assert_eq!(label(&steps[0].0).to_string(), "Submit(T1)");
 /// # Ok::<(), vtd_qi::spec::SpecError>(())
 /// ```
 pub fn label(action: &Action) -> Label {
     match *action {
-        Action::SelectRandom { actor, .. } => Label::Submit(submitter(actor)),
+        Action::SelectRandom { actor, ref key, random } => match (key.as_str(), random) {
+            (AGAIN, REPOST) => Label::Repost(submitter(actor)),
+            (AGAIN, _) => Label::Fail(submitter(actor)),
+            _ => Label::Submit(submitter(actor)),
+        },
         Action::Deliver { src, msg: Message::Submit(_), .. } => Label::Accept(submitter(src)),
         Action::Deliver { dst, msg: Message::Done { .. }, .. } => Label::Observe(submitter(dst)),
+        Action::Deliver { dst, msg: Message::Aborted, .. } => Label::Again(submitter(dst)),
+        Action::Deliver { dst, msg: Message::Refused, .. } => Label::Fail(submitter(dst)),
         Action::Timeout(_, Step::Execute(t)) => Label::Execute(t),
         Action::Timeout(_, Step::Complete(t)) => Label::Complete(t),
+        Action::Timeout(_, Step::Abort(_)) => Label::Abort,
+        Action::Timeout(_, Step::Refuse(t)) => Label::Refuse(t),
         Action::Drop(Envelope { src, msg: Message::Submit(_), .. }) => Label::Lose(submitter(src)),
-        Action::Drop(Envelope { dst, msg: Message::Done { .. }, .. }) => Label::Lose(submitter(dst)),
+        Action::Drop(Envelope { dst, .. }) => Label::Lose(submitter(dst)),
         Action::Crash(_) | Action::Recover(_) => unreachable!("actors of the specification do not crash"),
     }
 }
@@ -333,15 +400,15 @@ pub fn label(action: &Action) -> Label {
 /// # Examples
 /// ```
 /// use stateright::Model;
-/// use vtd_qi::spec::{waiting, Loss, SpecCfg};
+/// use vtd_qi::spec::{waiting, Faults, Loss, SpecCfg};
 ///
-/// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None }.into_model()?;
+/// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model()?;
 /// let init = &spec.init_states()[0];
 /// assert!(!waiting(init, 0) && waiting(&spec.next_states(init)[0], 0));
 /// # Ok::<(), vtd_qi::spec::SpecError>(())
 /// ```
 pub fn waiting(state: &State, t: u8) -> bool {
-    matches!(*state.actor_states[usize::from(id(t))], PartyState::Submitter(Submitter::Waiting(_)))
+    *state.actor_states[usize::from(id(t))] != PartyState::Submitter(Submitter::Idle)
 }
 
 impl Model for Spec {
@@ -354,7 +421,9 @@ impl Model for Spec {
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         self.actors.actions(state, actions);
-        actions.retain(|action| !matches!(action, Action::Drop(Envelope { msg: Message::Submit(_), .. })));
+        let loses_too_much =
+            |action: &Action| matches!(action, Action::Drop(message) if !matches!(message.msg, Message::Done { .. }));
+        actions.retain(|action| !loses_too_much(action));
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
@@ -371,6 +440,14 @@ impl Model for Spec {
         if self.executes() {
             properties.push(Property::sometimes("executed", |_, s| view(s).queue.iter().any(|b| b.executed > 0)));
         }
+        if self.cfg.faults == Faults::Possible {
+            properties.push(Property::sometimes("aborted", |_, s| {
+                view(s).calls.iter().any(|call| matches!(call.submitter, Submitter::Aborted(_)))
+            }));
+            properties.push(Property::sometimes("refused", |_, s| {
+                view(s).calls.iter().any(|call| call.fault == Some(Fault::Refused))
+            }));
+        }
         if self.cfg.submitters > 1 {
             properties.push(Property::sometimes("two-outstanding", |_, s| (0..2).all(|t| waiting(s, t))));
             properties.push(Property::sometimes("one-behind-another", |_, s| view(s).queue.len() > 1));
@@ -386,7 +463,8 @@ impl Model for Spec {
                 let view = view(s);
                 (0..).zip(view.calls.iter()).any(|(t, call)| {
                     let queued = view.queue.iter().any(|batch| batch.submitter == t);
-                    call.submitter != Submitter::Idle && call.submit.or(call.done).is_none() && !queued
+                    let in_flight = call.submit.is_some() || call.done.is_some() || call.fault.is_some();
+                    matches!(call.submitter, Submitter::Waiting(_)) && !in_flight && !queued
                 })
             }));
         }
@@ -397,7 +475,13 @@ impl Model for Spec {
     fn format_action(&self, action: &Action) -> String {
         let label = label(action);
         match *action {
-            Action::SelectRandom { random, .. } => format!("{label} sends {}", Message::Submit(random)),
+            Action::SelectRandom { random, .. } if matches!(label, Label::Submit(_)) => {
+                format!("{label} sends {}", Message::Submit(random))
+            }
+            Action::Timeout(_, Step::Abort(batches)) => {
+                let of: Vec<String> = submitters_in(batches).map(|t| format!("T{}", t + 1)).collect();
+                format!("{label} of {}", of.join(", "))
+            }
             Action::Deliver { msg, .. } => format!("{label} takes {msg}"),
             Action::Drop(Envelope { msg, .. }) => format!("{label} drops {msg}"),
             _ => label.to_string(),
@@ -424,7 +508,10 @@ fn observed_after_execution(_: &Spec, state: &State) -> bool {
 #[derive(Clone, Debug)]
 pub enum Party {
     /// The invalidation unit.
-    Hardware,
+    Hardware {
+        /// Whether it may abort and refuse.
+        faults: Faults,
+    },
     /// A thread in `qi_submit_sync`, or about to enter it.
     Submitter {
         /// The numbers of IDs that it may submit.
@@ -436,6 +523,16 @@ const HARDWARE: usize = 0;
 
 /// The one random choice of an idle submitter.
 const COUNT: &str = "count";
+
+/// The one random choice of a submitter whose batch was aborted.
+const AGAIN: &str = "again";
+const GIVE_UP: u8 = 0;
+const REPOST: u8 = 1;
+
+/// The submitters of a set of bits.
+fn submitters_in(bits: u8) -> impl Iterator<Item = u8> {
+    (0..MAX_SUBMITTERS as u8).filter(move |t| bits >> t & 1 == 1)
+}
 
 fn id(t: u8) -> Id {
     Id::from(usize::from(t) + 1)
@@ -455,6 +552,10 @@ pub enum Message {
         /// How many IDs of the batch were executed.
         executed: u8,
     },
+    /// The batch was dropped: its WD's status is, or will be, `QI_ABORT`.
+    Aborted,
+    /// The batch holds a descriptor that hardware does not take.
+    Refused,
 }
 
 impl Display for Message {
@@ -462,6 +563,8 @@ impl Display for Message {
         match self {
             Message::Submit(count) => write!(f, "Submit({count})"),
             Message::Done { executed } => write!(f, "Done({executed})"),
+            Message::Aborted => write!(f, "Aborted"),
+            Message::Refused => write!(f, "Refused"),
         }
     }
 }
@@ -473,6 +576,10 @@ pub enum Step {
     Execute(u8),
     /// Complete this submitter's batch.
     Complete(u8),
+    /// Drop the batches of these submitters, a bit for each.
+    Abort(u8),
+    /// Take this submitter's batch for invalid.
+    Refuse(u8),
 }
 
 /// The state of a [`Party`].
@@ -492,6 +599,8 @@ pub enum Submitter {
     Idle,
     /// In `qi_submit_sync`, polling for the WD behind so many IDs.
     Waiting(u8),
+    /// In `qi_submit_sync`, its batch of so many IDs aborted and not posted again.
+    Aborted(u8),
 }
 
 /// A batch in the hardware's queue. What it was submitted with is `executed + left`.
@@ -514,7 +623,7 @@ impl Actor for Party {
 
     fn on_start(&self, _: Id, _: &Option<()>, out: &mut Out<Self>) -> PartyState {
         match self {
-            Party::Hardware => PartyState::Hardware(List::default()),
+            Party::Hardware { .. } => PartyState::Hardware(List::default()),
             Party::Submitter { counts } => {
                 out.choose_random(COUNT, counts.clone());
                 PartyState::Submitter(Submitter::Idle)
@@ -522,18 +631,34 @@ impl Actor for Party {
         }
     }
 
-    fn on_random(&self, _: Id, state: &mut Cow<PartyState>, count: &u8, out: &mut Out<Self>) {
-        *state.to_mut() = PartyState::Submitter(Submitter::Waiting(*count));
-        out.send(Id::from(HARDWARE), Message::Submit(*count));
+    fn on_random(&self, _: Id, state: &mut Cow<PartyState>, random: &u8, out: &mut Out<Self>) {
+        let (Party::Submitter { counts }, PartyState::Submitter(call)) = (self, state.to_mut()) else {
+            unreachable!("only submitters choose")
+        };
+        *call = match (*call, *random) {
+            (Submitter::Aborted(_), GIVE_UP) => {
+                out.choose_random(COUNT, counts.clone());
+                Submitter::Idle
+            }
+            (Submitter::Aborted(count), _) | (_, count) => {
+                out.send(Id::from(HARDWARE), Message::Submit(count));
+                Submitter::Waiting(count)
+            }
+        };
     }
 
     fn on_msg(&self, _: Id, state: &mut Cow<PartyState>, src: Id, message: Message, out: &mut Out<Self>) {
         match (self, state.to_mut(), message) {
-            (Party::Hardware, PartyState::Hardware(queue), Message::Submit(count)) => {
+            (Party::Hardware { faults }, PartyState::Hardware(queue), Message::Submit(count)) => {
                 let batch = Batch { submitter: submitter(src), executed: 0, left: count };
-                change(queue, out, |queue| queue.push(batch));
+                change(queue, *faults, out, |queue| queue.push(batch));
             }
-            (Party::Submitter { counts }, PartyState::Submitter(call), Message::Done { .. }) => {
+            (Party::Submitter { .. }, PartyState::Submitter(call), Message::Aborted) => {
+                let Submitter::Waiting(count) = *call else { unreachable!("{call:?} has no batch") };
+                *call = Submitter::Aborted(count);
+                out.choose_random(AGAIN, vec![GIVE_UP, REPOST]);
+            }
+            (Party::Submitter { counts }, PartyState::Submitter(call), Message::Done { .. } | Message::Refused) => {
                 *call = Submitter::Idle;
                 out.choose_random(COUNT, counts.clone());
             }
@@ -542,9 +667,19 @@ impl Actor for Party {
     }
 
     fn on_timeout(&self, _: Id, state: &mut Cow<PartyState>, step: &Step, out: &mut Out<Self>) {
-        let PartyState::Hardware(queue) = state.to_mut() else { unreachable!("only the hardware has timers") };
+        let (Party::Hardware { faults }, PartyState::Hardware(queue)) = (self, state.to_mut()) else {
+            unreachable!("only the hardware has timers")
+        };
         match *step {
-            Step::Execute(t) => change(queue, out, |queue| {
+            Step::Abort(batches) => {
+                submitters_in(batches).for_each(|t| out.send(id(t), Message::Aborted));
+                change(queue, *faults, out, |queue| queue.retain(|batch| batches >> batch.submitter & 1 == 0));
+            }
+            Step::Refuse(t) => {
+                out.send(id(t), Message::Refused);
+                change(queue, *faults, out, |queue| queue.retain(|batch| batch.submitter != t));
+            }
+            Step::Execute(t) => change(queue, *faults, out, |queue| {
                 let batch = queue.iter_mut().find(|batch| batch.submitter == t && batch.left > 0);
                 let batch = batch.expect("the timer is set while an ID is left");
                 batch.left -= 1;
@@ -552,32 +687,37 @@ impl Actor for Party {
             }),
             Step::Complete(t) => {
                 out.send(id(t), Message::Done { executed: queue[0].executed });
-                change(queue, out, List::pop_front);
+                change(queue, *faults, out, List::pop_front);
             }
         }
     }
 
     fn name(&self) -> String {
         match self {
-            Party::Hardware => "hardware".into(),
+            Party::Hardware { .. } => "hardware".into(),
             Party::Submitter { .. } => "submitter".into(),
         }
     }
 }
 
 /// Changes the queue, and sets exactly the timers that the new one determines.
-fn change(queue: &mut List<Batch>, out: &mut Out<Party>, by: impl FnOnce(&mut List<Batch>)) {
-    steps(queue).for_each(|step| out.cancel_timer(step));
+fn change(queue: &mut List<Batch>, faults: Faults, out: &mut Out<Party>, by: impl FnOnce(&mut List<Batch>)) {
+    steps(queue, faults).for_each(|step| out.cancel_timer(step));
     by(queue);
-    steps(queue).for_each(|step| out.set_timer(step, model_timeout()));
+    steps(queue, faults).for_each(|step| out.set_timer(step, model_timeout()));
 }
 
-/// The steps that the hardware can take: an ID of any batch, or the completion of the first.
-fn steps(queue: &List<Batch>) -> impl Iterator<Item = Step> {
+/// The steps that the hardware can take: an ID of any batch, or the completion of the first; to drop any of them, or to
+/// refuse one.
+fn steps(queue: &List<Batch>, faults: Faults) -> impl Iterator<Item = Step> {
     let complete = queue.first().filter(|head| head.left == 0).map(|head| Step::Complete(head.submitter));
     let queue = *queue;
     let execute = (0..queue.len()).map(move |i| queue[i]).filter(|b| b.left > 0).map(|b| Step::Execute(b.submitter));
-    execute.chain(complete)
+    let possible = faults == Faults::Possible;
+    let queued = queue.iter().fold(0u8, |bits, batch| bits | 1 << batch.submitter);
+    let abort = (1..=queued).filter(move |batches| possible && batches & !queued == 0).map(Step::Abort);
+    let refuse = submitters_in(queued).filter(move |_| possible).map(Step::Refuse);
+    execute.chain(complete).chain(abort).chain(refuse)
 }
 
 /// All that a [`State`] says, small and without a heap: the rest follows from it.
@@ -612,6 +752,17 @@ pub struct Call {
     pub submit: Option<u8>,
     /// The executed IDs of a `Done` in flight.
     pub done: Option<u8>,
+    /// An `Aborted` or `Refused` in flight.
+    pub fault: Option<Fault>,
+}
+
+/// What hardware says of a batch that it does not complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// [`Message::Aborted`].
+    Aborted,
+    /// [`Message::Refused`].
+    Refused,
 }
 
 impl View {
@@ -634,7 +785,14 @@ impl View {
             let submit = call.submit.map(|count| Envelope { src: id(t), dst: hardware, msg: Message::Submit(count) });
             let done =
                 call.done.map(|executed| Envelope { src: hardware, dst: id(t), msg: Message::Done { executed } });
-            submit.into_iter().chain(done)
+            let fault = call.fault.map(|fault| {
+                let msg = match fault {
+                    Fault::Aborted => Message::Aborted,
+                    Fault::Refused => Message::Refused,
+                };
+                Envelope { src: hardware, dst: id(t), msg }
+            });
+            submit.into_iter().chain(done).chain(fault)
         })
     }
 }
@@ -649,7 +807,7 @@ impl View {
 /// use stateright::Model;
 /// use vtd_qi::spec::{view, Loss, SpecCfg, View};
 ///
-/// let spec = SpecCfg { submitters: 2, counts: vec![0], loss: Loss::None }.into_model()?;
+/// let spec = SpecCfg { submitters: 2, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model()?;
 /// assert_eq!(view(&spec.init_states()[0]), View::new(2));
 /// # Ok::<(), vtd_qi::spec::SpecError>(())
 /// ```
@@ -665,6 +823,8 @@ pub fn view(state: &State) -> View {
         match *msg {
             Message::Submit(count) => view.calls[usize::from(submitter(src))].submit = Some(count),
             Message::Done { executed } => view.calls[usize::from(submitter(dst))].done = Some(executed),
+            Message::Aborted => view.calls[usize::from(submitter(dst))].fault = Some(Fault::Aborted),
+            Message::Refused => view.calls[usize::from(submitter(dst))].fault = Some(Fault::Refused),
         }
     }
     view
@@ -677,6 +837,7 @@ impl Display for View {
             match call.submitter {
                 Submitter::Idle => write!(f, "{space}T{} idle", i + 1)?,
                 Submitter::Waiting(count) => write!(f, "{space}T{} waiting({count})", i + 1)?,
+                Submitter::Aborted(count) => write!(f, "{space}T{} aborted({count})", i + 1)?,
             }
         }
         for (i, Batch { submitter, executed, left }) in self.queue.iter().enumerate() {
@@ -689,6 +850,8 @@ impl Display for View {
             match msg {
                 Message::Submit(count) => write!(f, "{before} T{}->submit({count})", usize::from(src))?,
                 Message::Done { executed } => write!(f, "{before} done({executed})->T{}", usize::from(dst))?,
+                Message::Aborted => write!(f, "{before} aborted->T{}", usize::from(dst))?,
+                Message::Refused => write!(f, "{before} refused->T{}", usize::from(dst))?,
             }
         }
         Ok(())
@@ -725,6 +888,18 @@ impl<T: Copy> List<T> {
         assert!(self.len() < ROOM, "more than {ROOM} items");
         self.items[usize::from(self.len)] = item;
         self.len += 1;
+    }
+
+    /// Removes the items that are not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        let mut kept = 0;
+        for i in 0..usize::from(self.len) {
+            if keep(&self.items[i]) {
+                self.items[kept] = self.items[i];
+                kept += 1;
+            }
+        }
+        self.len = kept as u8;
     }
 
     /// Removes the first item.
@@ -812,7 +987,10 @@ impl Spec {
             );
             match *action {
                 Action::SelectRandom { actor, .. } => sent[usize::from(submitter(actor))] = row,
-                Action::Timeout(_, Step::Complete(t)) => sent[usize::from(t)] = row,
+                Action::Timeout(_, Step::Complete(t) | Step::Refuse(t)) => sent[usize::from(t)] = row,
+                Action::Timeout(_, Step::Abort(batches)) => {
+                    submitters_in(batches).for_each(|t| sent[usize::from(t)] = row);
+                }
                 Action::Timeout(_, Step::Execute(t)) => svg += &execution(t, row),
                 Action::Deliver { src, dst, msg } => {
                     svg += &flight(Envelope { src, dst, msg }, &sent, row, Fate::Arrives)

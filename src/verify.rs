@@ -246,8 +246,8 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         let wanted = |check: Check| self.scenario.checks.contains(&check);
         let (reliable, lossy) = (self.mapping(Loss::None), self.mapping(Loss::Done));
         let steps = (wanted(Check::RefinesSpec) || wanted(Check::RefinesFairSpec))
-            .then(|| check_steps(&self.graph, &reliable, |_| false));
-        let may_lose = |label: &spec::Label| matches!(label, spec::Label::Lose(_));
+            .then(|| check_steps(&self.graph, &reliable, |label| label.is_fault()));
+        let may_lose = |label: &spec::Label| matches!(label, spec::Label::Lose(_)) || label.is_fault();
         let lossy_steps = wanted(Check::RefinesLossySpec).then(|| check_steps(&self.graph, &lossy, may_lose));
         let mut properties = Vec::new();
         for &check in &self.scenario.checks {

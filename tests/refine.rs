@@ -3,10 +3,13 @@
 use stateright::{Checker as _, Expectation, HasDiscoveries, Model, Property};
 use vtd_qi::graph::{Graph, Limits, Search};
 use vtd_qi::impl_qi::{
-    Action, Handout, Hardware, Label, Length, Lock, Ring, RingCfg, Rules, Slots, State, Status, Step,
+    Action, AfterIte, FaultClass, Faults, Handout, Hardware, Label, Length, Lock, Ring, RingCfg, Rules, Slots, State,
+    Status, Step,
 };
 use vtd_qi::liveness::{judge, realize, Checker, Fairness, Formula, Verdict as Judged};
-use vtd_qi::refine::{check_fairness, check_steps, AbstractFairness, Mapping, RingToSpec, StepVerdict, Strength};
+use vtd_qi::refine::{
+    check_fairness, check_steps, AbstractFairness, Mapping, RingToSpec, StepVerdict, Steps, Strength,
+};
 use vtd_qi::scenario::{Check, Table};
 use vtd_qi::spec::{self, Loss, Spec, View};
 use vtd_qi::verify::{verify, Verdict};
@@ -103,7 +106,10 @@ impl Mapping for Constant {
 #[test]
 fn a_constant_mapping_is_refused() {
     let ring = small(Rules::G4, 2, &[0, 1], 4);
-    let spec = spec::SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::None }.into_model().ok().unwrap();
+    let spec = spec::SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::None, faults: spec::Faults::None }
+        .into_model()
+        .ok()
+        .unwrap();
     let steps = check_steps(&explore(&ring), &Constant(spec), |_| false);
     assert_eq!(steps.verdict, StepVerdict::Vacuous(vec![spec::Label::Submit(0), spec::Label::Submit(1)]));
 }
@@ -304,5 +310,99 @@ fn one_submitter_stands_for_all() {
             };
             assert!((1..submitters).all(|t| verdicts(t) == verdicts(0)), "{rules:?} {lock:?}");
         }
+    }
+}
+
+fn with_fault(rules: Rules, class: FaultClass, after_ite: AfterIte) -> Ring<8, 3, 1> {
+    let faults = Faults { after_ite, ..Faults::of([class], 1) };
+    let hardware = Hardware::Pipelined { depth: 3 };
+    Ring::new(RingCfg { faults, hardware, ..RingCfg::new(rules, 2, [0, 1]) }).unwrap()
+}
+
+fn refined(ring: &Ring<8, 3, 1>) -> (Graph<State<8, 3, 1>, Label>, Steps<View, spec::Label>) {
+    let graph = Search::new(ring, Action::label).canonical(&|state| ring.canonical(state)).run();
+    let steps = check_steps(&graph, &RingToSpec::new(ring, Loss::None).unwrap(), |label| label.is_fault());
+    (graph, steps)
+}
+
+/// A step of the specification that concerns one submitter.
+type StepOf = fn(u8) -> spec::Label;
+
+/// Each fault, with a reading of what becomes of fetched work under which g5plus is right, and the steps of the specification
+/// that only this fault brings about.
+const CELLS: [(FaultClass, AfterIte, &[StepOf]); 7] = {
+    use spec::Label::{Again, Fail, Refuse, Repost};
+    [
+        (FaultClass::InvalidId, AfterIte::Drop, &[Refuse, Fail]),
+        (FaultClass::InvalidWd, AfterIte::Drop, &[Refuse, Fail]),
+        (FaultClass::Ice, AfterIte::Drop, &[]),
+        (FaultClass::LostAnswer, AfterIte::Drop, &[Again, Repost]),
+        (FaultClass::LostAnswer, AfterIte::IdsRun, &[Again, Repost]),
+        (FaultClass::DeviceGone, AfterIte::Drop, &[Again, Repost, Fail]),
+        (FaultClass::DeviceGone, AfterIte::IdsRun, &[Again, Repost, Fail]),
+    ]
+};
+
+/// g5plus refines the specification with faults, fairly where a call is promised slots, and each step of a fault is hit.
+#[test]
+fn g5plus_refines_the_specification_under_every_fault() {
+    for (class, after_ite, hit) in CELLS {
+        let ring = with_fault(Rules::G5_PLUS, class, after_ite);
+        let (graph, steps) = refined(&ring);
+        assert_eq!(steps.verdict, StepVerdict::Holds, "{class:?} {after_ite:?}");
+        let hits = |label| steps.actions_hit.iter().any(|(l, n)| *l == label && *n > 0);
+        for t in 0..2 {
+            for label in [spec::Label::Again, spec::Label::Repost, spec::Label::Refuse, spec::Label::Fail] {
+                let expected = hit.iter().any(|fault| fault(t) == label(t));
+                assert_eq!(hits(label(t)), expected, "{class:?} {after_ite:?}: {}", label(t));
+            }
+        }
+        assert_eq!(hits(spec::Label::Abort), class.times_out(), "{class:?} {after_ite:?}");
+        let mapping = RingToSpec::new(&ring, Loss::None).unwrap();
+        let fairness = ring.fairness(Slots::Fair, graph.labels());
+        let checker = Checker::new(&graph, &fairness).unwrap();
+        for condition in mapping.fairness() {
+            let broken = check_fairness(&graph, &steps, checker.pairs(), &condition, None).unwrap();
+            assert_eq!(broken, None, "{class:?} {after_ite:?}: {}", condition.name);
+        }
+    }
+}
+
+/// If a fetched WD may still write its status after an ITE, its owner, sent back, posts again while it is under way.
+#[test]
+fn a_wd_that_outlives_an_ite_is_no_step_of_the_specification_even_of_g5plus() {
+    let ring = with_fault(Rules::G5_PLUS, FaultClass::LostAnswer, AfterIte::WdsRun);
+    let (graph, steps) = refined(&ring);
+    let StepVerdict::StepFails { step, .. } = &steps.verdict else { panic!("{:?}", steps.verdict) };
+    let Label::Driver(Step::CheckAbort, t) = graph.labels()[step.label as usize] else { panic!("{step:?}") };
+    assert!(steps.view(step.source).queue.iter().any(|batch| batch.submitter == t));
+}
+
+/// The kernel's newest driver takes a batch for complete whose ID was lost, and returns an error while its work is in the ring.
+#[test]
+fn g5_fails_where_it_takes_lost_ids_for_executed_or_leaves_work_behind() {
+    let ring = with_fault(Rules::G5, FaultClass::LostAnswer, AfterIte::Drop);
+    let (graph, steps) = refined(&ring);
+    assert!(matches!(steps.verdict, StepVerdict::StepFails { .. }));
+    // A WD writes DONE though an ID of its batch was not executed.
+    assert!(steps.failures.iter().any(|step| {
+        let before = steps.view(step.source);
+        graph.labels()[step.label as usize] == Label::Complete && before.queue.first().is_some_and(|head| head.left > 0)
+    }));
+    for class in [FaultClass::InvalidId, FaultClass::DeviceGone] {
+        let ring = with_fault(Rules::G5, class, AfterIte::Drop);
+        let (_, steps) = refined(&ring);
+        // A submitter is idle again while its batch is in hardware's queue, or on its way there.
+        assert!(
+            steps.failures.iter().any(|step| {
+                let (before, after) = (steps.view(step.source), steps.view(step.target));
+                (0..2).any(|t| {
+                    let queued = before.queue.iter().any(|batch| usize::from(batch.submitter) == t);
+                    let idle = after.calls[t].submitter == spec::Submitter::Idle;
+                    idle && (queued || before.calls[t].submit.is_some())
+                })
+            }),
+            "{class:?}"
+        );
     }
 }

@@ -5,12 +5,17 @@ use std::collections::HashSet;
 use stateright::actor::LossyNetwork;
 use stateright::{Checker, Expectation, Model, Path};
 use vtd_qi::graph::{Coverage, Graph, Search};
+use vtd_qi::liveness::{self, Fairness};
 use vtd_qi::spec::{
-    label, view, waiting, Action, Batch, Label, Loss, Message, Spec, SpecCfg, SpecError, State, Submitter, View,
+    label, view, waiting, Action, Batch, Faults, Label, Loss, Message, Spec, SpecCfg, SpecError, State, Submitter, View,
 };
 
 fn spec(submitters: usize, counts: &[u8], loss: Loss) -> Spec {
-    SpecCfg { submitters, counts: counts.to_vec(), loss }.into_model().unwrap()
+    SpecCfg { submitters, counts: counts.to_vec(), loss, faults: Faults::None }.into_model().unwrap()
+}
+
+fn faulty(submitters: usize, counts: &[u8], loss: Loss) -> Spec {
+    SpecCfg { submitters, counts: counts.to_vec(), loss, faults: Faults::Possible }.into_model().unwrap()
 }
 
 fn explore(spec: &Spec) -> Graph<State, Label> {
@@ -32,8 +37,13 @@ const CONFIGURATIONS: [(usize, &[u8]); 6] =
 ///
 /// Two submitters and counts {0, 1}: u = 5, q = 3, so 5 * 5 + 2 * 3 * 5 + 2 * 3 * 3 = 25 + 30 + 18 = 73; and with losses
 /// u = 7, so 49 + 42 + 18 = 109.
-fn states_by_hand(submitters: usize, counts: &[u8], loss: Loss) -> usize {
-    let unqueued = 1 + counts.len() * if loss == Loss::Done { 3 } else { 2 };
+///
+/// With faults a submitter may also wait while `Aborted` or `Refused` is in flight, or have taken `Aborted` and not submitted
+/// again: 3 |counts| more. Then u = 11 and 121 + 2 * 3 * 11 + 2 * 3 * 3 = 205.
+fn states_by_hand(submitters: usize, counts: &[u8], loss: Loss, faults: Faults) -> usize {
+    let lost = usize::from(loss == Loss::Done);
+    let failed = if faults == Faults::Possible { 3 } else { 0 };
+    let unqueued = 1 + counts.len() * (2 + lost + failed);
     let queued: usize = counts.iter().map(|&n| usize::from(n) + 1).sum();
     let mut queues = 1; // C(N, k) k! q^k
     let mut sum = 0;
@@ -53,7 +63,8 @@ fn two_submitters_have_the_states_derived_by_hand() {
     //   both          2 orders * (9 of the head + 3 where the second has one left) = 24
     let graph = explore(&spec(2, &[0, 1], Loss::None));
     assert_eq!((graph.len(), graph.transitions()), (73, 150));
-    assert_eq!(states_by_hand(2, &[0, 1], Loss::None), 73);
+    assert_eq!(states_by_hand(2, &[0, 1], Loss::None, Faults::None), 73);
+    assert_eq!(states_by_hand(2, &[0, 1], Loss::None, Faults::Possible), 205);
     assert_eq!(explore(&spec(2, &[0, 1], Loss::Done)).len(), 109);
 }
 
@@ -64,10 +75,91 @@ fn stateright_the_own_search_and_the_formula_agree() {
             let spec = spec(submitters, counts, loss);
             let exact = explore(&spec).len();
             let what = format!("{:?}", spec.cfg());
-            assert_eq!(exact, states_by_hand(submitters, counts, loss), "{what}");
+            assert_eq!(exact, states_by_hand(submitters, counts, loss, Faults::None), "{what}");
             assert_eq!(spec.checker().spawn_bfs().join().unique_state_count(), exact, "{what}");
         }
     }
+}
+
+/// With faults: the formula, our search and stateright's; safety, every witness, and views.
+#[test]
+fn with_faults_the_formula_and_both_searches_agree() {
+    for (submitters, counts) in [(1, &[0u8, 2][..]), (2, &[0]), (2, &[0, 1]), (2, &[0, 1, 2]), (3, &[0, 1])] {
+        for loss in [Loss::None, Loss::Done] {
+            let spec = faulty(submitters, counts, loss);
+            let graph = explore(&spec);
+            let what = format!("{:?}", spec.cfg());
+            assert_eq!(graph.len(), states_by_hand(submitters, counts, loss, Faults::Possible), "{what}");
+            assert_eq!(spec.clone().checker().spawn_bfs().join().unique_state_count(), graph.len(), "{what}");
+            for finding in graph.findings() {
+                assert_eq!(finding.state.is_some(), finding.sometimes, "{} in {what}", finding.name);
+            }
+            let views: HashSet<View> = graph.states().iter().map(view).collect();
+            assert_eq!(views.len(), graph.len());
+            let lines: HashSet<String> = views.iter().map(View::to_string).collect();
+            assert_eq!(lines.len(), graph.len(), "two states are described alike");
+            assert!(graph.states().iter().all(|state| spec.state_of(&view(state)) == *state));
+        }
+    }
+}
+
+/// Without a fault nothing is different: the states are those that are reached without a step that is a fault.
+#[test]
+fn without_its_steps_the_specification_with_faults_is_the_one_without() {
+    let graph = explore(&faulty(2, &[0, 1], Loss::None));
+    let mut seen = HashSet::from([graph.initial()[0]]);
+    let mut todo = vec![graph.initial()[0]];
+    let mut transitions = 0;
+    while let Some(state) = todo.pop() {
+        for edge in graph.edges(state).filter(|edge| !graph.labels()[edge.label as usize].is_fault()) {
+            transitions += 1;
+            if seen.insert(edge.target) {
+                todo.push(edge.target);
+            }
+        }
+    }
+    assert_eq!((seen.len(), transitions), (73, 150));
+}
+
+#[test]
+fn with_faults_a_call_is_over_some_day_if_aborts_end() {
+    let spec = faulty(2, &[0, 1], Loss::None);
+    let graph = explore(&spec);
+    let verdict = |fairness: &[Fairness<State, Label>]| {
+        let checker = liveness::Checker::new(&graph, fairness).unwrap();
+        checker.check(&spec.observed(1), None).unwrap() == liveness::Verdict::Holds
+    };
+    let with = |without: &str| {
+        let mut fairness = spec.fairness();
+        fairness.push(spec.aborts_end());
+        fairness.retain(|condition| condition.name != without);
+        fairness
+    };
+    assert!(verdict(&with("none")));
+    // A batch can be aborted for ever; and what is aborted or refused has to be taken, and posted again or given up.
+    // `Repost` and `Fail` are both possible then, so that either of them alone is enough.
+    for needed in ["Aborts", "Again(T2)", "Fail(T2)", "Observe(T2)"] {
+        assert!(!verdict(&with(needed)), "{needed}");
+    }
+    let neither: Vec<_> = with("Repost(T2)").into_iter().filter(|condition| condition.name != "Fail(T2)").collect();
+    assert!(verdict(&with("Repost(T2)")) && !verdict(&neither));
+}
+
+/// Of an aborted batch nothing is remembered: posted again, it has all its IDs to execute before `Done` is sent.
+#[test]
+fn what_was_executed_before_an_abort_does_not_count() {
+    use Label::*;
+    let spec = faulty(1, &[1], Loss::None);
+    let aborted = path(&spec, &[Submit(0), Accept(0), Execute(0), Abort, Again(0)]);
+    assert_eq!(view(aborted.last_state()).to_string(), "T1 aborted(1)");
+    let again = path(&spec, &[Submit(0), Accept(0), Execute(0), Abort, Again(0), Repost(0), Accept(0)]);
+    let state = again.last_state();
+    assert_eq!(view(state).to_string(), "T1 waiting(1) | queue T1:0/1");
+    let labels: HashSet<Label> = spec.next_steps(state).iter().map(|(action, _)| label(action)).collect();
+    assert_eq!(labels, HashSet::from([Execute(0), Abort, Refuse(0)]));
+    let failed = path(&spec, &[Submit(0), Accept(0), Refuse(0), Fail(0)]);
+    assert_eq!(view(failed.last_state()), view(&spec.init_states()[0]));
+    check_xml(&spec.as_svg(again).unwrap()).unwrap();
 }
 
 /// What a state says when the counts are forgotten as soon as the hardware knows them: waiting, not waiting(n); batches
@@ -181,7 +273,7 @@ fn views_are_states() {
 fn largest_configuration_is_accepted() {
     let spec = spec(8, &[0, 254], Loss::Done);
     assert_eq!(spec.next_states(&spec.init_states()[0]).len(), 16);
-    assert!(size_of::<View>() <= 120);
+    assert!(size_of::<View>() <= 128);
     let mut full = View::new(8);
     for t in 0..8 {
         full.calls[usize::from(t)].submitter = Submitter::Waiting(254);
@@ -233,7 +325,7 @@ fn only_a_done_can_be_lost() {
 #[test]
 fn configurations_out_of_range_are_refused() {
     let refused = |submitters, counts: &[u8]| {
-        let cfg = SpecCfg { submitters, counts: counts.to_vec(), loss: Loss::None };
+        let cfg = SpecCfg { submitters, counts: counts.to_vec(), loss: Loss::None, faults: Faults::None };
         cfg.into_model().err().map(|error| (error, error.to_string()))
     };
     let because = |error, message: &str| Some((error, message.to_string()));

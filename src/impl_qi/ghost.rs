@@ -64,16 +64,17 @@ pub struct Ghost<const N: usize, const T: usize, const F: usize> {
     faults: [ExecutedIds<T>; F],
 }
 
-/// Which IDs were executed, where a batch may be posted more than once: a bit for each.
+/// Which IDs were executed, where a batch may be posted more than once: a bit for each; and who posts again, a bit for each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct ExecutedIds<const T: usize> {
     since_call: [u16; T],
     since_post: [u16; T],
+    reposting: u8,
 }
 
 impl<const N: usize, const T: usize, const F: usize> Ghost<N, T, F> {
     pub(super) fn initial() -> Self {
-        let faults = [ExecutedIds { since_call: [0; T], since_post: [0; T] }; F];
+        let faults = [ExecutedIds { since_call: [0; T], since_post: [0; T], reposting: 0 }; F];
         Ghost { slots: [0; N], pending: [0; MAX_DEPTH], executed: [0; T], faults }
     }
 
@@ -113,6 +114,18 @@ impl<const N: usize, const T: usize, const F: usize> Ghost<N, T, F> {
     /// The same since it began or last began again after `-EAGAIN`.
     pub fn executed_ids_since_post(&self, t: usize) -> u16 {
         self.faults.first().map_or(0, |ids| ids.since_post[t])
+    }
+
+    /// Whether a submitter's present call began again after `-EAGAIN` and has not been posted since.
+    pub fn is_reposting(&self, t: usize) -> bool {
+        self.faults.first().is_some_and(|ids| ids.reposting >> t & 1 == 1)
+    }
+
+    /// The call's batch is in the ring: IQT has been written.
+    pub(super) fn submitted(&mut self, t: usize) {
+        if let Some(ids) = self.faults.first_mut() {
+            ids.reposting &= !(1 << t);
+        }
     }
 
     pub(super) fn posted(&mut self, slot: Slot, t: usize) {
@@ -159,6 +172,7 @@ impl<const N: usize, const T: usize, const F: usize> Ghost<N, T, F> {
     pub(super) fn restarted(&mut self, t: usize) {
         if let Some(ids) = self.faults.first_mut() {
             ids.since_post[t] = 0;
+            ids.reposting |= 1 << t;
         }
     }
 
@@ -176,6 +190,7 @@ impl<const N: usize, const T: usize, const F: usize> Ghost<N, T, F> {
         self.executed[t] = 0;
         if let Some(ids) = self.faults.first_mut() {
             (ids.since_call[t], ids.since_post[t]) = (0, 0);
+            ids.reposting &= !(1 << t);
         }
         for slot in 0..N as u16 {
             let slot = slot as Slot;

@@ -386,7 +386,8 @@ impl<const N: usize, const T: usize, const F: usize> fmt::Debug for State<N, T, 
                 (0..T).map(|t| self.ghost.executed(t)).collect::<Vec<_>>()
             )?;
             if let Some(faults) = self.faults.first() {
-                let ids = |t| (self.ghost.executed_ids(t), self.ghost.executed_ids_since_post(t));
+                let ghost = &self.ghost;
+                let ids = |t| (ghost.executed_ids(t), ghost.executed_ids_since_post(t), ghost.is_reposting(t));
                 write!(
                     f,
                     "\nFSTS={} ITESID={} gone={:#b} injected={} executed={:?}",
@@ -443,6 +444,7 @@ impl<const N: usize, const T: usize, const F: usize> Bus for Memory<'_, N, T, F>
 
     fn set_iqt(&mut self, slot: Slot) {
         self.state.iqt = slot;
+        self.state.ghost.submitted(self.cpu);
     }
 
     fn queue(&self) -> Queue {

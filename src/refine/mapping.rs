@@ -9,13 +9,27 @@
 //! | `Observe(t)` | t's poll that sees DONE |
 //! | `Lose(t)` | the step after which the DONE written for t is gone and t has not seen it |
 //!
-//! All other steps stutter. The mapping reads the ring, the submitters' local variables and the ghosts.
+//! Where faults occur:
+//!
+//! | the specification's step | the ring's step |
+//! | --- | --- |
+//! | `Accept(t)` | also: IQE is set at the first descriptor of t's batch |
+//! | `Abort` | the ITE that drops pending WDs, or a status write of `QI_ABORT` |
+//! | `Again(t)` | t's fault check sees `QI_ABORT` |
+//! | `Repost(t)` | t's next IQT write for the same call |
+//! | `Refuse(t)` | t clears an IQE that it has found to be its own |
+//! | `Fail(t)` | t leaves the poll loop to return `-EINVAL`, or is about to post again and decides to return `-ETIMEDOUT` |
+//!
+//! All other steps stutter. The mapping reads the ring, the submitters' local variables and the ghosts. Once a batch is
+//! refused, nothing that becomes of its descriptors is seen: the call will fail whatever they do. An ID counts as executed
+//! if it was since the batch was last posted and is not to be executed again: what an earlier post has left may execute
+//! first.
 
 use stateright::Model;
 
 use super::{AbstractFairness, Mapping, Strength};
-use crate::impl_qi::{Call, Desc, Ring, RingCfg, State, Status};
-use crate::spec::{self, Batch, Loss, Spec, SpecCfg, SpecError, Submitter, View};
+use crate::impl_qi::{Call, Desc, Fsts, Outcome, Owner, Ring, RingCfg, State, Status};
+use crate::spec::{self, Batch, Fault, Faults, Loss, Spec, SpecCfg, SpecError, Submitter, View};
 
 /// The ring as an implementation of the [`Spec`] with the same submitters and counts.
 #[derive(Clone)]
@@ -46,22 +60,38 @@ impl<'a, const N: usize, const T: usize, const F: usize> RingToSpec<'a, N, T, F>
 
     /// Those of them that are about submitter `t`.
     pub fn fairness_of(&self, t: usize) -> impl Iterator<Item = AbstractFairness<spec::Label>> {
-        self.fairness()
-            .filter(move |condition| condition.labels.iter().all(|label| usize::from(label.submitter()) == t))
+        self.fairness().filter(move |condition| condition.labels.iter().all(|label| label.submitter() == Some(t as u8)))
     }
 
-    fn call(&self, state: &State<N, T, F>, t: usize, call: &Call) -> spec::Call {
+    /// A submitter and its messages; `queued` says whether hardware has its batch.
+    fn call(&self, state: &State<N, T, F>, t: usize, call: &Call, queued: bool) -> spec::Call {
         if !self.ring.waiting(state, t) {
-            return spec::Call::default();
+            let reposting = state.ghost().is_reposting(t) && call.outcome == Outcome::Success;
+            let aborted = call.outcome == Outcome::Again || reposting;
+            let submitter = if aborted { Submitter::Aborted(call.count) } else { Submitter::Idle };
+            return spec::Call { submitter, ..spec::Call::default() };
         }
-        let (all, left) = (call.slots(), self.unfetched(state, t, call));
+        let waiting = spec::Call { submitter: Submitter::Waiting(call.count), ..spec::Call::default() };
+        if call.outcome == Outcome::Invalid {
+            return spec::Call { fault: Some(Fault::Refused), ..waiting };
+        }
         let slot = self.ring.wait_index(call);
         let done = state.status(slot) == Status::Done && state.ghost().done_by(slot).is(t);
+        let submit = !self.is_begun(state, t, call);
+        let lost = !done && !submit && !queued && self.spec.cfg().faults == Faults::Possible;
         spec::Call {
-            submitter: Submitter::Waiting(call.count),
-            submit: (left == all).then_some(call.count),
-            done: done.then(|| state.ghost().executed(t)),
+            submit: submit.then_some(call.count),
+            done: done.then(|| self.executed(state, t, call)),
+            fault: lost.then_some(Fault::Aborted),
+            ..waiting
         }
+    }
+
+    /// Whether hardware has looked at the first descriptor of a posted batch.
+    fn is_begun(&self, state: &State<N, T, F>, t: usize, call: &Call) -> bool {
+        let refused =
+            state.fsts().has(Fsts::IQE) && state.iqh() == call.index && state.ghost().posted_by(call.index).is(t);
+        refused || self.unfetched(state, t, call) < call.slots()
     }
 
     /// How many descriptors of a posted batch still lie in the ring.
@@ -69,11 +99,28 @@ impl<'a, const N: usize, const T: usize, const F: usize> RingToSpec<'a, N, T, F>
         let ring = self.ring.length();
         (0..call.slots()).filter(|&k| state.ghost().posted_by(ring.add(call.index, k)).is(t)).count() as u16
     }
+
+    /// How many IDs of the batch, as last posted, were executed.
+    fn executed(&self, state: &State<N, T, F>, t: usize, call: &Call) -> u8 {
+        if F == 0 {
+            return state.ghost().executed(t);
+        }
+        let ring = self.ring.length();
+        let in_ring =
+            (0..call.slots()).map(|k| ring.add(call.index, k)).filter(|&slot| state.ghost().posted_by(slot).is(t));
+        let pending = state.pending().filter(|(_, owner)| owner.is(t)).map(|(desc, _)| desc);
+        let outstanding = in_ring.map(|slot| state.desc(slot)).chain(pending).fold(0u16, |bits, desc| match desc {
+            Desc::Id { number, .. } => bits | 1 << number,
+            _ => bits,
+        });
+        (state.ghost().executed_ids_since_post(t) & !outstanding).count_ones() as u8
+    }
 }
 
 /// The specification that a ring is to refine.
 pub fn spec_cfg(ring: &RingCfg, loss: Loss) -> SpecCfg {
-    SpecCfg { submitters: ring.submitters, counts: ring.counts.clone(), loss }
+    let faults = if ring.faults.is_none() { Faults::None } else { Faults::Possible };
+    SpecCfg { submitters: ring.submitters, counts: ring.counts.clone(), loss, faults }
 }
 
 impl<const N: usize, const T: usize, const F: usize> Mapping for RingToSpec<'_, N, T, F> {
@@ -94,27 +141,33 @@ impl<const N: usize, const T: usize, const F: usize> Mapping for RingToSpec<'_, 
         let submitters = self.ring.cfg().submitters;
         let mut view = View::new(submitters);
         let batch = |t: usize, call: &Call| {
-            let executed = state.ghost().executed(t);
+            let executed = self.executed(state, t, call);
             Batch { submitter: t as u8, executed, left: call.count.saturating_sub(executed) }
         };
-        for t in 0..submitters {
-            view.calls[t] = self.call(state, t, &state.call(t));
-        }
+        let refused = |call: &Call| call.outcome == Outcome::Invalid;
         // Batches are fetched one after the other: those whose WD hardware holds come first, in the order in which it
         // holds them, then the one whose WD is still in the ring.
-        for (desc, owner) in state.pending() {
-            if let (Desc::Wd { .. }, crate::impl_qi::Owner::Submitter(t)) = (desc, owner) {
-                view.queue.push(batch(t.into(), &state.call(t.into())));
+        for (desc, owner) in state.pending().filter(|(desc, _)| desc.ends_batch()) {
+            if let (Desc::Wd { .. }, Owner::Submitter(t)) = (desc, owner) {
+                let call = state.call(t.into());
+                if !refused(&call) {
+                    view.queue.push(batch(t.into(), &call));
+                }
             }
         }
         for t in 0..submitters {
             let call = state.call(t);
             if self.ring.waiting(state, t)
+                && !refused(&call)
                 && state.ghost().posted_by(self.ring.wait_index(&call)).is(t)
-                && self.unfetched(state, t, &call) < call.slots()
+                && self.is_begun(state, t, &call)
             {
                 view.queue.push(batch(t, &call));
             }
+        }
+        for t in 0..submitters {
+            let queued = view.queue.iter().any(|batch| usize::from(batch.submitter) == t);
+            view.calls[t] = self.call(state, t, &state.call(t), queued);
         }
         view
     }

@@ -246,22 +246,22 @@ impl<M: Twin> Visit for Matching<'_, M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Loss, Spec, SpecCfg};
+    use crate::spec::{Faults, Loss, Spec, SpecCfg};
 
     /// The smallest graph there is: four states in a ring.
     fn spec() -> Spec {
-        SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None }.into_model().unwrap()
+        SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model().unwrap()
     }
 
     const DUMP: &str = r#"strict digraph DiskGraph {
 subgraph cluster_graph {
-1 [label="/\\ done = <<-1>>\n/\\ submitter = <<-1>>\n/\\ submit = <<-1>>\n/\\ queue = <<>>",style = filled]
+1 [label="/\\ again = <<FALSE>>\n/\\ fault = <<\"none\">>\n/\\ done = <<-1>>\n/\\ submitter = <<-1>>\n/\\ submit = <<-1>>\n/\\ queue = <<>>",style = filled]
 1 -> -2 [label="Submit(1)",color="black",fontcolor="black"];
--2 [label="/\\ done = <<-1>>\n/\\ submitter = <<0>>\n/\\ submit = <<0>>\n/\\ queue = <<>>",tooltip="\"x\""];
+-2 [label="/\\ again = <<FALSE>>\n/\\ fault = <<\"none\">>\n/\\ done = <<-1>>\n/\\ submitter = <<0>>\n/\\ submit = <<0>>\n/\\ queue = <<>>",tooltip="\"x\""];
 -2 -> 3 [label="Accept(1)"];
-3 [label="/\\ done = <<-1>>\n/\\ submitter = <<0>>\n/\\ submit = <<-1>>\n/\\ queue = <<[submitter |-> 1, executed |-> 0, left |-> 0]>>"];
+3 [label="/\\ again = <<FALSE>>\n/\\ fault = <<\"none\">>\n/\\ done = <<-1>>\n/\\ submitter = <<0>>\n/\\ submit = <<-1>>\n/\\ queue = <<[submitter |-> 1, executed |-> 0, left |-> 0]>>"];
 3 -> 4 [label="Complete(1)"];
-4 [label="/\\ done = <<0>>\n/\\ submitter = <<0>>\n/\\ submit = <<-1>>\n/\\ queue = <<>>"];
+4 [label="/\\ again = <<FALSE>>\n/\\ fault = <<\"none\">>\n/\\ done = <<0>>\n/\\ submitter = <<0>>\n/\\ submit = <<-1>>\n/\\ queue = <<>>"];
 4 -> 1 [label="Observe(1)"];
 }
 }
@@ -287,15 +287,24 @@ subgraph cluster_graph {
             let found = compared(dump).unwrap();
             assert!(found.starts_with(message), "{found}");
         };
-        starts(&without("4 -> 1"), "TLC lacks the step Observe(1) from [done |-> <<0>>,");
-        starts(&(without("4 ").replace("3 -> 4", "3 -> 1")), "TLC lacks the state [done |-> <<0>>,");
+        starts(&without("4 -> 1"), "TLC lacks the step Observe(1) from [again |-> <<FALSE>>, done |-> <<0>>,");
+        starts(
+            &(without("4 ").replace("3 -> 4", "3 -> 1")),
+            "TLC lacks the state [again |-> <<FALSE>>, done |-> <<0>>,",
+        );
         starts(
             &DUMP.replace("4 -> 1 [", "3 -> 1 [label=\"Observe(1)\"];\n4 -> 1 ["),
             "Rust lacks the step Observe(1) from",
         );
-        starts(&DUMP.replace("done = <<0>>", "done = <<7>>"), "Rust lacks the state [done |-> <<7>>,");
+        starts(
+            &DUMP.replace("done = <<0>>", "done = <<7>>"),
+            "Rust lacks the state [again |-> <<FALSE>>, done |-> <<7>>,",
+        );
         starts(&DUMP.replace("Complete(1)", "Finish(1)"), "no step of the Rust is called Finish(1)");
-        starts(&DUMP.replace(",style = filled", ""), "only Rust has the initial state [done |-> <<-1>>,");
+        starts(
+            &DUMP.replace(",style = filled", ""),
+            "only Rust has the initial state [again |-> <<FALSE>>, done |-> <<-1>>,",
+        );
     }
 
     #[test]

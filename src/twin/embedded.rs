@@ -326,8 +326,9 @@ mod tests {
 
     #[test]
     fn each_kind_of_difference_of_the_graphs_is_found() {
-        use crate::spec::{Loss, SpecCfg};
-        let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None }.into_model().unwrap();
+        use crate::spec::{Faults, Loss, SpecCfg};
+        let spec =
+            SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model().unwrap();
         let compared = |dot: &str| compare(&spec, dot, str::to_string).map(|agreement| agreement.to_string());
         assert_eq!(compared(DOT).as_deref(), Ok("equal: 4 states, 1 initial, 4 transitions"));
         let starts = |dot: &str, message: &str| {

@@ -13,7 +13,7 @@ use crate::impl_qi::{
     Rules, Slots, SAFETY_WITHOUT_FAULTS,
 };
 use crate::scenario::{Check, HardwareKind, Scenario, Table};
-use crate::spec::{Loss, SpecCfg};
+use crate::spec::{self, Loss, SpecCfg};
 use crate::with_ring;
 
 /// What the constants of a model say, as a configuration of the Rust model.
@@ -34,6 +34,8 @@ pub enum Property {
     ObservedAfterExecution,
     /// Its liveness.
     SpecLiveness,
+    /// Its liveness with faults: if aborts come to an end.
+    LivenessIfAbortsEnd,
     /// A property of the ring.
     Ring(Check),
 }
@@ -42,7 +44,11 @@ impl Property {
     /// The properties of a subject.
     pub fn of(subject: &Subject) -> Vec<Property> {
         match subject {
-            Subject::Spec(_) => vec![Property::TypeOk, Property::ObservedAfterExecution, Property::SpecLiveness],
+            Subject::Spec(cfg) => {
+                let mut all = vec![Property::TypeOk, Property::ObservedAfterExecution, Property::SpecLiveness];
+                all.extend((cfg.faults == spec::Faults::Possible).then_some(Property::LivenessIfAbortsEnd));
+                all
+            }
             Subject::Ring(_) => [Property::TypeOk].into_iter().chain(Check::all().map(Property::Ring)).collect(),
         }
     }
@@ -53,6 +59,7 @@ impl Property {
             Property::TypeOk => "TypeOK".into(),
             Property::ObservedAfterExecution => "ObservedAfterExecution".into(),
             Property::SpecLiveness => camel(Check::WdEventuallyObservedDone.name()),
+            Property::LivenessIfAbortsEnd => "WdEventuallyObservedDoneIfAbortsEnd".into(),
             Property::Ring(check) => camel(check.name()),
         }
     }
@@ -61,7 +68,7 @@ impl Property {
     pub fn is_invariant(self) -> bool {
         match self {
             Property::TypeOk | Property::ObservedAfterExecution => true,
-            Property::SpecLiveness => false,
+            Property::SpecLiveness | Property::LivenessIfAbortsEnd => false,
             Property::Ring(check) => matches!(check, Check::Safety(_) | Check::NoDeadlock),
         }
     }
@@ -70,7 +77,7 @@ impl Property {
     fn needs_fairness(self) -> bool {
         match self {
             Property::TypeOk | Property::ObservedAfterExecution => false,
-            Property::SpecLiveness => true,
+            Property::SpecLiveness | Property::LivenessIfAbortsEnd => true,
             Property::Ring(check) => !check.is_safety(),
         }
     }
@@ -107,7 +114,12 @@ impl Subject {
                     Loss::None => "none",
                     Loss::Done => "done",
                 };
+                let faults = match cfg.faults {
+                    spec::Faults::None => "none",
+                    spec::Faults::Possible => "possible",
+                };
                 constants.insert("Loss".into(), Value::str(loss));
+                constants.insert("Faults".into(), Value::str(faults));
             }
             Subject::Ring(cfg) => {
                 let kind = hardware_kind(cfg.hardware);
@@ -230,7 +242,12 @@ impl Given {
             Value::Str(text) if text == "done" => Loss::Done,
             other => return Err(unusable("Loss", &other, "\"none\" or \"done\"")),
         };
-        let cfg = SpecCfg { submitters: self.submitters()?, counts: self.numbers("Counts")?, loss };
+        let faults = match self.take("Faults")? {
+            Value::Str(text) if text == "none" => spec::Faults::None,
+            Value::Str(text) if text == "possible" => spec::Faults::Possible,
+            other => return Err(unusable("Faults", &other, "\"none\" or \"possible\"")),
+        };
+        let cfg = SpecCfg { submitters: self.submitters()?, counts: self.numbers("Counts")?, loss, faults };
         cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
         Ok(cfg)
     }
@@ -555,12 +572,18 @@ fn models_of(scenario: &Scenario) -> Vec<Model> {
 
 /// Models of the specification itself.
 fn specifications() -> Vec<Model> {
-    let model = |name: &str, submitters, counts: &[u8], loss, properties: &[Property]| Model {
+    let with_faults = |name: &str, submitters, counts: &[u8], loss, faults, properties: &[Property]| Model {
         name: name.into(),
         about: format!("The specification, {submitters} submitters. {GENERATED}"),
-        subject: Subject::Spec(SpecCfg { submitters, counts: counts.to_vec(), loss }),
+        subject: Subject::Spec(SpecCfg { submitters, counts: counts.to_vec(), loss, faults }),
         slots: Slots::Unfair,
         properties: properties.to_vec(),
+    };
+    let model = |name: &str, submitters, counts: &[u8], loss, properties: &[Property]| {
+        with_faults(name, submitters, counts, loss, spec::Faults::None, properties)
+    };
+    let faulty = |name: &str, submitters, counts: &[u8], properties: &[Property]| {
+        with_faults(name, submitters, counts, Loss::None, spec::Faults::Possible, properties)
     };
     let all = [Property::TypeOk, Property::ObservedAfterExecution, Property::SpecLiveness];
     vec![
@@ -569,6 +592,10 @@ fn specifications() -> Vec<Model> {
         model("spec-c012-3", 3, &[0, 1, 2], Loss::None, &all[..2]),
         model("spec-lossy-c01-2", 2, &[0, 1], Loss::Done, &all[..2]),
         model("spec-lossy-c01-2--wd-eventually-observed-done", 2, &[0, 1], Loss::Done, &all[2..]),
+        faulty("spec-faults-c01-2", 2, &[0, 1], &[all[0], all[1], Property::LivenessIfAbortsEnd]),
+        faulty("spec-faults-c012-3", 3, &[0, 1, 2], &all[..2]),
+        // Without the assumption that aborts end, a call can be aborted again and again.
+        faulty("spec-faults-c01-2--wd-eventually-observed-done", 2, &[0, 1], &all[2..]),
     ]
 }
 
@@ -659,18 +686,24 @@ const FAULTS: &[FaultModel] = {
         "hw-fetched-unowned",
         "no-slot-leak",
         "no-stray-status-write",
+        "refines-spec",
         "call-eventually-returns",
     ];
     /// An ID is lost and the WD behind it, fetched after that, completes.
-    const LOST_ID: &[&str] = &["success-after-execution"];
+    const LOST_ID: &[&str] = &["success-after-execution", "refines-spec"];
     /// The same, and a batch that was given up writes its status.
-    const LOST_ID_AND_STRAY: &[&str] = &["success-after-execution", "no-stray-status-write"];
+    const LOST_ID_AND_STRAY: &[&str] = &["success-after-execution", "no-stray-status-write", "refines-spec"];
     /// The same, on slots that are taken for free.
-    const LOST_ID_AND_SLOTS: &[&str] =
-        &["success-after-execution", "no-slot-leak", "no-stray-status-write", "call-eventually-returns"];
+    const LOST_ID_AND_SLOTS: &[&str] = &[
+        "success-after-execution",
+        "no-slot-leak",
+        "no-stray-status-write",
+        "refines-spec",
+        "call-eventually-returns",
+    ];
     /// A batch is left behind in the ring by an owner that has returned `-ETIMEDOUT`.
     const LEFT_BEHIND: &[&str] =
-        &["hw-fetched-unowned", "no-slot-leak", "no-stray-status-write", "call-eventually-returns"];
+        &["hw-fetched-unowned", "no-slot-leak", "no-stray-status-write", "refines-spec", "call-eventually-returns"];
     &[
         fault("g1", InvalidId, Drop, InOrder, COPIED_WD),
         fault("g1", LostAnswer, Drop, InOrder, LOST_ID_AND_STRAY),
@@ -680,11 +713,11 @@ const FAULTS: &[FaultModel] = {
             DeviceGone,
             WdsRun,
             InOrder,
-            &["success-after-execution", "no-stray-status-write", "call-eventually-returns"],
+            &["success-after-execution", "no-stray-status-write", "refines-spec", "call-eventually-returns"],
         ),
         fault("g3", InvalidId, Drop, Pipelined, COPIED_WD),
         fault("g3", LostAnswer, IdsRun, Pipelined, LOST_ID_AND_STRAY),
-        fault("g3t", DeviceGone, Drop, InOrder, &["hw-fetched-unowned", "no-stray-status-write"]),
+        fault("g3t", DeviceGone, Drop, InOrder, &["hw-fetched-unowned", "no-stray-status-write", "refines-spec"]),
         fault("g4", InvalidId, Drop, InOrder, COPIED_WD),
         fault("g4", LostAnswer, Drop, InOrder, LOST_ID_AND_SLOTS),
         fault("g4", Ice, Drop, Pipelined, &[]),
@@ -694,7 +727,13 @@ const FAULTS: &[FaultModel] = {
         fault("g5", LostAnswer, IdsRun, Pipelined, LOST_ID),
         fault("g5", LostAnswer, WdsRun, Pipelined, LOST_ID_AND_SLOTS),
         fault("g5", DeviceGone, Drop, InOrder, LEFT_BEHIND),
-        fault("g5r", DeviceGone, IdsRun, InOrder, &["success-after-execution", "call-eventually-returns"]),
+        fault(
+            "g5r",
+            DeviceGone,
+            IdsRun,
+            InOrder,
+            &["success-after-execution", "refines-spec", "call-eventually-returns"],
+        ),
         fault("g5plus", InvalidId, Drop, InOrder, &[]),
         fault("g5plus", LostAnswer, Drop, InOrder, &[]),
         fault("g5plus", LostAnswer, IdsRun, Pipelined, &[]),

@@ -174,6 +174,12 @@ fn spec_violation(
             let checker = Checker::new(graph, &spec.fairness())?;
             first((0..spec.cfg().submitters as u8).map(|t| checker.check(&spec.observed(t), None).map(lasso_of)))
         }
+        Property::LivenessIfAbortsEnd => {
+            let mut fairness = spec.fairness();
+            fairness.push(spec.aborts_end());
+            let checker = Checker::new(graph, &fairness)?;
+            first((0..spec.cfg().submitters as u8).map(|t| checker.check(&spec.observed(t), None).map(lasso_of)))
+        }
         Property::Ring(_) => unreachable!("a model of the specification has no property of the ring"),
     }
 }

@@ -63,13 +63,23 @@ impl Twin for Spec {
         };
         let waits_for = |call: &spec::Call| match call.submitter {
             Submitter::Idle => None,
-            Submitter::Waiting(count) => Some(count),
+            Submitter::Waiting(count) | Submitter::Aborted(count) => Some(count),
         };
+        let fault = |call: &spec::Call| {
+            Value::str(match call.fault {
+                None => "none",
+                Some(spec::Fault::Aborted) => "aborted",
+                Some(spec::Fault::Refused) => "refused",
+            })
+        };
+        let again = |call: &spec::Call| Value::Bool(matches!(call.submitter, Submitter::Aborted(_)));
         Value::record([
             ("submitter", calls(waits_for)),
             ("submit", calls(|call| call.submit)),
             ("done", calls(|call| call.done)),
             ("queue", Value::seq(view.queue.iter().map(batch))),
+            ("fault", Value::seq(view.calls.iter().map(fault))),
+            ("again", Value::seq(view.calls.iter().map(again))),
         ])
     }
 }
@@ -183,6 +193,7 @@ impl<const N: usize, const T: usize, const F: usize> Twin for Ring<N, T, F> {
             ("executed", calls(&|t| int(ghost.executed(t)))),
             ("executed_ids", calls(&|t| bits(ghost.executed_ids(t)))),
             ("executed_since_post", calls(&|t| bits(ghost.executed_ids_since_post(t)))),
+            ("reposting", calls(&|t| Value::Bool(ghost.is_reposting(t)))),
         ])
     }
 }
@@ -206,7 +217,10 @@ mod tests {
 
     #[test]
     fn variables_tell_states_apart() {
-        assert_injective(&SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::Done }.into_model().unwrap());
+        for faults in [spec::Faults::None, spec::Faults::Possible] {
+            let cfg = SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::Done, faults };
+            assert_injective(&cfg.into_model().unwrap());
+        }
         for lock in [Lock::StrongFair, Lock::Fifo] {
             with_ring!(RingCfg { lock, ..RingCfg::new(Rules::G3, 2, [0, 1]) }, |ring| assert_injective(&ring)).unwrap();
         }

@@ -113,7 +113,7 @@ fn action(json: &Json) -> Option<String> {
 
 /// Takes each step of a trace on a model.
 fn execute<M: Twin>(model: &M, trace: &Run<Value, String>) -> Result<Run<M::State, M::Label>, TwinError> {
-    let initial = model.init_states().into_iter().find(|state| model.variables(state) == trace.initial);
+    let initial = model.init_states().into_iter().find(|state| model.variables(state).is_written_as(&trace.initial));
     let initial =
         initial.ok_or_else(|| TwinError::Trace(format!("the Rust has no initial state {}", trace.initial)))?;
     let mut state = initial.clone();
@@ -127,7 +127,7 @@ fn execute<M: Twin>(model: &M, trace: &Run<Value, String>) -> Result<Run<M::Stat
             let next = actions.into_iter().find_map(|action| {
                 let label = M::label(&action);
                 let next = model.next_state(&state, action).filter(|_| M::action_name(label) == *name)?;
-                (model.variables(&next) == *target).then_some((label, next))
+                model.variables(&next).is_written_as(target).then_some((label, next))
             });
             let refused = || {
                 let from = model.variables(&state);
@@ -239,10 +239,10 @@ impl TraceModule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Loss, SpecCfg};
+    use crate::spec::{Faults, Loss, SpecCfg};
 
     fn subject() -> Subject {
-        Subject::Spec(SpecCfg { submitters: 1, counts: vec![0], loss: Loss::Done })
+        Subject::Spec(SpecCfg { submitters: 1, counts: vec![0], loss: Loss::Done, faults: Faults::None })
     }
 
     /// One submitter, its call and the loss of its Done, as TLC writes it.
@@ -250,7 +250,10 @@ mod tests {
         let state = |number: u32, submitter: i32, submit: i32, queued: bool, done: i32| {
             let batch = serde_json::json!({"submitter": 1, "executed": 0, "left": 0});
             let queue = if queued { vec![batch] } else { vec![] };
-            serde_json::json!([number, {"submitter": [submitter], "submit": [submit], "queue": queue, "done": [done]}])
+            serde_json::json!([number, {
+                "submitter": [submitter], "submit": [submit], "queue": queue, "done": [done],
+                "fault": ["none"], "again": [false]
+            }])
         };
         let states = [
             state(1, -1, -1, false, -1),

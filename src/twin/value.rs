@@ -84,6 +84,25 @@ impl Value {
         })
     }
 
+    /// Whether TLC writes this value into a JSON trace as what [`Value::from_json`] reads as `written`: sets are written as if
+    /// they were sequences, in an order of TLC's own.
+    pub fn is_written_as(&self, written: &Value) -> bool {
+        match (self, written) {
+            (Value::Set(items), Value::Fun(list)) => {
+                let is_seq = (1..).zip(list.keys()).all(|(i, key)| *key == Value::Int(i));
+                let is_listed = |item: &Value| list.values().any(|written| item.is_written_as(written));
+                is_seq && items.len() == list.len() && items.iter().all(is_listed)
+            }
+            (Value::Fun(ours), Value::Fun(theirs)) => {
+                let same = |((key, value), (name, written)): ((_, &Value), (_, &Value))| -> bool {
+                    key == name && value.is_written_as(written)
+                };
+                ours.len() == theirs.len() && ours.iter().zip(theirs).all(same)
+            }
+            _ => self == written,
+        }
+    }
+
     /// A state as TLC prints it: a conjunction `/\ variable = value` for each variable, as a record.
     ///
     /// # Errors
@@ -319,6 +338,18 @@ mod tests {
         let json = serde_json::json!({"a": {"0": [1, -1], "1": []}, "b": {"kind": "wd", "target": true}});
         let printed = "[a |-> (0 :> <<1, -1>> @@ 1 :> <<>>), b |-> [kind |-> \"wd\", target |-> TRUE]]";
         assert_eq!(Value::from_json(&json), printed.parse());
+    }
+
+    #[test]
+    fn sets_are_written_as_sequences_in_any_order() {
+        let written = |text: &str, json: serde_json::Value| {
+            text.parse::<Value>().unwrap().is_written_as(&Value::from_json(&json).unwrap())
+        };
+        assert!(written("[a |-> {1, 2}, b |-> <<{}, {\"x\"}>>]", serde_json::json!({"a": [2, 1], "b": [[], ["x"]]})));
+        for json in [serde_json::json!([1]), serde_json::json!([1, 3]), serde_json::json!({"0": 1, "1": 2})] {
+            assert!(!written("{1, 2}", json));
+        }
+        assert!(!written("<<1, 2>>", serde_json::json!([2, 1])) && !written("[a |-> 1]", serde_json::json!({"b": 1})));
     }
 
     #[test]
