@@ -805,7 +805,7 @@ impl View {
 /// # Examples
 /// ```
 /// use stateright::Model;
-/// use vtd_qi::spec::{view, Loss, SpecCfg, View};
+/// use vtd_qi::spec::{view, Faults, Loss, SpecCfg, View};
 ///
 /// let spec = SpecCfg { submitters: 2, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model()?;
 /// assert_eq!(view(&spec.init_states()[0]), View::new(2));
