@@ -350,7 +350,8 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
         };
         let rotation = Rotation {
             step: rules.rotation(faults.time_out()),
-            clear: rules.keeps_hardware_behind_posts().then_some(reads),
+            // Altered hardware may read what no other reads.
+            clear: (rules.keeps_hardware_behind_posts() && faults.quirk == Quirk::None).then_some(reads),
         };
         let requests = cfg.requests().expect("the configuration has been validated");
         Ring { cfg, requests, rotation }

@@ -22,6 +22,7 @@ use vtd_qi::verify::{Detail, Outcome, Report, Verdict};
 use pool::{run_all, How};
 
 mod matrix;
+mod mutants;
 mod pool;
 
 /// Check the model of VT-d queued invalidation: safety, refinement, liveness under fairness.
@@ -33,6 +34,7 @@ Examples:
   check g3-c01                            one family: the 2024 lockup, its timeline
   check --faults                          every generation under every class of faults
   check g5-lost-answer-in-order-drop-2x4  one cell of it, its timelines
+  check --mutants                         what notices an altered rule, fairness or hardware
   check --list                            what there is
   check --generation g3 --submitters 2 --counts 0,1 --ring 8 --lock fifo
   check g3-c01-2x4 --from-tlc trace.json  execute and draw what TLC wrote with -dumpTrace json
@@ -54,6 +56,9 @@ struct Args {
     /// With --faults: keep finished cells in this file and do not check them again; with --full vtd-qi-faults.jsonl if left out
     #[arg(long, value_name = "FILE", requires = "faults")]
     keep: Option<PathBuf>,
+    /// Mutants: rules, fairness and hardware altered one at a time, and which property notices
+    #[arg(long, conflicts_with_all = ["names", "generation", "scenarios", "from_tlc", "faults"])]
+    mutants: bool,
     /// List the scenarios and the properties instead of checking
     #[arg(long)]
     list: bool,
@@ -161,6 +166,9 @@ fn main() -> ExitCode {
         complain(&format!("warning: Ctrl-C will lose what is known so far: {error}"));
     }
     let how = How { threads: args.threads, max_states: args.max_states, detail: Detail::Readable };
+    if args.mutants {
+        return mutants::run(args.json, how, &CANCEL);
+    }
     if args.faults {
         return matrix::run(&args, how, &CANCEL);
     }
