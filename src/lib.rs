@@ -31,6 +31,8 @@
 pub mod drawing;
 pub mod graph;
 pub mod impl_qi;
+#[cfg(feature = "kernel")]
+pub mod kernel;
 pub mod liveness;
 pub mod refine;
 pub mod replay;
