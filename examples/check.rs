@@ -13,7 +13,9 @@ use comfy_table::{presets, CellAlignment, Table as Grid};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::de::DeserializeOwned;
 use vtd_qi::graph::Limits;
-use vtd_qi::impl_qi::{Handout, Hardware, Length, Lock, Ring, RingCfg, Slots, State};
+use vtd_qi::impl_qi::{
+    AfterIte, FaultCheck, FaultClass, Faults, Handout, Hardware, Itesid, Length, Lock, Ring, RingCfg, Slots, State,
+};
 use vtd_qi::scenario::{rules, Check, HardwareKind, Scenario, Table};
 use vtd_qi::spec::MAX_COUNT;
 use vtd_qi::twin::timeline_of_trace;
@@ -75,6 +77,24 @@ struct Args {
     /// Which slots a post may hand out: as-driver or not-while-owner-waits
     #[arg(long, value_parser = word::<Handout>, default_value = "as-driver", requires = "generation")]
     handout: Handout,
+    /// Faults that may occur: invalid-id, lost-answer, ice, device-gone, invalid-wd
+    #[arg(long = "fault", value_name = "CLASS", value_delimiter = ',', value_parser = word::<FaultClass>, requires = "generation")]
+    faults: Vec<FaultClass>,
+    /// How many faults may be injected, 1 to 15
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "faults")]
+    bound: u8,
+    /// How many devices IDs may address, up to 2; 1 where one is to fail if left out
+    #[arg(long, value_name = "N", requires = "faults")]
+    devices: Option<u8>,
+    /// What IQER says of a time-out: named or zero
+    #[arg(long, value_parser = word::<Itesid>, default_value = "named", requires = "faults")]
+    itesid: Itesid,
+    /// What becomes of fetched work after an ITE: drop, ids-run or wds-run
+    #[arg(long, value_parser = word::<AfterIte>, default_value = "drop", requires = "faults")]
+    after_ite: AfterIte,
+    /// Where the fault check is modelled: where-faults-occur or always
+    #[arg(long, value_parser = word::<FaultCheck>, default_value = "where-faults-occur", requires = "generation")]
+    fault_check: FaultCheck,
     /// Properties to check of it; all if none is named
     #[arg(long = "property", value_name = "NAME", requires = "generation")]
     properties: Vec<String>,
@@ -190,7 +210,8 @@ fn own(args: &Args, generation: &str) -> Result<Scenario, String> {
     let (generation, rules) = rules(generation, &changes)?;
     let known = || Check::all().map(Check::name).collect::<Vec<_>>().join(", ");
     let checks = match args.properties.as_slice() {
-        [] => Check::all().collect(),
+        [] if args.faults.is_empty() => Check::without_faults().collect(),
+        [] => Check::under_faults().collect(),
         names => names
             .iter()
             .map(|name| {
@@ -212,6 +233,15 @@ fn own(args: &Args, generation: &str) -> Result<Scenario, String> {
         hardware: args.hardware.with_depth(args.depth),
         length: args.ring.map_or(Ok(defaults.length), length)?,
         handout: args.handout,
+        faults: match args.faults.as_slice() {
+            [] => Faults::none(),
+            classes => {
+                let faults = Faults::of(classes, args.bound);
+                let devices = args.devices.unwrap_or(faults.devices);
+                Faults { devices, itesid: args.itesid, after_ite: args.after_ite, ..faults }
+            }
+        },
+        fault_check: args.fault_check,
         ..defaults
     };
     Scenario::own(generation, cfg, args.slots, checks).map_err(|e| e.to_string())
@@ -351,8 +381,8 @@ fn run_all(scenarios: &[Scenario], args: &Args, cancel: &'static AtomicBool) -> 
 fn states_in_memory(cfg: &RingCfg) -> usize {
     const BYTES: usize = 8 << 30;
     const GRAPH_BYTES_PER_STATE: usize = 100;
-    fn bytes<const N: usize, const T: usize>(_: &Ring<N, T>) -> usize {
-        size_of::<State<N, T>>()
+    fn bytes<const N: usize, const T: usize, const F: usize>(_: &Ring<N, T, F>) -> usize {
+        size_of::<State<N, T, F>>()
     }
     let bytes = with_ring!(cfg.clone(), |ring| bytes(&ring)).expect("a scenario's configuration has been validated");
     BYTES / (bytes + GRAPH_BYTES_PER_STATE)

@@ -15,7 +15,7 @@
 //! use vtd_qi::impl_qi::{Action, Ring, RingCfg, Rules};
 //!
 //! let ring = Drawn::new(Ring::<8, 3>::new(RingCfg::new(Rules::G4, 2, [1]))?);
-//! let call = Action::Call { t: 0, count: 1 };
+//! let call = Action::Call { t: 0, request: 0 };
 //! let path = Path::from_actions(&ring, ring.init_states()[0], &[call]).unwrap();
 //! assert_eq!(path.encode(&ring), "0/0");
 //! let svg = ring.as_svg(path).unwrap();
@@ -28,7 +28,7 @@ use std::ops::Range;
 
 use stateright::{Model, Path, Property};
 
-use crate::impl_qi::{Action, Desc, Label, Pc, Queue, Ring, Slot, State, Status};
+use crate::impl_qi::{Action, Desc, IdKind, Label, Pc, Queue, Ring, Slot, State, Status, WdData};
 use crate::liveness::Run;
 use crate::spec::escape;
 use crate::timeline::Timeline;
@@ -37,29 +37,29 @@ use crate::timeline::Timeline;
 ///
 /// The ring itself knows nothing of timelines, which are made from it.
 #[derive(Clone, Debug)]
-pub struct Drawn<const N: usize, const T: usize> {
-    ring: Ring<N, T>,
-    conditions: Vec<fn(&Ring<N, T>, &State<N, T>) -> bool>,
+pub struct Drawn<const N: usize, const T: usize, const F: usize> {
+    ring: Ring<N, T, F>,
+    conditions: Vec<fn(&Ring<N, T, F>, &State<N, T, F>) -> bool>,
 }
 
-impl<const N: usize, const T: usize> Drawn<N, T> {
+impl<const N: usize, const T: usize, const F: usize> Drawn<N, T, F> {
     /// The model of a ring, with pictures.
-    pub fn new(ring: Ring<N, T>) -> Self {
+    pub fn new(ring: Ring<N, T, F>) -> Self {
         let conditions = ring.properties().into_iter().map(|property| property.condition).collect();
         Drawn { ring, conditions }
     }
 
     /// The ring.
-    pub fn ring(&self) -> &Ring<N, T> {
+    pub fn ring(&self) -> &Ring<N, T, F> {
         &self.ring
     }
 
     /// What holds in a state, by the number of the ring's property: a [`Property`] has room for a bare function only.
-    fn condition<const I: usize>(&self, state: &State<N, T>) -> bool {
+    fn condition<const I: usize>(&self, state: &State<N, T, F>) -> bool {
         self.conditions[I](&self.ring, state)
     }
 
-    const CONDITIONS: [fn(&Self, &State<N, T>) -> bool; 16] = [
+    const CONDITIONS: [fn(&Self, &State<N, T, F>) -> bool; 16] = [
         Self::condition::<0>,
         Self::condition::<1>,
         Self::condition::<2>,
@@ -79,8 +79,8 @@ impl<const N: usize, const T: usize> Drawn<N, T> {
     ];
 }
 
-impl<const N: usize, const T: usize> Model for Drawn<N, T> {
-    type State = State<N, T>;
+impl<const N: usize, const T: usize, const F: usize> Model for Drawn<N, T, F> {
+    type State = State<N, T, F>;
     type Action = Action;
 
     fn init_states(&self) -> Vec<Self::State> {
@@ -131,12 +131,12 @@ impl<const N: usize, const T: usize> Model for Drawn<N, T> {
 const NAME: usize = 10;
 
 /// A state of a ring, to be told or drawn.
-struct Scene<'a, const N: usize, const T: usize> {
-    ring: &'a Ring<N, T>,
-    state: &'a State<N, T>,
+struct Scene<'a, const N: usize, const T: usize, const F: usize> {
+    ring: &'a Ring<N, T, F>,
+    state: &'a State<N, T, F>,
 }
 
-impl<const N: usize, const T: usize> Scene<'_, N, T> {
+impl<const N: usize, const T: usize, const F: usize> Scene<'_, N, T, F> {
     /// What is drawn as boxes and arrows, in words: slots that are neither FREE nor blank, registers and indices.
     fn slots_and_indices(&self) -> [(String, String); 2] {
         let state = self.state;
@@ -213,8 +213,12 @@ fn name(submitter: usize) -> String {
 fn desc_name(desc: Desc) -> String {
     match desc {
         Desc::Blank => "blank".to_string(),
-        Desc::Id => "ID".to_string(),
-        Desc::Wd { target } => format!("WD\u{2192}{target}"),
+        Desc::Id { kind: IdKind::Unit, .. } => "ID".to_string(),
+        Desc::Id { kind: IdKind::Device(device), .. } => format!("ID(d{device})"),
+        Desc::Id { kind: IdKind::Invalid, .. } => "ID(!)".to_string(),
+        Desc::Wd { target, data: WdData::Done } => format!("WD\u{2192}{target}"),
+        Desc::Wd { target, data } => format!("WD({})\u{2192}{target}", data.status().name()),
+        Desc::InvalidWd { target } => format!("WD(!)\u{2192}{target}"),
     }
 }
 
@@ -227,7 +231,9 @@ fn or(text: String, if_empty: &str) -> String {
 }
 
 /// A path as a run. If its last state has occurred before, the steps since then are a loop.
-fn run<const N: usize, const T: usize>(path: Path<State<N, T>, Action>) -> (Run<State<N, T>, Label>, State<N, T>) {
+fn run<const N: usize, const T: usize, const F: usize>(
+    path: Path<State<N, T, F>, Action>,
+) -> (Run<State<N, T, F>, Label>, State<N, T, F>) {
     let path = path.into_vec();
     let states: Vec<_> = path.iter().map(|(state, _)| *state).collect();
     let last = states[states.len() - 1];
@@ -273,7 +279,10 @@ struct Panel {
     body: String,
 }
 
-fn draw<const N: usize, const T: usize>(ring: &Ring<N, T>, path: Path<State<N, T>, Action>) -> String {
+fn draw<const N: usize, const T: usize, const F: usize>(
+    ring: &Ring<N, T, F>,
+    path: Path<State<N, T, F>, Action>,
+) -> String {
     let (run, state) = run(path);
     let timeline = Timeline::of(ring, &run);
     let scene = Scene { ring, state: &state };
@@ -330,7 +339,7 @@ impl Cell {
     }
 }
 
-impl<const N: usize, const T: usize> Scene<'_, N, T> {
+impl<const N: usize, const T: usize, const F: usize> Scene<'_, N, T, F> {
     /// The slots in rows, with the arrows that point at them.
     fn boxes(&self) -> Panel {
         let Queue { free_head, free_tail, .. } = self.state.queue();
@@ -549,13 +558,16 @@ mod tests {
     use crate::impl_qi::{Hardware, Length, Lock, RingCfg, Rules};
 
     /// The drawing of the state to which the actions of these names lead.
-    fn after<const N: usize, const T: usize>(cfg: RingCfg, wanted: &[&str]) -> String {
-        let drawn = Drawn::new(Ring::<N, T>::new(cfg).unwrap());
+    fn after<const N: usize, const T: usize, const F: usize>(cfg: RingCfg, wanted: &[&str]) -> String {
+        let drawn = Drawn::new(Ring::<N, T, F>::new(cfg).unwrap());
         let path = path(&drawn, wanted);
         drawn.as_svg(path).unwrap()
     }
 
-    fn path<const N: usize, const T: usize>(drawn: &Drawn<N, T>, wanted: &[&str]) -> Path<State<N, T>, Action> {
+    fn path<const N: usize, const T: usize, const F: usize>(
+        drawn: &Drawn<N, T, F>,
+        wanted: &[&str],
+    ) -> Path<State<N, T, F>, Action> {
         let mut state = drawn.init_states()[0];
         let mut actions = Vec::new();
         for name in wanted {
@@ -582,7 +594,7 @@ mod tests {
     #[test]
     fn letters_stand_in_the_slots_and_arrows_point_at_them() {
         let cfg = RingCfg::new(Rules::G3, 2, [0, 1]);
-        let svg = after::<8, 3>(cfg, &[&POST[..], &["Fetch", "Execute(0)", "Fetch", "Complete"]].concat());
+        let svg = after::<8, 3, 0>(cfg, &[&POST[..], &["Fetch", "Execute(0)", "Fetch", "Complete"]].concat());
         let svg = roxmltree::Document::parse(&svg).unwrap();
         let texts = texts(&svg);
         let slot = |x: f64| x as usize / Cell::FULL.width;
@@ -611,7 +623,7 @@ mod tests {
     #[test]
     fn the_kernels_ring_is_drawn_in_sixteen_rows() {
         let cfg = RingCfg { length: Length::KERNEL, ..RingCfg::new(Rules::G4, 2, [1]) };
-        let svg = after::<256, 8>(cfg, &POST);
+        let svg = after::<256, 8, 0>(cfg, &POST);
         let svg = roxmltree::Document::parse(&svg).unwrap();
         let tooltips: Vec<_> =
             svg.descendants().filter(|node| node.has_tag_name((SVG, "title"))).filter_map(|node| node.text()).collect();
@@ -627,9 +639,9 @@ mod tests {
     fn a_path_that_comes_back_is_bracketed() {
         let spin = ["T1 Poll", "T1 Unlock", "T1 Acquire"];
         let cfg = || RingCfg::new(Rules::G4, 1, [1]);
-        let once = after::<8, 3>(cfg(), &[&POST[..], &spin].concat());
+        let once = after::<8, 3, 0>(cfg(), &[&POST[..], &spin].concat());
         assert!(once.contains("back in the state after step 7"), "{once}");
-        let almost = after::<8, 3>(cfg(), &[&POST[..], &spin[..2]].concat());
+        let almost = after::<8, 3, 0>(cfg(), &[&POST[..], &spin[..2]].concat());
         assert!(!almost.contains("back in the state"), "{almost}");
     }
 

@@ -5,14 +5,16 @@
 //! | words | `ring.rs` | slots, statuses, descriptors, private fields |
 //! | rules | `rules.rs` | MARK, RECLAIM and the rest of a generation, as data |
 //! | driver | `driver.rs` | `qi_submit_sync` and `reclaim_free_desc` as a step machine over a [`Bus`] |
-//! | hardware | `hardware.rs` | fetch, execute, complete, as a step machine over a [`Unit`] |
+//! | faults | `faults.rs` | the fault registers, what may be injected, and the assumptions, by number |
+//! | hardware | `hardware.rs` | fetch, execute, complete and fail, as a step machine over a [`Unit`] |
 //! | ghosts | `ghost.rs` | what only properties and mappings may read |
 //! | state | `state.rs` | all of it in a few bytes, and its canonical form |
 //! | fairness | `fairness.rs` | what is assumed of lock, driver and hardware |
 //! | safety | `safety.rs` | the named safety properties and reachability witnesses |
 //!
 //! [`RingCfg`] says what is modelled; [`with_ring!`](crate::with_ring) gives the [`stateright::Model`] of the smallest capacity
-//! that holds it. The fault check of the poll loop is not modelled: its register reads change nothing where no fault occurs.
+//! that holds it. The fault check of the poll loop is modelled where faults may occur; elsewhere its register reads change
+//! nothing and are left out, unless [`FaultCheck::Always`] asks for them.
 //!
 //! ```
 //! use vtd_qi::graph::Search;
@@ -27,6 +29,7 @@
 
 mod driver;
 mod fairness;
+mod faults;
 mod ghost;
 mod hardware;
 mod ring;
@@ -39,17 +42,21 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use stateright::{Model, Property};
 
-pub use driver::{Acquire, Bus, Call, Pc, Step};
+pub use driver::{Acquire, Bus, Call, Check, Outcome, Pc, Step};
 pub use fairness::Slots;
+pub use faults::{
+    assumption, AfterIte, Assumption, FaultClass, Faults, Fsts, Itesid, Request, ASSUMPTIONS, MAX_DEVICES, MAX_IDS,
+};
 pub use ghost::{Ghost, Owner};
 pub use hardware::{Hardware, HwStep, Unit, MAX_DEPTH};
-pub use ring::{Desc, Length, Queue, RingError, Slot, Status};
+pub use ring::{Desc, IdKind, Length, Queue, RingError, Slot, Status, WdData};
 pub use rules::{
-    CleanUp, Generation, IdStatus, Layout, Mark, PollUntil, Publish, Reclaim, Room, RoomWait, Rules, GENERATIONS,
+    CleanUp, Generation, IdStatus, IqeAt, IqePatch, IqeReturn, IteClear, IteWalk, Layout, Mark, PollUntil, Presence,
+    Publish, Reclaim, Room, RoomWait, Rules, Straddler, TimeOut, GENERATIONS,
 };
-pub use safety::{SAFETY, WITNESSES};
-use state::Memory;
+pub use safety::{SAFETY, SAFETY_WITHOUT_FAULTS, WITNESSES};
 pub use state::State;
+use state::{CheckReads, Memory, Rotation};
 
 /// Most submitters that are modelled.
 pub const MAX_SUBMITTERS: usize = 8;
@@ -75,6 +82,16 @@ pub enum Handout {
     NotWhileOwnerWaits,
 }
 
+/// Where the fault check of the poll loop is modelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultCheck {
+    /// Where faults may occur: elsewhere its reads change nothing.
+    WhereFaultsOccur,
+    /// Always: each of its accesses is a step, as in the kernel's C.
+    Always,
+}
+
 /// What is modelled.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RingCfg {
@@ -92,6 +109,10 @@ pub struct RingCfg {
     pub length: Length,
     /// Which slots a post may hand out.
     pub handout: Handout,
+    /// Which faults may occur.
+    pub faults: Faults,
+    /// Where the fault check is modelled.
+    pub fault_check: FaultCheck,
 }
 
 impl RingCfg {
@@ -109,7 +130,22 @@ impl RingCfg {
             counts,
             length,
             handout: Handout::AsDriver,
+            faults: Faults::none(),
+            fault_check: FaultCheck::WhereFaultsOccur,
         }
+    }
+
+    /// Whether the fault check's accesses are steps.
+    pub fn checks_faults(&self) -> bool {
+        !self.faults.is_none() || self.fault_check == FaultCheck::Always
+    }
+
+    /// The calls that can be made: for each count all choices of what its IDs ask for.
+    ///
+    /// # Errors
+    /// [`RingError::Requests`] if they are too many.
+    pub fn requests(&self) -> Result<Vec<Request>, RingError> {
+        faults::requests(&self.counts, &self.faults)
     }
 
     /// Checks the configuration and brings the counts in order.
@@ -128,14 +164,27 @@ impl RingCfg {
         if needed > self.length.slots() {
             return Err(RingError::CountTooLarge { count: largest.into(), needed, slots: self.length.slots() });
         }
+        if self.rules.one_id_only() {
+            if let Some(&count) = self.counts.iter().find(|&&count| count != 1) {
+                return Err(RingError::OneIdOnly(count));
+            }
+        }
+        self.faults.validate()?;
+        if self.checks_faults() && largest > MAX_IDS {
+            return Err(RingError::CountWithFaults(largest));
+        }
+        self.requests()?;
         Ok(self)
     }
 }
 
-/// The ring as a [`stateright::Model`], for at most `N` slots and `T` submitters.
+/// The ring as a [`stateright::Model`], for at most `N` slots and `T` submitters; `F` is 1 where the fault check is modelled
+/// and 0 where not.
 #[derive(Clone, Debug)]
-pub struct Ring<const N: usize, const T: usize> {
+pub struct Ring<const N: usize, const T: usize, const F: usize = 0> {
     cfg: RingCfg,
+    requests: Vec<Request>,
+    rotation: Rotation,
 }
 
 /// Evaluates an expression with the [`Ring`] of the smallest capacity that holds a [`RingCfg`].
@@ -147,16 +196,25 @@ macro_rules! with_ring {
     ($cfg:expr, |$ring:ident| $body:expr) => {
         match $crate::impl_qi::RingCfg::validate($cfg) {
             Err(error) => Err(error),
+            Ok(cfg) if cfg.checks_faults() => {
+                if cfg.length.slots() <= 8 && cfg.submitters <= 3 {
+                    let $ring = $crate::impl_qi::Ring::<8, 3, 1>::of(cfg);
+                    Ok($body)
+                } else {
+                    let $ring = $crate::impl_qi::Ring::<256, 8, 1>::of(cfg);
+                    Ok($body)
+                }
+            }
             Ok(cfg) if cfg.length.slots() <= 8 && cfg.submitters <= 3 => {
-                let $ring = $crate::impl_qi::Ring::<8, 3>::of(cfg);
+                let $ring = $crate::impl_qi::Ring::<8, 3, 0>::of(cfg);
                 Ok($body)
             }
             Ok(cfg) if cfg.length.slots() <= 16 => {
-                let $ring = $crate::impl_qi::Ring::<16, 8>::of(cfg);
+                let $ring = $crate::impl_qi::Ring::<16, 8, 0>::of(cfg);
                 Ok($body)
             }
             Ok(cfg) => {
-                let $ring = $crate::impl_qi::Ring::<256, 8>::of(cfg);
+                let $ring = $crate::impl_qi::Ring::<256, 8, 0>::of(cfg);
                 Ok($body)
             }
         }
@@ -166,12 +224,12 @@ macro_rules! with_ring {
 /// A transition of the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Submitter `t` enters `qi_submit_sync` with `count` IDs.
+    /// Submitter `t` enters `qi_submit_sync`.
     Call {
         /// The submitter, from 0.
         t: u8,
-        /// Number of IDs.
-        count: u8,
+        /// What it brings: the position in [`RingCfg::requests`].
+        request: u8,
     },
     /// Submitter `t` does its next step.
     Driver {
@@ -197,6 +255,16 @@ pub enum Label {
     Execute,
     /// The hardware completes a WD.
     Complete,
+    /// The hardware finds an invalid descriptor at IQH.
+    Iqe,
+    /// An ID for a device that is gone times out.
+    TimeOut,
+    /// Injected: a device that is present does not answer.
+    LoseAnswer,
+    /// Injected: a completion error.
+    Ice,
+    /// Injected: a device goes.
+    Remove,
 }
 
 impl Action {
@@ -208,11 +276,28 @@ impl Action {
             Action::Hardware(HwStep::Fetch) => Label::Fetch,
             Action::Hardware(HwStep::Execute { .. }) => Label::Execute,
             Action::Hardware(HwStep::Complete) => Label::Complete,
+            Action::Hardware(HwStep::Iqe) => Label::Iqe,
+            Action::Hardware(HwStep::TimeOut { .. }) => Label::TimeOut,
+            Action::Hardware(HwStep::LoseAnswer { .. }) => Label::LoseAnswer,
+            Action::Hardware(HwStep::Ice) => Label::Ice,
+            Action::Hardware(HwStep::Remove { .. }) => Label::Remove,
         }
     }
 }
 
 impl Label {
+    /// The labels of the hardware's steps.
+    pub const HARDWARE: [Label; 8] = [
+        Label::Fetch,
+        Label::Execute,
+        Label::Complete,
+        Label::Iqe,
+        Label::TimeOut,
+        Label::LoseAnswer,
+        Label::Ice,
+        Label::Remove,
+    ];
+
     /// The name of the step, whoever does it.
     pub fn step_name(self) -> String {
         match self {
@@ -225,7 +310,7 @@ impl Label {
     /// The names of all steps.
     pub fn step_names() -> impl Iterator<Item = String> {
         let driver = Step::ALL.into_iter().map(|step| Label::Driver(step, 0));
-        [Label::Call(0), Label::Fetch, Label::Execute, Label::Complete].into_iter().chain(driver).map(Label::step_name)
+        [Label::Call(0)].into_iter().chain(Label::HARDWARE).chain(driver).map(Label::step_name)
     }
 }
 
@@ -239,7 +324,7 @@ impl fmt::Display for Label {
     }
 }
 
-impl<const N: usize, const T: usize> Ring<N, T> {
+impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
     /// The model of a configuration.
     ///
     /// # Errors
@@ -255,7 +340,32 @@ impl<const N: usize, const T: usize> Ring<N, T> {
     #[doc(hidden)]
     pub fn of(cfg: RingCfg) -> Self {
         assert!(usize::from(cfg.length.slots()) <= N && cfg.submitters <= T, "capacity {N} slots, {T} submitters");
-        Ring { cfg }
+        assert_eq!(cfg.checks_faults(), F > 0, "room for faults");
+        let (rules, faults) = (&cfg.rules, &cfg.faults);
+        let invalid = faults.includes(FaultClass::InvalidId) || faults.includes(FaultClass::InvalidWd);
+        let reads = CheckReads {
+            own_wd: invalid && rules.iqe_patch == IqePatch::CopyWd,
+            before_iqh: faults.time_out() && rules.straddler == Straddler::WriteAbort,
+        };
+        let rotation = Rotation {
+            step: rules.rotation(faults.time_out()),
+            clear: rules.keeps_hardware_behind_posts().then_some(reads),
+        };
+        let requests = cfg.requests().expect("the configuration has been validated");
+        Ring { cfg, requests, rotation }
+    }
+
+    /// The calls that can be made.
+    pub fn requests(&self) -> &[Request] {
+        &self.requests
+    }
+
+    /// What submitter `t`'s present call asks for.
+    pub fn request(&self, call: &Call) -> Request {
+        match F {
+            0 => Request::plain(call.count),
+            _ => self.requests[usize::from(call.request)],
+        }
     }
 
     /// The configuration.
@@ -270,9 +380,9 @@ impl<const N: usize, const T: usize> Ring<N, T> {
 
     /// The representative of a state under rotation of the ring; for [`crate::graph::Search::canonical`].
     ///
-    /// No rule of the modelled generations tells odd slots from even ones, so rotation goes by single slots.
-    pub fn canonical(&self, state: &State<N, T>) -> State<N, T> {
-        state.canonical(self.cfg.length, self.cfg.submitters, 1, self.cfg.rules.keeps_hardware_behind_posts())
+    /// Rotation goes by single slots, but by two where an ITE may be handled by the odd walk.
+    pub fn canonical(&self, state: &State<N, T, F>) -> State<N, T, F> {
+        state.canonical(self.cfg.length, self.cfg.submitters, &self.cfg.rules, self.rotation)
     }
 
     /// One submitter's `wait_index`.
@@ -281,28 +391,28 @@ impl<const N: usize, const T: usize> Ring<N, T> {
     }
 
     /// Whether submitter `t` has written IQT and not yet observed the completion.
-    pub fn waiting(&self, state: &State<N, T>, t: usize) -> bool {
+    pub fn waiting(&self, state: &State<N, T, F>, t: usize) -> bool {
         state.call(t).waiting(&self.cfg.rules)
     }
 
     /// Whether no call is pending and the hardware has nothing to do.
-    pub fn at_rest(&self, state: &State<N, T>) -> bool {
+    pub fn at_rest(&self, state: &State<N, T, F>) -> bool {
         state.iqh() == state.iqt() && state.pending().next().is_none() && !self.has_calls(state)
     }
 
     /// Whether some call is not over.
-    pub fn has_calls(&self, state: &State<N, T>) -> bool {
+    pub fn has_calls(&self, state: &State<N, T, F>) -> bool {
         (0..self.cfg.submitters).any(|t| state.call(t).pc != Pc::Idle)
     }
 
     /// Whether submitter `t` waits for free slots and there are enough.
-    pub fn waits_with_room(&self, state: &State<N, T>, t: usize) -> bool {
+    pub fn waits_with_room(&self, state: &State<N, T, F>, t: usize) -> bool {
         let call = state.call(t);
         call.wants_room() && state.queue().free_cnt >= self.cfg.rules.slots_needed(call.count)
     }
 
     /// The name of submitter `t`'s next step, if it can be done now.
-    fn next_step(&self, state: &State<N, T>, t: usize) -> Option<Step> {
+    fn next_step(&self, state: &State<N, T, F>, t: usize) -> Option<Step> {
         let call = state.call(t);
         let step = call.pc.step(&self.cfg.rules)?;
         if step != Step::Acquire {
@@ -317,7 +427,7 @@ impl<const N: usize, const T: usize> Ring<N, T> {
     }
 
     /// Whether [`Handout::NotWhileOwnerWaits`] disables the post that taking the lock now would begin.
-    fn withheld(&self, state: &State<N, T>, t: usize, call: &Call) -> bool {
+    fn withheld(&self, state: &State<N, T, F>, t: usize, call: &Call) -> bool {
         let ring = self.cfg.length;
         self.cfg.handout == Handout::NotWhileOwnerWaits
             && call.pc == Pc::Acquire
@@ -332,13 +442,13 @@ impl<const N: usize, const T: usize> Ring<N, T> {
             })
     }
 
-    fn memory<'a>(&self, state: &'a mut State<N, T>, cpu: usize) -> Memory<'a, N, T> {
-        Memory { state, ring: self.cfg.length, lock: self.cfg.lock, cpu }
+    fn memory<'a>(&'a self, state: &'a mut State<N, T, F>, cpu: usize) -> Memory<'a, N, T, F> {
+        Memory { state, ring: self.cfg.length, lock: self.cfg.lock, requests: &self.requests, cpu }
     }
 }
 
-impl<const N: usize, const T: usize> Model for Ring<N, T> {
-    type State = State<N, T>;
+impl<const N: usize, const T: usize, const F: usize> Model for Ring<N, T, F> {
+    type State = State<N, T, F>;
     type Action = Action;
 
     fn init_states(&self) -> Vec<Self::State> {
@@ -348,27 +458,35 @@ impl<const N: usize, const T: usize> Model for Ring<N, T> {
     fn actions(&self, state: &Self::State, actions: &mut Vec<Self::Action>) {
         for t in 0..self.cfg.submitters {
             if state.call(t).pc == Pc::Idle {
-                actions.extend(self.cfg.counts.iter().map(|&count| Action::Call { t: t as u8, count }));
+                let left = self.cfg.faults.bound - state.injected();
+                let possible = self.requests.iter().enumerate().filter(|(_, request)| request.faults() <= left);
+                actions.extend(possible.map(|(i, _)| Action::Call { t: t as u8, request: i as u8 }));
             } else if let Some(step) = self.next_step(state, t) {
                 actions.push(Action::Driver { t: t as u8, step });
             }
         }
         let mut state = *state;
         let unit = self.memory(&mut state, 0);
-        self.cfg.hardware.steps(&unit, |step| actions.push(Action::Hardware(step)));
+        self.cfg.hardware.steps(&self.cfg.faults, &unit, |step| actions.push(Action::Hardware(step)));
     }
 
     fn next_state(&self, state: &Self::State, action: Self::Action) -> Option<Self::State> {
         let mut next = *state;
         match action {
-            Action::Call { t, count } => next.set_call(t.into(), Call::begin(count)),
+            Action::Call { t, request } => {
+                let asked = self.requests[usize::from(request)];
+                next.set_call(t.into(), Call::begin_request(request, asked.count()));
+                next.inject(asked.faults());
+            }
             Action::Driver { t, step } => {
                 let mut call = state.call(t.into());
                 let done = call.step(&self.cfg.rules, &mut self.memory(&mut next, t.into()))?;
                 debug_assert_eq!(done, step);
                 next.set_call(t.into(), call);
             }
-            Action::Hardware(step) => self.cfg.hardware.step(&mut self.memory(&mut next, 0), step),
+            Action::Hardware(step) => {
+                self.cfg.hardware.step(&self.cfg.faults, &mut self.memory(&mut next, 0), step);
+            }
         }
         Some(next)
     }
@@ -379,8 +497,17 @@ impl<const N: usize, const T: usize> Model for Ring<N, T> {
 
     fn format_action(&self, action: &Self::Action) -> String {
         match action {
-            Action::Call { t, count } => format!("T{} Call({count})", t + 1),
+            Action::Call { t, request } => {
+                format!("T{} Call({})", t + 1, self.requests[usize::from(*request)].text())
+            }
             Action::Hardware(HwStep::Execute { position }) => format!("Execute({position})"),
+            Action::Hardware(HwStep::TimeOut { position, kept: 0 }) => format!("TimeOut({position})"),
+            Action::Hardware(HwStep::TimeOut { position, kept }) => format!("TimeOut({position}, keeping {kept:#b})"),
+            Action::Hardware(HwStep::LoseAnswer { position, kept: 0 }) => format!("LoseAnswer({position})"),
+            Action::Hardware(HwStep::LoseAnswer { position, kept }) => {
+                format!("LoseAnswer({position}, keeping {kept:#b})")
+            }
+            Action::Hardware(HwStep::Remove { device }) => format!("Remove({device})"),
             other => other.label().to_string(),
         }
     }

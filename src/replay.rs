@@ -371,9 +371,9 @@ pub struct Left {
 }
 
 impl Left {
-    fn of<const N: usize, const T: usize>(state: &State<N, T>) -> Left {
+    fn of<const N: usize, const T: usize, const F: usize>(state: &State<N, T, F>) -> Left {
         let due = state.pending().find_map(|(desc, _)| match desc {
-            Desc::Wd { target } => Some(target),
+            Desc::Wd { target, .. } => Some(target),
             _ => None,
         });
         Left { iqh: state.iqh(), iqt: state.iqt(), due }
@@ -408,8 +408,10 @@ impl Display for Shown {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             Desc::Blank => write!(f, "nothing yet"),
-            Desc::Id => write!(f, "an ID"),
-            Desc::Wd { target } => write!(f, "a WD that writes desc_status[{target}]"),
+            Desc::Id { .. } => write!(f, "an ID"),
+            Desc::Wd { target, .. } | Desc::InvalidWd { target } => {
+                write!(f, "a WD that writes desc_status[{target}]")
+            }
         }
     }
 }
@@ -422,8 +424,9 @@ pub fn replay(trace: &Trace, rules: Rules, options: Options, mut progress: impl 
     let mut counts: Vec<u8> = posts(trace).filter_map(|(_, count)| count).collect();
     counts.sort_unstable();
     counts.dedup();
+    counts.retain(|&count| count == 1 || !rules.one_id_only());
     if counts.is_empty() {
-        counts.push(0);
+        counts.push(rules.one_id_only().into());
     }
     let submitters = trace.cpus().len().max(1);
     let (lock, hardware) = (Lock::StrongFair, options.hardware.hardware());
@@ -439,8 +442,8 @@ pub fn replay(trace: &Trace, rules: Rules, options: Options, mut progress: impl 
     replayed.expect("a trace has no more CPUs than submitters can be, and its counts fit into the ring")
 }
 
-fn by_steps<const N: usize, const T: usize>(
-    ring: &Ring<N, T>,
+fn by_steps<const N: usize, const T: usize, const F: usize>(
+    ring: &Ring<N, T, F>,
     trace: &Trace,
     options: Options,
     progress: &mut impl FnMut(usize),
@@ -454,7 +457,9 @@ fn by_steps<const N: usize, const T: usize>(
 
 /// Whether what is done under the lock comes to an end, and nothing is done without it.
 fn has_sections(rules: &Rules) -> bool {
-    rules.clean_up == CleanUp::Locked && rules.publish == Publish::StatusWdIqt && rules.reclaim != Reclaim::WhileFree
+    rules.clean_up == CleanUp::Locked
+        && matches!(rules.publish, Publish::StatusWdIqt | Publish::StatusesFirst)
+        && rules.reclaim != Reclaim::WhileFree
 }
 
 /// Who posts, and how many IDs: `None` where that is no possible number.
@@ -494,16 +499,16 @@ impl From<Reason> for Stop {
 }
 
 /// A state, and the steps of the specification in a run that leads to it.
-type Run<const N: usize, const T: usize> = (State<N, T>, SpecSteps);
+type Run<const N: usize, const T: usize, const F: usize> = (State<N, T, F>, SpecSteps);
 
 /// The set of possible states after some lines.
-struct Tracker<'a, const N: usize, const T: usize> {
-    ring: &'a Ring<N, T>,
+struct Tracker<'a, const N: usize, const T: usize, const F: usize> {
+    ring: &'a Ring<N, T, F>,
     trace: &'a Trace,
     options: Options,
-    spec: Abstraction<'a, N, T>,
+    spec: Abstraction<'a, N, T, F>,
     /// Closed under hidden steps, never empty.
-    runs: HashMap<State<N, T>, SpecSteps, FxBuildHasher>,
+    runs: HashMap<State<N, T, F>, SpecSteps, FxBuildHasher>,
     most_states: usize,
     /// The counts of each submitter's IQT writes to come, the next one last.
     posts: Vec<Vec<Option<u8>>>,
@@ -520,8 +525,8 @@ struct Tracker<'a, const N: usize, const T: usize> {
     actions: Vec<Action>,
 }
 
-impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
-    fn new(ring: &'a Ring<N, T>, trace: &'a Trace, options: Options) -> Self {
+impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
+    fn new(ring: &'a Ring<N, T, F>, trace: &'a Trace, options: Options) -> Self {
         let mut to_come = vec![Vec::new(); ring.cfg().submitters];
         posts(trace).for_each(|(t, count)| to_come[usize::from(t)].push(count));
         to_come.iter_mut().for_each(|counts| counts.reverse());
@@ -554,7 +559,7 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
             progress(i + 1);
         }
         let between_lines = self.register.is_none() && self.head.is_none();
-        let may_end = |state: &State<N, T>| match self.options.end {
+        let may_end = |state: &State<N, T, F>| match self.options.end {
             End::Idle => between_lines && self.ring.at_rest(state),
             End::Anywhere => true,
         };
@@ -608,17 +613,17 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
         Left::of(self.any())
     }
 
-    fn any(&self) -> &State<N, T> {
+    fn any(&self) -> &State<N, T, F> {
         self.runs.keys().next().expect("the set is never empty")
     }
 
     /// The runs that some step continues, or why there is none.
     fn continued(
         &mut self,
-        mut step: impl FnMut(&mut Self, Run<N, T>) -> Result<Option<Run<N, T>>, Stop>,
+        mut step: impl FnMut(&mut Self, Run<N, T, F>) -> Result<Option<Run<N, T, F>>, Stop>,
         reason: impl FnOnce(&Self) -> Reason,
-    ) -> Result<Vec<Run<N, T>>, Stop> {
-        let before: Vec<Run<N, T>> = self.runs.iter().map(|(state, steps)| (*state, *steps)).collect();
+    ) -> Result<Vec<Run<N, T, F>>, Stop> {
+        let before: Vec<Run<N, T, F>> = self.runs.iter().map(|(state, steps)| (*state, *steps)).collect();
         let mut next = Vec::new();
         for run in before {
             next.extend(step(self, run)?);
@@ -629,7 +634,7 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
         Ok(next)
     }
 
-    fn iqt_write(&mut self, cpu: u64, tail: u64, register: Option<u64>) -> Result<Vec<Run<N, T>>, Stop> {
+    fn iqt_write(&mut self, cpu: u64, tail: u64, register: Option<u64>) -> Result<Vec<Run<N, T, F>>, Stop> {
         let (length, left) = (self.ring.length(), self.left());
         if self.unit == Some(cpu) {
             return Err(Reason::UnitWrites(cpu).into());
@@ -677,7 +682,7 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
         }
     }
 
-    fn head(&mut self, thread: u64, slot: u64) -> Result<Vec<Run<N, T>>, Stop> {
+    fn head(&mut self, thread: u64, slot: u64) -> Result<Vec<Run<N, T, F>>, Stop> {
         let left = self.left();
         let Left { iqh, iqt, .. } = left;
         if let Some(before) = self.head {
@@ -691,32 +696,30 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
         }
         self.unit_thread(thread)?;
         self.head = Some(slot);
-        let can_fetch = |tracker: &mut Self, run: Run<N, T>| {
+        let can_fetch = |tracker: &mut Self, run: Run<N, T, F>| {
             Ok(tracker.offers(&run.0, Action::Hardware(HwStep::Fetch)).then_some(run))
         };
         self.continued(can_fetch, |_| Reason::NoFetch { slot, left })
     }
 
-    fn fetch(&mut self, thread: u64, slot: Option<u64>, fetched: Fetched) -> Result<Vec<Run<N, T>>, Stop> {
+    fn fetch(&mut self, thread: u64, slot: Option<u64>, fetched: Fetched) -> Result<Vec<Run<N, T, F>>, Stop> {
         self.unit_thread(thread)?;
         let slot = slot.filter(|slot| self.head == Some(*slot)).ok_or(Reason::NoHead)?;
         self.head = None;
         let read = match fetched {
-            Fetched::Id => Desc::Id,
+            Fetched::Id => Desc::ID,
             Fetched::Wd { writes: false, .. } => return Err(Reason::NoStatusWrite(slot).into()),
             Fetched::Wd { data, .. } if data != Status::Done as u64 => return Err(Reason::Data { data }.into()),
-            Fetched::Wd { address, .. } => {
-                Desc::Wd { target: self.trace.status_slot(address).map_err(Reason::Address)? }
-            }
+            Fetched::Wd { address, .. } => Desc::wd(self.trace.status_slot(address).map_err(Reason::Address)?),
         };
-        let posted = |state: &State<N, T>| state.desc(state.iqh());
-        let fetch = |tracker: &mut Self, run: Run<N, T>| {
+        let posted = |state: &State<N, T, F>| state.desc(state.iqh());
+        let fetch = |tracker: &mut Self, run: Run<N, T, F>| {
             Ok(if posted(&run.0) == read { tracker.hardware(run, HwStep::Fetch) } else { None })
         };
         self.continued(fetch, |tracker| Reason::OtherDescriptor { slot, read, posted: posted(tracker.any()) })
     }
 
-    fn status_write(&mut self, thread: u64, address: u64, data: u64) -> Result<Vec<Run<N, T>>, Stop> {
+    fn status_write(&mut self, thread: u64, address: u64, data: u64) -> Result<Vec<Run<N, T, F>>, Stop> {
         let slot = self.trace.status_slot(address).map_err(Reason::Address)?;
         let due = self.left().due;
         if due != Some(slot) {
@@ -746,27 +749,27 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
         }
     }
 
-    fn offers(&mut self, state: &State<N, T>, action: Action) -> bool {
+    fn offers(&mut self, state: &State<N, T, F>, action: Action) -> bool {
         self.actions.clear();
         self.ring.actions(state, &mut self.actions);
         self.actions.contains(&action)
     }
 
     /// One step of the ring that the specification can follow.
-    fn step(&mut self, (state, steps): Run<N, T>, action: Action) -> Option<Run<N, T>> {
+    fn step(&mut self, (state, steps): Run<N, T, F>, action: Action) -> Option<Run<N, T, F>> {
         let next = self.ring.next_state(&state, action)?;
         let steps = self.spec.follow(&state, &next, steps)?;
         Some((next, steps))
     }
 
     /// Submitter `t`'s next step, if it can be done.
-    fn driver(&mut self, run: Run<N, T>, t: u8) -> Option<Run<N, T>> {
+    fn driver(&mut self, run: Run<N, T, F>, t: u8) -> Option<Run<N, T, F>> {
         let step = run.0.call(t.into()).pc.step(&self.ring.cfg().rules)?;
         self.step(run, Action::Driver { t, step })
     }
 
     /// A step of hardware, if it can be done, and the IDs that can execute then.
-    fn hardware(&mut self, run: Run<N, T>, step: HwStep) -> Option<Run<N, T>> {
+    fn hardware(&mut self, run: Run<N, T, F>, step: HwStep) -> Option<Run<N, T, F>> {
         if !self.offers(&run.0, Action::Hardware(step)) {
             return None;
         }
@@ -784,13 +787,14 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
     }
 
     /// The whole post of an idle submitter, and its first look.
-    fn post(&mut self, run: Run<N, T>, t: u8, count: u8) -> Result<Option<Run<N, T>>, Stop> {
+    fn post(&mut self, run: Run<N, T, F>, t: u8, count: u8) -> Result<Option<Run<N, T, F>>, Stop> {
         let free_head = run.0.queue().free_head;
         if run.0.call(t.into()).pc != Pc::Idle || run.0.lock_holder().is_some() {
             return Ok(None);
         }
+        let Some(request) = self.request(count) else { return Ok(None) };
         self.undisturbed(&run.0, free_head, u16::from(count) + 1).map_err(|Unsound| Stop::Unsound)?;
-        let posted = self.step(run, Action::Call { t, count }).and_then(|mut run| loop {
+        let posted = self.step(run, Action::Call { t, request }).and_then(|mut run| loop {
             let pc = run.0.call(t.into()).pc;
             if pc == Pc::NoRoom {
                 break None;
@@ -803,8 +807,13 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
         Ok(posted.and_then(|run| if self.sees_done(&run.0, t) { Some(run) } else { self.section(run, t) }))
     }
 
+    /// The call that brings so many IDs, if the driver makes any.
+    fn request(&self, count: u8) -> Option<u8> {
+        self.ring.requests().iter().position(|request| request.count() == count).map(|position| position as u8)
+    }
+
     /// Steps of `t` until it drops the lock.
-    fn section(&mut self, run: Run<N, T>, t: u8) -> Option<Run<N, T>> {
+    fn section(&mut self, run: Run<N, T, F>, t: u8) -> Option<Run<N, T, F>> {
         let mut run = self.driver(run, t)?;
         while run.0.lock_holder() == Some(t.into()) {
             run = self.driver(run, t)?;
@@ -812,18 +821,18 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
         Some(run)
     }
 
-    fn sees_done(&self, state: &State<N, T>, t: u8) -> bool {
+    fn sees_done(&self, state: &State<N, T, F>, t: u8) -> bool {
         let call = state.call(t.into());
         state.status(call.polled_slot(&self.ring.cfg().rules, self.ring.length())) == Status::Done
     }
 
     /// The premise of [`Grain::Sections`], for a holder of the lock whose slots begin at `first`.
-    fn undisturbed(&self, state: &State<N, T>, first: Slot, slots: u16) -> Result<(), Unsound> {
+    fn undisturbed(&self, state: &State<N, T, F>, first: Slot, slots: u16) -> Result<(), Unsound> {
         let length = self.ring.length();
         let own = |slot| length.distance(first, slot) < slots;
         let harmless = |desc| match desc {
-            Desc::Wd { target } => !own(target) && state.status(target) == Status::InUse,
-            Desc::Id | Desc::Blank => true,
+            Desc::Wd { target, .. } => !own(target) && state.status(target) == Status::InUse,
+            Desc::Id { .. } | Desc::Blank | Desc::InvalidWd { .. } => true,
         };
         let posted = length.distance(state.iqh(), state.iqt());
         let mut unfetched = (0..posted).map(|k| length.add(state.iqh(), k));
@@ -837,7 +846,7 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
     }
 
     /// Makes the set of some states and all that hidden steps lead to.
-    fn close(&mut self, mut to_do: Vec<Run<N, T>>) -> Result<(), Unsound> {
+    fn close(&mut self, mut to_do: Vec<Run<N, T, F>>) -> Result<(), Unsound> {
         self.runs.clear();
         while let Some((state, steps)) = to_do.pop() {
             if self.runs.insert(state, steps).is_none() {
@@ -852,7 +861,7 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
     }
 
     /// Those who can see DONE do, and clean up.
-    fn hidden_sections(&mut self, run: Run<N, T>, next: &mut Vec<Run<N, T>>) -> Result<(), Unsound> {
+    fn hidden_sections(&mut self, run: Run<N, T, F>, next: &mut Vec<Run<N, T, F>>) -> Result<(), Unsound> {
         let holder = run.0.lock_holder();
         for t in 0..self.ring.cfg().submitters {
             let call = run.0.call(t);
@@ -866,13 +875,16 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
     }
 
     /// Every step that no line shows; a call with as many IDs as its IQT write to come will bring.
-    fn hidden_steps(&mut self, run: Run<N, T>, next: &mut Vec<Run<N, T>>) {
+    fn hidden_steps(&mut self, run: Run<N, T, F>, next: &mut Vec<Run<N, T, F>>) {
         let mut actions = std::mem::take(&mut self.actions);
         actions.clear();
         self.ring.actions(&run.0, &mut actions);
         for &action in &actions {
             let hidden = match action {
-                Action::Call { t, count } => self.posts[usize::from(t)].last() == Some(&Some(count)),
+                Action::Call { t, request } => {
+                    let count = self.ring.requests()[usize::from(request)].count();
+                    self.posts[usize::from(t)].last() == Some(&Some(count))
+                }
                 Action::Driver { step, .. } => step != Step::WriteIqt,
                 Action::Hardware(step) => matches!(step, HwStep::Execute { .. }),
             };
@@ -885,21 +897,21 @@ impl<'a, const N: usize, const T: usize> Tracker<'a, N, T> {
 }
 
 /// The specification, expanded where a run leads.
-struct Abstraction<'a, const N: usize, const T: usize> {
-    mapping: RingToSpec<'a, N, T>,
+struct Abstraction<'a, const N: usize, const T: usize, const F: usize> {
+    mapping: RingToSpec<'a, N, T, F>,
     successors: HashMap<View, Vec<(Label, View)>, FxBuildHasher>,
     /// The last step that the specification could not follow.
     refused: Option<Reason>,
 }
 
-impl<'a, const N: usize, const T: usize> Abstraction<'a, N, T> {
-    fn new(ring: &'a Ring<N, T>) -> Self {
+impl<'a, const N: usize, const T: usize, const F: usize> Abstraction<'a, N, T, F> {
+    fn new(ring: &'a Ring<N, T, F>) -> Self {
         let mapping = RingToSpec::new(ring, Loss::None).expect("what makes a ring makes a specification");
         Abstraction { mapping, successors: HashMap::default(), refused: None }
     }
 
     /// The steps that the specification has taken after a step of the ring; `None` if it cannot follow.
-    fn follow(&mut self, from: &State<N, T>, to: &State<N, T>, steps: SpecSteps) -> Option<SpecSteps> {
+    fn follow(&mut self, from: &State<N, T, F>, to: &State<N, T, F>, steps: SpecSteps) -> Option<SpecSteps> {
         let (before, after) = (self.mapping.view(from), self.mapping.view(to));
         if before == after {
             return Some(steps);

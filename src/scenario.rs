@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::impl_qi::{
-    Generation, Handout, Hardware, Label, Length, Lock, RingCfg, RingError, Rules, Slots, GENERATIONS, SAFETY,
-    WITNESSES,
+    FaultCheck, Faults, Generation, Handout, Hardware, Label, Length, Lock, RingCfg, RingError, Rules, Slots,
+    GENERATIONS, SAFETY, SAFETY_WITHOUT_FAULTS, WITNESSES,
 };
 
 /// A property that can be checked of a scenario.
@@ -37,6 +37,10 @@ pub enum Check {
     RefinesLossySpec,
     /// A posted WD is eventually observed DONE by its owner.
     WdEventuallyObservedDone,
+    /// A call eventually returns.
+    CallEventuallyReturns,
+    /// Nobody keeps the lock for ever.
+    LockEventuallyDropped,
     /// A call that wants to post eventually does.
     CallEventuallyPosted,
 }
@@ -50,13 +54,31 @@ impl Check {
             Check::RefinesFairSpec,
             Check::RefinesLossySpec,
             Check::WdEventuallyObservedDone,
+            Check::CallEventuallyReturns,
+            Check::LockEventuallyDropped,
             Check::CallEventuallyPosted,
         ])
     }
 
-    /// What `checks = "everything"` means: all but those that have scenarios of their own.
+    /// What `checks = "everything"` means where no fault occurs: all but those about faults and those that have scenarios of
+    /// their own.
     pub fn everything() -> impl Iterator<Item = Check> {
-        Check::all().filter(|check| !matches!(check, Check::RefinesLossySpec | Check::CallEventuallyPosted))
+        Check::without_faults().filter(|check| !matches!(check, Check::RefinesLossySpec | Check::CallEventuallyPosted))
+    }
+
+    /// Those that say something where no fault occurs.
+    pub fn without_faults() -> impl Iterator<Item = Check> {
+        Check::all().filter(|check| match check {
+            Check::Safety(i) => usize::from(*i) < SAFETY_WITHOUT_FAULTS,
+            Check::CallEventuallyReturns | Check::LockEventuallyDropped => false,
+            _ => true,
+        })
+    }
+
+    /// What is promised under faults.
+    pub fn under_faults() -> impl Iterator<Item = Check> {
+        let safety = (0..SAFETY.len() as u8).map(Check::Safety);
+        safety.chain([Check::NoDeadlock, Check::CallEventuallyReturns, Check::LockEventuallyDropped])
     }
 
     /// The name in tables, files and command lines.
@@ -68,6 +90,8 @@ impl Check {
             Check::RefinesFairSpec => "refines-fair-spec",
             Check::RefinesLossySpec => "refines-lossy-spec",
             Check::WdEventuallyObservedDone => "wd-eventually-observed-done",
+            Check::CallEventuallyReturns => "call-eventually-returns",
+            Check::LockEventuallyDropped => "lock-eventually-dropped",
             Check::CallEventuallyPosted => "call-eventually-posted",
         }
     }
@@ -81,6 +105,8 @@ impl Check {
             Check::RefinesFairSpec => "no fair run of the ring breaks a fairness condition of the specification",
             Check::RefinesLossySpec => "as refines-spec, against the specification that may lose a Done",
             Check::WdEventuallyObservedDone => "every posted WD is eventually observed DONE by its owner",
+            Check::CallEventuallyReturns => "every call eventually returns",
+            Check::LockEventuallyDropped => "nobody keeps the lock for ever",
             Check::CallEventuallyPosted => "every call that waits for slots eventually posts its batch",
         }
     }
@@ -437,6 +463,8 @@ impl Family {
                     counts: self.counts.clone(),
                     length: Length::new(ring).map_err(|e| error(&e))?,
                     handout: self.handout,
+                    faults: Faults::none(),
+                    fault_check: FaultCheck::WhereFaultsOccur,
                 };
                 let expected = self.expectations(&checks, &size, holds)?;
                 if let Some(killer) = self.killed_by.as_deref().filter(|k| !expected.get(k).is_some_and(|e| e.violated))

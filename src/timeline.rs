@@ -22,7 +22,7 @@
 
 use std::fmt;
 
-use crate::impl_qi::{Call, Label, Pc, Queue, Reclaim, Ring, Slot, State, Status, Step};
+use crate::impl_qi::{Call, Desc, Label, Outcome, Pc, Queue, Reclaim, Ring, Slot, State, Status, Step, WdData};
 use crate::liveness::Run;
 
 /// A run, ready to be printed.
@@ -52,7 +52,10 @@ pub struct Row {
 
 impl Timeline {
     /// Draws a run.
-    pub fn of<const N: usize, const T: usize>(ring: &Ring<N, T>, run: &Run<State<N, T>, Label>) -> Timeline {
+    pub fn of<const N: usize, const T: usize, const F: usize>(
+        ring: &Ring<N, T, F>,
+        run: &Run<State<N, T, F>, Label>,
+    ) -> Timeline {
         let mut names = Names::new(ring);
         let start = names.ring(ring, &run.initial);
         let mut before = &run.initial;
@@ -128,7 +131,7 @@ struct Names {
 }
 
 impl Names {
-    fn new<const N: usize, const T: usize>(ring: &Ring<N, T>) -> Names {
+    fn new<const N: usize, const T: usize, const F: usize>(ring: &Ring<N, T, F>) -> Names {
         let slots = usize::from(ring.length().slots());
         let several = ring.cfg().counts.iter().any(|&count| count > 1);
         Names {
@@ -156,15 +159,15 @@ impl Names {
         format!("WD{}", self.batch[t])
     }
 
-    fn row<const N: usize, const T: usize>(
+    fn row<const N: usize, const T: usize, const F: usize>(
         &mut self,
-        ring: &Ring<N, T>,
-        before: &State<N, T>,
+        ring: &Ring<N, T, F>,
+        before: &State<N, T, F>,
         label: Label,
-        after: &State<N, T>,
+        after: &State<N, T, F>,
     ) -> Row {
         let (submitter, text) = match label {
-            Label::Call(t) => (Some(t), format!("qi_submit_sync({})", after.call(t.into()).count)),
+            Label::Call(t) => (Some(t), format!("qi_submit_sync({})", ring.request(&after.call(t.into())).text())),
             Label::Driver(step, t) => (Some(t), self.driver(ring, before, step, t.into(), after)),
             Label::Fetch => {
                 let name = self.slots[usize::from(before.iqh())].clone();
@@ -172,30 +175,44 @@ impl Names {
                 (None, format!("fetch {name}"))
             }
             Label::Execute => {
-                let left: Vec<_> = after.pending().collect();
-                let kept = before.pending().zip(left).take_while(|(a, b)| a == b).count();
-                // Equal neighbours are told apart by nothing but their names; the first idle ID stands for them.
-                (None, format!("execute {}", self.pending.remove(kept)))
+                let gone = self.removed(before, after)[0];
+                (None, format!("execute {}", self.pending.remove(gone)))
             }
             Label::Complete => {
                 let name = self.pending.remove(0);
-                let slot = ring.length().iter().find(|&s| before.status(s) != after.status(s));
-                if let Some(slot) = slot {
-                    self.starred[usize::from(slot)] = true;
+                match before.pending().next() {
+                    Some((Desc::Wd { target, .. }, _)) => {
+                        self.starred[usize::from(target)] = true;
+                        (None, format!("{name}={}*", after.status(target).name()))
+                    }
+                    _ => (None, name),
                 }
-                (None, format!("{name}=QI_DONE*"))
+            }
+            Label::Iqe => (None, format!("{} invalid: IQE", self.slots[usize::from(before.iqh())])),
+            Label::TimeOut | Label::LoseAnswer => {
+                let gone = self.removed(before, after);
+                let mut names: Vec<String> = gone.iter().rev().map(|&i| self.pending.remove(i)).collect();
+                names.reverse();
+                let (timed_out, wds) = names.into_iter().partition::<Vec<_>, _>(|name| !name.starts_with("WD"));
+                let aborts = if wds.is_empty() { String::new() } else { format!(", drops {}", wds.join(", ")) };
+                (None, format!("{} times out: ITE{aborts}", timed_out.join(", ")))
+            }
+            Label::Ice => (None, "ICE".to_string()),
+            Label::Remove => {
+                let gone = (1..=crate::impl_qi::MAX_DEVICES).find(|&d| after.is_gone(d) && !before.is_gone(d));
+                (None, format!("device {} goes", gone.unwrap_or(0)))
             }
         };
         Row { submitter: submitter.map(usize::from), text, ring: self.ring(ring, after) }
     }
 
-    fn driver<const N: usize, const T: usize>(
+    fn driver<const N: usize, const T: usize, const F: usize>(
         &mut self,
-        ring: &Ring<N, T>,
-        before: &State<N, T>,
+        ring: &Ring<N, T, F>,
+        before: &State<N, T, F>,
         step: Step,
         t: usize,
-        after: &State<N, T>,
+        after: &State<N, T, F>,
     ) -> String {
         let (call, next) = (before.call(t), after.call(t));
         let rules = &ring.cfg().rules;
@@ -215,7 +232,9 @@ impl Names {
                 self.batch[t] = self.batches;
                 "room".to_string()
             }
-            Step::Unlock if next.pc == Pc::Idle => "unlock, return".to_string(),
+            Step::Unlock if next.pc == Pc::Idle && call.outcome == Outcome::Success => "unlock, return".to_string(),
+            Step::Unlock if next.pc == Pc::Idle => format!("unlock, return {}", call.outcome.errno()),
+            Step::Unlock if call.outcome == Outcome::Again => "unlock, -EAGAIN: again".to_string(),
             Step::Unlock => "unlock".to_string(),
             Step::WriteId => {
                 let name = self.id(t, &call);
@@ -243,7 +262,7 @@ impl Names {
                     crate::impl_qi::PollUntil::FirstSlotDone => self.id_number(t, &call, 0),
                 };
                 match next.pc {
-                    Pc::PollUnlock => format!("while({polled}!=QI_DONE)"),
+                    Pc::PollUnlock | Pc::CheckAbort => format!("while({polled}!=QI_DONE)"),
                     _ => format!("{polled}==QI_DONE"),
                 }
             }
@@ -275,11 +294,94 @@ impl Names {
                 self.starred[usize::from(tail)] = false;
                 format!("{}={}", self.slots[usize::from(tail)], after.status(tail).name())
             }
+            fault_check => self.fault_check(ring, before, fault_check, t, after),
         }
     }
 
+    /// A step of the fault check.
+    fn fault_check<const N: usize, const T: usize, const F: usize>(
+        &mut self,
+        ring: &Ring<N, T, F>,
+        before: &State<N, T, F>,
+        step: Step,
+        t: usize,
+        after: &State<N, T, F>,
+    ) -> String {
+        let (call, next) = (before.call(t), after.call(t));
+        let name = |slot: Slot| match self.slots[usize::from(slot)].as_str() {
+            "" => format!("slot {slot}"),
+            name => name.to_string(),
+        };
+        let at = call.check.head.unwrap_or(0);
+        match step {
+            Step::CheckAbort => {
+                let aborted = before.status(ring.wait_index(&call)) == Status::Abort;
+                format!("{}{}QI_ABORT", self.wd(t), if aborted { "==" } else { "!=" })
+            }
+            Step::ReadFsts => format!("FSTS: {}", before.fsts().names()),
+            Step::ReadIqh => format!("read IQH={}", before.iqh()),
+            Step::ReadIqt => format!("read IQT={}", before.iqt()),
+            Step::ReadIqer => format!("ITESID: {}", before.itesid()),
+            Step::ClearIqe if next.pc.is_fault_check() || next.pc == Pc::PollUnlock => "clear IQE".to_string(),
+            Step::ClearIqe => "clear IQE: -EINVAL".to_string(),
+            Step::ClearIte if next.outcome == Outcome::TimedOut => "clear ITE: -ETIMEDOUT".to_string(),
+            Step::ClearIte => "clear ITE".to_string(),
+            Step::ClearIce => "clear ICE".to_string(),
+            Step::Walk | Step::ReadDesc => {
+                let timed_out = if next.outcome == Outcome::TimedOut { ": -ETIMEDOUT" } else { "" };
+                match step {
+                    Step::Walk => format!("walk: {}=={}{timed_out}", name(at), before.status(at).name()),
+                    _ => format!("look at {}{timed_out}", name(at)),
+                }
+            }
+            Step::WalkAbort => {
+                let name = name(at);
+                self.starred[usize::from(at)] = false;
+                let timed_out = if next.outcome == Outcome::TimedOut { ": -ETIMEDOUT" } else { "" };
+                format!("walk: {name}=QI_ABORT{timed_out}")
+            }
+            Step::PatchDesc => {
+                let slot = if call.pc == Pc::PatchDesc { call.check.head.unwrap_or(call.index) } else { at };
+                let old = name(slot);
+                let new = match after.desc(slot) {
+                    Desc::Wd { data: WdData::Done, target } => format!("WD of slot {target}"),
+                    Desc::Wd { data, target } => format!("WD {} of slot {target}", data.status().name()),
+                    other => format!("{other:?}"),
+                };
+                self.slots[usize::from(slot)] = match after.desc(slot) {
+                    Desc::Wd { data: WdData::Done, .. } => self.wd(t) + "'",
+                    _ => old.clone() + "'",
+                };
+                format!("over {old}: {new}")
+            }
+            other => unreachable!("{other:?} is no step of the fault check"),
+        }
+    }
+
+    /// The positions of pending descriptors that a step removes, ascending; none is added. Of equal neighbours the last.
+    fn removed<const N: usize, const T: usize, const F: usize>(
+        &self,
+        before: &State<N, T, F>,
+        after: &State<N, T, F>,
+    ) -> Vec<usize> {
+        let mut left = after.pending().peekable();
+        let mut removed = Vec::new();
+        for (i, pending) in before.pending().enumerate() {
+            if left.peek() == Some(&pending) {
+                left.next();
+            } else {
+                removed.push(i);
+            }
+        }
+        removed
+    }
+
     /// The slots that are in use or being written, then the fields and registers.
-    fn ring<const N: usize, const T: usize>(&self, ring: &Ring<N, T>, state: &State<N, T>) -> String {
+    fn ring<const N: usize, const T: usize, const F: usize>(
+        &self,
+        ring: &Ring<N, T, F>,
+        state: &State<N, T, F>,
+    ) -> String {
         let Queue { free_cnt, free_head, free_tail } = state.queue();
         let length = ring.length();
         let shown: Vec<Slot> =
@@ -295,7 +397,12 @@ impl Names {
     }
 
     /// Whether a slot is handed out, visible to hardware, or holds a status other than FREE.
-    fn busy<const N: usize, const T: usize>(&self, ring: &Ring<N, T>, state: &State<N, T>, slot: Slot) -> bool {
+    fn busy<const N: usize, const T: usize, const F: usize>(
+        &self,
+        ring: &Ring<N, T, F>,
+        state: &State<N, T, F>,
+        slot: Slot,
+    ) -> bool {
         let Queue { free_cnt, free_head, free_tail } = state.queue();
         let length = ring.length();
         let used = length.within(slot, free_tail, free_head) || free_cnt == 0;

@@ -217,24 +217,24 @@ pub fn not_checked(scenario: &Scenario, why: &str) -> Report {
 }
 
 /// Everything that is the same for all properties of one scenario.
-struct Judge<'a, const N: usize, const T: usize> {
-    ring: &'a Ring<N, T>,
+struct Judge<'a, const N: usize, const T: usize, const F: usize> {
+    ring: &'a Ring<N, T, F>,
     scenario: &'a Scenario,
     limits: Limits<'a>,
-    graph: Graph<State<N, T>, Label>,
-    fairness: Vec<Fairness<'a, State<N, T>, Label>>,
+    graph: Graph<State<N, T, F>, Label>,
+    fairness: Vec<Fairness<'a, State<N, T, F>, Label>>,
     started: Instant,
     explored: Duration,
 }
 
 type Shown = (Verdict, Option<String>, Option<Violation>);
 
-impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
-    fn new(ring: &'a Ring<N, T>, scenario: &'a Scenario, limits: Limits<'a>) -> Self {
+impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
+    fn new(ring: &'a Ring<N, T, F>, scenario: &'a Scenario, limits: Limits<'a>) -> Self {
         let started = Instant::now();
         let max_states = limits.max_states.min(scenario.max_states.unwrap_or(usize::MAX));
         let limits = Limits { max_states, ..limits };
-        let canonical = |state: &State<N, T>| ring.canonical(state);
+        let canonical = |state: &State<N, T, F>| ring.canonical(state);
         let graph = Search::new(ring, Action::label).canonical(&canonical).limits(limits).run();
         let fairness = ring.fairness(scenario.slots, graph.labels());
         Judge { ring, scenario, limits, graph, fairness, started, explored: started.elapsed() }
@@ -262,6 +262,8 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
                 }
                 (Check::WdEventuallyObservedDone, Ok(checker)) => self.liveness(checker, Ring::observed),
                 (Check::CallEventuallyPosted, Ok(checker)) => self.liveness(checker, Ring::posted),
+                (Check::CallEventuallyReturns, Ok(checker)) => self.liveness(checker, Ring::returned),
+                (Check::LockEventuallyDropped, Ok(checker)) => self.liveness(checker, Ring::lock_dropped),
             };
             let surprise = match check {
                 Check::RefinesSpec => steps.as_ref().and_then(|steps| self.surprise(steps)),
@@ -295,7 +297,7 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         self.graph.coverage() == Coverage::Complete
     }
 
-    fn mapping(&self, loss: Loss) -> RingToSpec<'a, N, T> {
+    fn mapping(&self, loss: Loss) -> RingToSpec<'a, N, T, F> {
         RingToSpec::new(self.ring, loss).expect("the specification takes every submitter and count that the ring takes")
     }
 
@@ -419,8 +421,8 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
 
     fn fair_refinement(
         &self,
-        checker: &Checker<State<N, T>, Label>,
-        mapping: &RingToSpec<'a, N, T>,
+        checker: &Checker<State<N, T, F>, Label>,
+        mapping: &RingToSpec<'a, N, T, F>,
         steps: &Steps<View, spec::Label>,
     ) -> Shown {
         match &steps.verdict {
@@ -449,7 +451,7 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     ///
     /// Nothing tells submitters apart, so exchanging two of them maps runs to runs. The last one is taken: in a
     /// counterexample the first then plays the patch's T1.
-    fn liveness(&self, checker: &Checker<State<N, T>, Label>, claim: Claim<N, T>) -> Shown {
+    fn liveness(&self, checker: &Checker<State<N, T, F>, Label>, claim: Claim<N, T, F>) -> Shown {
         let t = self.ring.cfg().submitters - 1;
         let formula = claim(self.ring, t);
         match checker.check(&formula, self.limits.cancel) {
@@ -472,12 +474,12 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     }
 
     /// What a violation under the strongly fair lock says of the kernel's FIFO lock, which has fewer runs.
-    fn under_fifo(&self, claim: Claim<N, T>) -> &'static str {
+    fn under_fifo(&self, claim: Claim<N, T, F>) -> &'static str {
         if self.ring.cfg().lock == Lock::Fifo {
             return "";
         }
-        let ring = Ring::<N, T>::of(RingCfg { lock: Lock::Fifo, ..self.ring.cfg().clone() });
-        let canonical = |state: &State<N, T>| ring.canonical(state);
+        let ring = Ring::<N, T, F>::of(RingCfg { lock: Lock::Fifo, ..self.ring.cfg().clone() });
+        let canonical = |state: &State<N, T, F>| ring.canonical(state);
         let max_states = self.limits.max_states.min(20 * self.graph.len());
         let limits = Limits { max_states, progress: None, ..self.limits };
         let graph = Search::new(&ring, Action::label).canonical(&canonical).limits(limits).run();
@@ -492,9 +494,9 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     }
 
     /// The run that the table gives by hand, executed and judged like any other; or what is wrong with it.
-    fn scripted(&self, script: &Script, formula: &Formula<State<N, T>, Label>) -> Result<Violation, String> {
+    fn scripted(&self, script: &Script, formula: &Formula<State<N, T, F>, Label>) -> Result<Violation, String> {
         let initial = self.ring.init_states()[0];
-        let mut states: Vec<(Label, State<N, T>)> = Vec::new();
+        let mut states: Vec<(Label, State<N, T, F>)> = Vec::new();
         for name in &script.steps {
             let state = states.last().map_or(initial, |(_, state)| *state);
             let mut steps = self.ring.next_steps(&state).into_iter();
@@ -515,8 +517,8 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     /// The shortest stem often ends in the middle of another's call, and then the loop has to bring that state back.
     fn quieter(
         &self,
-        checker: &Checker<State<N, T>, Label>,
-        formula: &Formula<State<N, T>, Label>,
+        checker: &Checker<State<N, T, F>, Label>,
+        formula: &Formula<State<N, T, F>, Label>,
         lasso: Lasso,
     ) -> (Lasso, String) {
         let mut query: Query = checker.violation(formula);
@@ -540,7 +542,7 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
     }
 
     /// The specification's own liveness and the fair refinement imply the ring's; the direct check must not disagree.
-    fn compare_derived(&self, properties: &mut [Outcome], mapping: &RingToSpec<'a, N, T>) {
+    fn compare_derived(&self, properties: &mut [Outcome], mapping: &RingToSpec<'a, N, T, F>) {
         let verdict = |properties: &[Outcome], check| properties.iter().find(|o| o.check == check).map(|o| o.verdict);
         let direct = verdict(properties, Check::WdEventuallyObservedDone);
         if direct.is_none() || verdict(properties, Check::RefinesFairSpec) != Some(Verdict::Holds) {
@@ -596,7 +598,7 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         self.draw(run, "shortest")
     }
 
-    fn lasso_violation(&self, lasso: &Lasso, formula: &Formula<State<N, T>, Label>) -> Violation {
+    fn lasso_violation(&self, lasso: &Lasso, formula: &Formula<State<N, T, F>, Label>) -> Violation {
         let refuted =
             |objection: Objection| -> ! { panic!("{}: a counterexample was refuted: {objection}", self.scenario.name) };
         let loop_note = if lasso.cycle_is_shortest {
@@ -637,15 +639,15 @@ impl<'a, const N: usize, const T: usize> Judge<'a, N, T> {
         self.draw(one_lap, &length)
     }
 
-    fn realize(&self, lasso: &Lasso) -> Run<State<N, T>, Label> {
-        let canonical = |state: &State<N, T>| self.ring.canonical(state);
+    fn realize(&self, lasso: &Lasso) -> Run<State<N, T, F>, Label> {
+        let canonical = |state: &State<N, T, F>| self.ring.canonical(state);
         match realize(self.ring, Action::label, Some(&canonical), &self.graph, lasso) {
             Ok(run) => run,
             Err(error) => panic!("{}: a counterexample cannot be executed: {error}", self.scenario.name),
         }
     }
 
-    fn draw(&self, run: Run<State<N, T>, Label>, length: &str) -> Violation {
+    fn draw(&self, run: Run<State<N, T, F>, Label>, length: &str) -> Violation {
         let mut state = run.initial;
         let mut actions = Vec::new();
         for (label, next) in run.stem.iter().chain(&run.cycle) {
@@ -677,13 +679,14 @@ fn strength_and_name<S, L>(fairness: &Fairness<S, L>) -> String {
 }
 
 /// A formula about one submitter of a ring.
-type Claim<const N: usize, const T: usize> = for<'r> fn(&'r Ring<N, T>, usize) -> Formula<'r, State<N, T>, Label>;
+type Claim<const N: usize, const T: usize, const F: usize> =
+    for<'r> fn(&'r Ring<N, T, F>, usize) -> Formula<'r, State<N, T, F>, Label>;
 
 /// The ring up to rotation, as a model of its own.
-struct Quotient<'a, const N: usize, const T: usize>(&'a Ring<N, T>);
+struct Quotient<'a, const N: usize, const T: usize, const F: usize>(&'a Ring<N, T, F>);
 
-impl<const N: usize, const T: usize> Model for Quotient<'_, N, T> {
-    type State = State<N, T>;
+impl<const N: usize, const T: usize, const F: usize> Model for Quotient<'_, N, T, F> {
+    type State = State<N, T, F>;
     type Action = Action;
 
     fn init_states(&self) -> Vec<Self::State> {

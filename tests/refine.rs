@@ -225,7 +225,7 @@ impl Model for AfterPost {
     type Action = Action;
     fn init_states(&self) -> Vec<SmallState> {
         let start = self.0.init_states()[0];
-        let mut state = self.0.next_state(&start, Action::Call { t: 1, count: 0 }).unwrap();
+        let mut state = self.0.next_state(&start, Action::Call { t: 1, request: 0 }).unwrap();
         while !self.0.waiting(&state, 1) {
             let steps = self.0.next_steps(&state).into_iter();
             state = steps

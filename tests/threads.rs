@@ -5,7 +5,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use vtd_qi::impl_qi::{Acquire, Bus, Call, Desc, Hardware, HwStep, Length, Pc, Queue, Rules, Slot, Status, Step, Unit};
+use vtd_qi::impl_qi::{
+    Acquire, Bus, Call, Desc, Faults, Hardware, HwStep, Length, Pc, Queue, Rules, Slot, Status, Step, Unit,
+};
 
 const IDS: usize = 3;
 const CALLS: usize = 300;
@@ -47,8 +49,8 @@ impl Shared {
     fn desc(&self, slot: Slot) -> Desc {
         match self.desc[usize::from(slot)].load(SeqCst) {
             0 => Desc::Blank,
-            1 => Desc::Id,
-            wd => Desc::Wd { target: (wd - 2) as Slot },
+            1 => Desc::ID,
+            wd => Desc::wd((wd - 2) as Slot),
         }
     }
 }
@@ -68,8 +70,8 @@ impl Bus for Cpu<'_> {
     fn set_desc(&mut self, slot: Slot, desc: Desc) {
         let word = match desc {
             Desc::Blank => 0,
-            Desc::Id => 1,
-            Desc::Wd { target } => 2 + u16::from(target),
+            Desc::Id { .. } => 1,
+            Desc::Wd { target, .. } | Desc::InvalidWd { target } => 2 + u16::from(target),
         };
         self.0.desc[usize::from(slot)].store(word, SeqCst);
     }
@@ -129,13 +131,13 @@ impl Unit for Device<'_> {
     }
     fn retire(&mut self, position: usize) {
         let counter = match self.pending.remove(position) {
-            Desc::Id => &self.shared.executed,
+            Desc::Id { .. } => &self.shared.executed,
             _ => &self.shared.completed,
         };
         counter.fetch_add(1, SeqCst);
     }
-    fn write_done(&mut self, slot: Slot) {
-        self.shared.status[usize::from(slot)].store(Status::Done as u8, SeqCst);
+    fn write_status(&mut self, slot: Slot, status: Status) {
+        self.shared.status[usize::from(slot)].store(status as u8, SeqCst);
     }
 }
 
@@ -147,12 +149,12 @@ fn the_fixed_driver_runs_on_real_threads() {
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut device = Device { shared: &shared, pending: Vec::new() };
-            let hardware = Hardware::Pipelined { depth: 4 };
+            let (hardware, faults) = (Hardware::Pipelined { depth: 4 }, Faults::none());
             while !stop.load(SeqCst) {
                 let mut next: Option<HwStep> = None;
-                hardware.steps(&device, |step| next = next.or(Some(step)));
+                hardware.steps(&faults, &device, |step| next = next.or(Some(step)));
                 match next {
-                    Some(step) => hardware.step(&mut device, step),
+                    Some(step) => hardware.step(&faults, &mut device, step),
                     None => thread::yield_now(),
                 }
             }

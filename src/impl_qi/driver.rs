@@ -7,8 +7,12 @@
 //! The machine knows nothing of the memory it runs on. The model checker gives it a packed state, a test gives it atomics
 //! shared by real threads.
 
-use super::ring::{Desc, Length, Queue, Slot, Status};
-use super::rules::{CleanUp, IdStatus, Layout, Mark, PollUntil, Publish, Reclaim, RoomWait, Rules};
+use super::faults::{Fsts, Request};
+use super::ring::{Desc, IdKind, Length, Queue, Slot, Status, WdData};
+use super::rules::{
+    CleanUp, IdStatus, IqeAt, IqePatch, IqeReturn, IteClear, IteWalk, Layout, Mark, PollUntil, Presence, Publish,
+    Reclaim, RoomWait, Rules, Straddler, TimeOut,
+};
 
 /// What the driver can reach, seen from one CPU.
 pub trait Bus {
@@ -18,8 +22,13 @@ pub trait Bus {
     fn status(&self, slot: Slot) -> Status;
     /// Writes `desc_status[slot]`.
     fn set_status(&mut self, slot: Slot, status: Status);
-    /// Writes the descriptor in `slot`.
+    /// Writes the descriptor in `slot`, as one of the own batch.
     fn set_desc(&mut self, slot: Slot, desc: Desc);
+    /// What the caller whose calls are numbered `request` asks for: its array of IDs, `count` of them. Private; no access.
+    fn request(&self, request: u8, count: u8) -> Request {
+        let _ = request;
+        Request::plain(count)
+    }
     /// Writes the tail register.
     fn set_iqt(&mut self, slot: Slot);
     /// Reads the private fields.
@@ -32,6 +41,87 @@ pub trait Bus {
     fn release(&mut self);
     /// The call is over. For bookkeeping; no access.
     fn returned(&mut self) {}
+    /// The call begins again after `-EAGAIN`. For bookkeeping; no access.
+    fn restarted(&mut self) {}
+
+    /// Whether the fault check is made. Where no fault can occur its reads change nothing and may be left out; then none of the
+    /// methods below is called.
+    fn checks_faults(&self) -> bool {
+        false
+    }
+    /// Reads FSTS.
+    fn fsts(&self) -> Fsts {
+        Fsts::NONE
+    }
+    /// Writes FSTS: clears the faults that are written as 1.
+    fn clear_fsts(&mut self, faults: Fsts) {
+        let _ = faults;
+    }
+    /// Reads the head register.
+    fn iqh(&self) -> Slot {
+        0
+    }
+    /// Reads the tail register.
+    fn iqt(&self) -> Slot {
+        0
+    }
+    /// Reads IQER: the device that ITESID names, 0 if none.
+    fn itesid(&self) -> u8 {
+        0
+    }
+    /// Reads the descriptor in `slot`.
+    fn desc(&self, slot: Slot) -> Desc {
+        let _ = slot;
+        Desc::Blank
+    }
+    /// Writes over a descriptor that was posted, whosever it is.
+    fn patch_desc(&mut self, slot: Slot, desc: Desc) {
+        let _ = (slot, desc);
+    }
+    /// Whether a device is gone. Asks the device, not the unit.
+    fn is_gone(&self, device: u8) -> bool {
+        let _ = device;
+        false
+    }
+}
+
+/// How a call ends, or that it is to begin again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Outcome {
+    /// 0: success.
+    #[default]
+    Success = 0,
+    /// `-EAGAIN`: post the same descriptors again.
+    Again = 1,
+    /// `-EINVAL`: an invalid descriptor.
+    Invalid = 2,
+    /// `-ETIMEDOUT`: a device that is gone.
+    TimedOut = 3,
+}
+
+impl Outcome {
+    pub(super) fn from_bits(bits: u8) -> Outcome {
+        [Outcome::Success, Outcome::Again, Outcome::Invalid, Outcome::TimedOut][usize::from(bits & 3)]
+    }
+
+    /// What the function returns, as the kernel spells it.
+    pub fn errno(self) -> &'static str {
+        ["0", "-EAGAIN", "-EINVAL", "-ETIMEDOUT"][self as usize]
+    }
+}
+
+/// The local variables of the fault check, in one pass of the poll loop with the lock held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Check {
+    /// What was read from FSTS.
+    pub fault: Fsts,
+    /// The slot that the ITE walk is at.
+    pub head: Option<Slot>,
+    /// The slot at which it ends.
+    pub tail: Option<Slot>,
+    /// What was read from IQER.
+    pub itesid: u8,
 }
 
 /// What came of an attempt to take the lock.
@@ -79,12 +169,48 @@ pub enum Pc {
     Reclaim,
     /// It was DONE: set it FREE and advance (G1, G3).
     ReclaimFree,
-    /// Drop the lock and return.
+    /// Drop the lock and return, or begin again.
     Return,
+    /// Fault check: read the own WD's status, which may be ABORT.
+    CheckAbort,
+    /// Fault check: read FSTS.
+    ReadFsts,
+    /// IQE: read IQH.
+    IqeIqh,
+    /// IQE: write over the invalid descriptor.
+    PatchDesc,
+    /// IQE: clear it.
+    ClearIqe,
+    /// ITE: read IQH; the walk begins at the slot before.
+    IteIqh,
+    /// ITE: read IQT; the walk ends at the slot before.
+    IteIqt,
+    /// ITE: read IQER.
+    ReadIqer,
+    /// ITE: clear it.
+    ClearIte,
+    /// ITE walk: read a status.
+    Walk,
+    /// ITE walk: it was IN_USE: set it ABORT.
+    WalkAbort,
+    /// ITE (g5plus): read IQH, to look at the batch it stands in.
+    StraddlerIqh,
+    /// ITE (g5plus): read the descriptor before IQH.
+    StraddlerLook,
+    /// ITE (g5plus): look for the WD of the batch that IQH stands in.
+    StraddlerSeek,
+    /// ITE (g5plus): rewrite it.
+    StraddlerPatch,
+    /// ITE: read the own WD's status again.
+    RecheckAbort,
+    /// ICE: clear it.
+    ClearIce,
+    /// Drop the lock and return without having posted (g5plus).
+    GiveUp,
 }
 
 impl Pc {
-    const ALL: [Pc; 16] = [
+    const ALL: [Pc; 34] = [
         Pc::Idle,
         Pc::Acquire,
         Pc::NoRoom,
@@ -101,6 +227,24 @@ impl Pc {
         Pc::Reclaim,
         Pc::ReclaimFree,
         Pc::Return,
+        Pc::CheckAbort,
+        Pc::ReadFsts,
+        Pc::IqeIqh,
+        Pc::PatchDesc,
+        Pc::ClearIqe,
+        Pc::IteIqh,
+        Pc::IteIqt,
+        Pc::ReadIqer,
+        Pc::ClearIte,
+        Pc::Walk,
+        Pc::WalkAbort,
+        Pc::StraddlerIqh,
+        Pc::StraddlerLook,
+        Pc::StraddlerSeek,
+        Pc::StraddlerPatch,
+        Pc::RecheckAbort,
+        Pc::ClearIce,
+        Pc::GiveUp,
     ];
 
     pub(super) fn from_byte(byte: u8) -> Pc {
@@ -113,7 +257,7 @@ impl Pc {
             Pc::Idle => return None,
             Pc::Acquire | Pc::PollAcquire => Step::Acquire,
             Pc::NoRoom if rules.room_wait == RoomWait::KeepLock => Step::Look,
-            Pc::NoRoom | Pc::PollUnlock | Pc::DropLock | Pc::Return => Step::Unlock,
+            Pc::NoRoom | Pc::PollUnlock | Pc::DropLock | Pc::Return | Pc::GiveUp => Step::Unlock,
             Pc::WriteId => Step::WriteId,
             Pc::IdInUse => Step::IdInUse,
             Pc::WdInUse => Step::WdInUse,
@@ -123,7 +267,24 @@ impl Pc {
             Pc::Mark => Step::Mark,
             Pc::Reclaim => Step::Reclaim,
             Pc::ReclaimFree => Step::ReclaimFree,
+            Pc::CheckAbort | Pc::RecheckAbort => Step::CheckAbort,
+            Pc::ReadFsts => Step::ReadFsts,
+            Pc::IqeIqh | Pc::IteIqh | Pc::StraddlerIqh => Step::ReadIqh,
+            Pc::PatchDesc | Pc::StraddlerPatch => Step::PatchDesc,
+            Pc::ClearIqe => Step::ClearIqe,
+            Pc::IteIqt => Step::ReadIqt,
+            Pc::ReadIqer => Step::ReadIqer,
+            Pc::ClearIte => Step::ClearIte,
+            Pc::Walk => Step::Walk,
+            Pc::WalkAbort => Step::WalkAbort,
+            Pc::StraddlerLook | Pc::StraddlerSeek => Step::ReadDesc,
+            Pc::ClearIce => Step::ClearIce,
         })
+    }
+
+    /// Whether it is within the fault check of the poll loop.
+    pub fn is_fault_check(self) -> bool {
+        self >= Pc::CheckAbort && self != Pc::GiveUp
     }
 
     /// Whether the next step needs the lock: all but the first of a call and the two that take it.
@@ -139,10 +300,16 @@ pub struct Call {
     pub pc: Pc,
     /// Number of IDs in its batch.
     pub count: u8,
+    /// Which of the calls that can be made it is, where faults are modelled; see [`Bus::request`].
+    pub request: u8,
     /// First slot of its batch; 0 until it has one.
     pub index: Slot,
     /// Which own slot a repeated step is at: `0..=count`.
     pub at: u8,
+    /// `rc`: how the call will end, as far as is known.
+    pub outcome: Outcome,
+    /// Local variables of the fault check; cleared when the pass is over.
+    pub check: Check,
 }
 
 /// The name of a driver's step, the same in the TLA+ twin.
@@ -174,11 +341,35 @@ pub enum Step {
     Reclaim,
     /// Sets the status of `free_tail` FREE.
     ReclaimFree,
+    /// Fault check: reads the own WD's status.
+    CheckAbort,
+    /// Reads FSTS.
+    ReadFsts,
+    /// Reads IQH.
+    ReadIqh,
+    /// Reads IQT.
+    ReadIqt,
+    /// Reads IQER.
+    ReadIqer,
+    /// Writes over a descriptor that was posted.
+    PatchDesc,
+    /// Clears IQE.
+    ClearIqe,
+    /// Clears ITE.
+    ClearIte,
+    /// Clears ICE.
+    ClearIce,
+    /// ITE walk: reads a status.
+    Walk,
+    /// ITE walk: sets a status ABORT.
+    WalkAbort,
+    /// Reads a descriptor (g5plus).
+    ReadDesc,
 }
 
 impl Step {
     /// All of them.
-    pub const ALL: [Step; 13] = [
+    pub const ALL: [Step; 25] = [
         Step::Enqueue,
         Step::Acquire,
         Step::Unlock,
@@ -192,16 +383,46 @@ impl Step {
         Step::Mark,
         Step::Reclaim,
         Step::ReclaimFree,
+        Step::CheckAbort,
+        Step::ReadFsts,
+        Step::ReadIqh,
+        Step::ReadIqt,
+        Step::ReadIqer,
+        Step::PatchDesc,
+        Step::ClearIqe,
+        Step::ClearIte,
+        Step::ClearIce,
+        Step::Walk,
+        Step::WalkAbort,
+        Step::ReadDesc,
     ];
+
+    /// Whether only the fault check does it.
+    pub fn is_fault_check(self) -> bool {
+        self >= Step::CheckAbort
+    }
 }
 
 impl Call {
     /// A submitter that is not in the function.
-    pub const IDLE: Call = Call { pc: Pc::Idle, count: 0, index: 0, at: 0 };
+    pub const IDLE: Call = Call {
+        pc: Pc::Idle,
+        count: 0,
+        request: 0,
+        index: 0,
+        at: 0,
+        outcome: Outcome::Success,
+        check: Check { fault: Fsts::NONE, head: None, tail: None, itesid: 0 },
+    };
 
     /// A call with `count` IDs that has just begun.
     pub fn begin(count: u8) -> Call {
         Call { pc: Pc::Acquire, count, ..Call::IDLE }
+    }
+
+    /// A call of the caller that is numbered `request` and brings `count` IDs; see [`Bus::request`].
+    pub fn begin_request(request: u8, count: u8) -> Call {
+        Call { request, ..Call::begin(count) }
     }
 
     /// Number of slots of the batch.
@@ -234,6 +455,18 @@ impl Call {
         }
     }
 
+    /// How many descriptors of the batch have been written while IQT has not: the first so many.
+    pub fn written(&self, rules: &Rules) -> u16 {
+        match self.pc {
+            Pc::WriteId => self.at.into(),
+            Pc::IdInUse | Pc::WdInUse if rules.publish == Publish::StatusesFirst => 0,
+            Pc::IdInUse => u16::from(self.at) + 1,
+            Pc::WdInUse | Pc::WriteWd => self.count.into(),
+            Pc::WriteIqt => self.slots(),
+            _ => 0,
+        }
+    }
+
     /// Whether it waits for free slots, or is about to look for them.
     pub fn wants_room(&self) -> bool {
         matches!(self.pc, Pc::Acquire | Pc::NoRoom)
@@ -243,6 +476,7 @@ impl Call {
     pub fn waiting(&self, rules: &Rules) -> bool {
         match self.pc {
             Pc::Poll | Pc::PollUnlock | Pc::PollAcquire => true,
+            pc if pc.is_fault_check() => true,
             Pc::WdInUse => rules.publish == Publish::WdIqtStatus,
             Pc::WriteWd => rules.publish == Publish::StatusIqtWd,
             _ => false,
@@ -277,8 +511,9 @@ impl Call {
                 }
             },
             Pc::WriteId => {
-                bus.set_desc(self.id_slot(rules, ring, self.at), Desc::Id);
+                bus.set_desc(self.id_slot(rules, ring, self.at), self.id(bus));
                 match rules.id_status {
+                    _ if rules.publish == Publish::StatusesFirst => self.next_id(rules),
                     IdStatus::InUse => self.pc = Pc::IdInUse,
                     IdStatus::Untouched => self.next_id(rules),
                 }
@@ -286,7 +521,10 @@ impl Call {
             }
             Pc::IdInUse => {
                 bus.set_status(self.id_slot(rules, ring, self.at), Status::InUse);
-                self.next_id(rules);
+                match rules.publish {
+                    Publish::StatusesFirst => self.next_status(),
+                    _ => self.next_id(rules),
+                }
                 Step::IdInUse
             }
             Pc::WdInUse => {
@@ -295,14 +533,16 @@ impl Call {
                     Publish::StatusWdIqt => Pc::WriteWd,
                     Publish::StatusIqtWd => Pc::WriteIqt,
                     Publish::WdIqtStatus => Pc::Poll,
+                    Publish::StatusesFirst if self.count > 0 => Pc::IdInUse,
+                    Publish::StatusesFirst => Pc::WriteWd,
                 };
                 Step::WdInUse
             }
             Pc::WriteWd => {
                 let slot = self.wait_index(rules, ring);
-                bus.set_desc(slot, Desc::Wd { target: slot });
+                bus.set_desc(slot, self.wd(bus, slot));
                 self.pc = match rules.publish {
-                    Publish::StatusWdIqt | Publish::WdIqtStatus => Pc::WriteIqt,
+                    Publish::StatusWdIqt | Publish::WdIqtStatus | Publish::StatusesFirst => Pc::WriteIqt,
                     Publish::StatusIqtWd => Pc::Poll,
                 };
                 Step::WriteWd
@@ -314,7 +554,7 @@ impl Call {
                 bus.set_queue(queue);
                 bus.set_iqt(queue.free_head);
                 self.pc = match rules.publish {
-                    Publish::StatusWdIqt => Pc::Poll,
+                    Publish::StatusWdIqt | Publish::StatusesFirst => Pc::Poll,
                     Publish::StatusIqtWd => Pc::WriteWd,
                     Publish::WdIqtStatus => Pc::WdInUse,
                 };
@@ -322,12 +562,9 @@ impl Call {
             }
             Pc::Poll => {
                 if bus.status(self.polled_slot(rules, ring)) == Status::Done {
-                    match rules.clean_up {
-                        CleanUp::Locked => self.start_mark(rules),
-                        CleanUp::Unlocked => self.pc = Pc::DropLock,
-                    }
+                    self.leave_loop(rules);
                 } else {
-                    self.pc = Pc::PollUnlock;
+                    self.pc = if bus.checks_faults() { Pc::CheckAbort } else { Pc::PollUnlock };
                 }
                 Step::Poll
             }
@@ -384,23 +621,298 @@ impl Call {
                 self.pc = Pc::Reclaim;
                 Step::ReclaimFree
             }
-            Pc::Return => {
+            Pc::Return | Pc::GiveUp => {
                 bus.release();
-                bus.returned();
-                *self = Call::IDLE;
+                self.end(bus);
                 Step::Unlock
             }
+            _ => self.fault_check(rules, bus),
         })
+    }
+
+    /// A step of the fault check. Source: `qi_check_fault` in drivers/iommu/intel/dmar.c.
+    fn fault_check<B: Bus>(&mut self, rules: &Rules, bus: &mut B) -> Step {
+        let ring = bus.length();
+        match self.pc {
+            Pc::CheckAbort => {
+                if bus.status(self.wait_index(rules, ring)) == Status::Abort {
+                    self.aborted(rules);
+                } else {
+                    self.pc = Pc::ReadFsts;
+                }
+                Step::CheckAbort
+            }
+            Pc::ReadFsts => {
+                self.check.fault = bus.fsts();
+                self.pc = if self.check.fault.has(Fsts::IQE) { Pc::IqeIqh } else { self.after_iqe() };
+                self.leave_check();
+                Step::ReadFsts
+            }
+            Pc::IqeIqh => {
+                let iqh = bus.iqh();
+                let own = match rules.iqe_at {
+                    IqeAt::First => 1,
+                    IqeAt::Any => self.slots(),
+                };
+                if ring.distance(self.index, iqh) < own {
+                    self.check.head = Some(iqh);
+                    self.pc = Pc::PatchDesc;
+                } else {
+                    self.pc = self.after_iqe();
+                    self.leave_check();
+                }
+                Step::ReadIqh
+            }
+            Pc::PatchDesc => {
+                let slot = self.check.head.take().unwrap_or(self.index);
+                let desc = match rules.iqe_patch {
+                    IqePatch::CopyWd => bus.desc(self.wait_index(rules, ring)),
+                    IqePatch::NullWd if slot == self.wait_index(rules, ring) => Desc::wd(slot),
+                    IqePatch::NullWd => Desc::Wd { target: slot, data: WdData::InUse },
+                };
+                bus.patch_desc(slot, desc);
+                self.pc = Pc::ClearIqe;
+                Step::PatchDesc
+            }
+            Pc::ClearIqe => {
+                bus.clear_fsts(Fsts::IQE);
+                self.outcome = Outcome::Invalid;
+                match rules.iqe_return {
+                    IqeReturn::AtOnce => self.leave_loop(rules),
+                    IqeReturn::WhenDone => {
+                        self.pc = self.after_iqe();
+                        self.leave_check();
+                    }
+                }
+                Step::ClearIqe
+            }
+            Pc::IteIqh => {
+                let before = ring.before(bus.iqh(), 1);
+                self.check.head = Some(match rules.ite_walk {
+                    IteWalk::Odd => before | 1,
+                    IteWalk::Every => before,
+                });
+                self.pc = Pc::IteIqt;
+                Step::ReadIqh
+            }
+            Pc::IteIqt => {
+                self.check.tail = Some(ring.before(bus.iqt(), 1));
+                self.pc = Pc::ReadIqer;
+                Step::ReadIqt
+            }
+            Pc::ReadIqer => {
+                self.check.itesid = bus.itesid();
+                self.pc = match rules.ite_clear {
+                    IteClear::BeforeWalk => Pc::ClearIte,
+                    IteClear::AfterWalk => Pc::Walk,
+                };
+                Step::ReadIqer
+            }
+            Pc::ClearIte => {
+                bus.clear_fsts(Fsts::ITE);
+                match rules.ite_clear {
+                    IteClear::BeforeWalk => self.pc = Pc::Walk,
+                    IteClear::AfterWalk => self.after_ite(rules, bus),
+                }
+                Step::ClearIte
+            }
+            Pc::Walk => {
+                if bus.status(self.walks_at()) == Status::InUse {
+                    self.pc = Pc::WalkAbort;
+                } else {
+                    self.walk_on(rules, bus);
+                }
+                Step::Walk
+            }
+            Pc::WalkAbort => {
+                bus.set_status(self.walks_at(), Status::Abort);
+                self.walk_on(rules, bus);
+                Step::WalkAbort
+            }
+            Pc::StraddlerIqh => {
+                self.check.head = Some(ring.before(bus.iqh(), 1));
+                if self.check.head == self.check.tail {
+                    self.walked(rules, bus);
+                } else {
+                    self.pc = Pc::StraddlerLook;
+                }
+                Step::ReadIqh
+            }
+            Pc::StraddlerLook => {
+                if bus.desc(self.walks_at()).ends_batch() {
+                    self.walked(rules, bus);
+                } else {
+                    self.check.head = Some(ring.add(self.walks_at(), 1));
+                    self.pc = Pc::StraddlerSeek;
+                }
+                Step::ReadDesc
+            }
+            Pc::StraddlerSeek => {
+                if bus.desc(self.walks_at()).ends_batch() {
+                    self.pc = Pc::StraddlerPatch;
+                } else if self.check.head == self.check.tail {
+                    self.walked(rules, bus);
+                } else {
+                    self.check.head = Some(ring.add(self.walks_at(), 1));
+                }
+                Step::ReadDesc
+            }
+            Pc::StraddlerPatch => {
+                let slot = self.walks_at();
+                bus.patch_desc(slot, Desc::Wd { target: slot, data: WdData::Abort });
+                self.walked(rules, bus);
+                Step::PatchDesc
+            }
+            Pc::RecheckAbort => {
+                if bus.status(self.wait_index(rules, ring)) == Status::Abort {
+                    self.aborted(rules);
+                } else {
+                    self.pc = self.after_ite_check();
+                    self.leave_check();
+                }
+                Step::CheckAbort
+            }
+            Pc::ClearIce => {
+                bus.clear_fsts(Fsts::ICE);
+                self.pc = Pc::PollUnlock;
+                self.leave_check();
+                Step::ClearIce
+            }
+            pc => unreachable!("{pc:?} is no step of the fault check"),
+        }
+    }
+
+    /// The descriptor of the ID numbered `at`.
+    fn id(&self, bus: &impl Bus) -> Desc {
+        if bus.checks_faults() {
+            Desc::Id { number: self.at, kind: bus.request(self.request, self.count).kind(self.at) }
+        } else {
+            Desc::ID
+        }
+    }
+
+    fn wd(&self, bus: &impl Bus, slot: Slot) -> Desc {
+        if bus.checks_faults() && bus.request(self.request, self.count).has_invalid_wd() {
+            Desc::InvalidWd { target: slot }
+        } else {
+            Desc::wd(slot)
+        }
+    }
+
+    /// Whether a device that one of its IDs addresses is gone.
+    fn addresses_gone(&self, bus: &impl Bus) -> bool {
+        let gone = |kind| matches!(kind, IdKind::Device(device) if bus.is_gone(device));
+        bus.checks_faults() && bus.request(self.request, self.count).kinds().any(gone)
+    }
+
+    /// The poll loop is over: MARK and RECLAIM.
+    fn leave_loop(&mut self, rules: &Rules) {
+        self.check = Check::default();
+        match rules.clean_up {
+            CleanUp::Locked => self.start_mark(rules),
+            CleanUp::Unlocked => self.pc = Pc::DropLock,
+        }
+    }
+
+    fn aborted(&mut self, rules: &Rules) {
+        if self.outcome == Outcome::Success {
+            self.outcome = Outcome::Again;
+        }
+        self.leave_loop(rules);
+    }
+
+    /// Where the fault check goes on when IQE has been seen to.
+    fn after_iqe(&self) -> Pc {
+        if self.check.fault.has(Fsts::ITE) {
+            Pc::IteIqh
+        } else {
+            self.after_ite_check()
+        }
+    }
+
+    /// Where it goes on when ITE has been seen to.
+    fn after_ite_check(&self) -> Pc {
+        if self.check.fault.has(Fsts::ICE) {
+            Pc::ClearIce
+        } else {
+            Pc::PollUnlock
+        }
+    }
+
+    /// Forgets the local variables of a pass that is over.
+    fn leave_check(&mut self) {
+        if self.pc == Pc::PollUnlock {
+            self.check = Check::default();
+        }
+    }
+
+    fn walks_at(&self) -> Slot {
+        self.check.head.expect("the walk has begun")
+    }
+
+    fn walk_on(&mut self, rules: &Rules, bus: &impl Bus) {
+        let by = match rules.ite_walk {
+            IteWalk::Odd => 2,
+            IteWalk::Every => 1,
+        };
+        self.check.head = Some(bus.length().before(self.walks_at(), by));
+        if self.check.head != self.check.tail {
+            self.pc = Pc::Walk;
+        } else {
+            match rules.straddler {
+                Straddler::Ignore => self.walked(rules, bus),
+                Straddler::WriteAbort => self.pc = Pc::StraddlerIqh,
+            }
+        }
+    }
+
+    /// All that is to be marked has been.
+    fn walked(&mut self, rules: &Rules, bus: &impl Bus) {
+        (self.check.head, self.check.tail) = (None, None);
+        match rules.ite_clear {
+            IteClear::BeforeWalk => self.after_ite(rules, bus),
+            IteClear::AfterWalk => self.pc = Pc::ClearIte,
+        }
+    }
+
+    /// Asks the device that ITESID names, then looks at the own status again.
+    fn after_ite(&mut self, rules: &Rules, bus: &impl Bus) {
+        let itesid = std::mem::take(&mut self.check.itesid);
+        if rules.time_out == TimeOut::Return && itesid != 0 && bus.is_gone(itesid) {
+            if self.outcome == Outcome::Success {
+                self.outcome = Outcome::TimedOut;
+            }
+            self.leave_loop(rules);
+        } else {
+            self.pc = Pc::RecheckAbort;
+        }
+    }
+
+    /// Idle, or about to post again.
+    fn end<B: Bus>(&mut self, bus: &mut B) {
+        if self.outcome == Outcome::Again {
+            bus.restarted();
+            *self = Call::begin_request(self.request, self.count);
+        } else {
+            bus.returned();
+            *self = Call::IDLE;
+        }
     }
 
     fn look_for_room<B: Bus>(&mut self, rules: &Rules, bus: &B) {
         let queue = bus.queue();
-        if queue.free_cnt < rules.slots_needed(self.count) {
+        if rules.presence == Presence::BeforePost && self.addresses_gone(bus) {
+            self.outcome = Outcome::TimedOut;
+            self.pc = Pc::GiveUp;
+        } else if queue.free_cnt < rules.slots_needed(self.count) {
             self.pc = Pc::NoRoom;
         } else {
             self.index = queue.free_head;
             self.at = 0;
-            self.id_or_wd(rules);
+            match rules.publish {
+                Publish::StatusesFirst => self.pc = Pc::WdInUse,
+                _ => self.id_or_wd(rules),
+            }
         }
     }
 
@@ -413,10 +925,19 @@ impl Call {
         self.pc = match rules.publish {
             _ if self.at < self.count => Pc::WriteId,
             Publish::StatusWdIqt | Publish::StatusIqtWd => Pc::WdInUse,
-            Publish::WdIqtStatus => Pc::WriteWd,
+            Publish::WdIqtStatus | Publish::StatusesFirst => Pc::WriteWd,
         };
         if self.pc != Pc::WriteId {
             self.at = 0;
+        }
+    }
+
+    /// After the status of an ID that of the next, or the first ID.
+    fn next_status(&mut self) {
+        self.at += 1;
+        if self.at == self.count {
+            self.at = 0;
+            self.pc = Pc::WriteId;
         }
     }
 
@@ -440,10 +961,7 @@ impl Call {
     fn finish<B: Bus>(&mut self, rules: &Rules, bus: &mut B) {
         match rules.clean_up {
             CleanUp::Locked => self.pc = Pc::Return,
-            CleanUp::Unlocked => {
-                bus.returned();
-                *self = Call::IDLE;
-            }
+            CleanUp::Unlocked => self.end(bus),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The fairness that is assumed of the ring, and what it is to bring about.
 //!
 //! Calling is not fair; every step after the call is. The lock is strongly fair or first come, first served; the hardware's
-//! fetching, executing and completing are weakly fair.
+//! fetching, executing, completing and timing out are weakly fair; steps that inject a fault are not fair.
 
 use serde::{Deserialize, Serialize};
 
-use super::driver::Step;
+use super::driver::{Pc, Step};
 use super::{Label, Lock, Ring, State};
 use crate::liveness::{Fairness, Formula, Occurs};
 
@@ -20,7 +20,7 @@ pub enum Slots {
     Fair,
 }
 
-impl<const N: usize, const T: usize> Ring<N, T> {
+impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
     /// The fairness conditions, by name, over the labels that some transition bears.
     ///
     /// | name | condition |
@@ -28,11 +28,12 @@ impl<const N: usize, const T: usize> Ring<N, T> {
     /// | `Step(t)` | weak fairness of the driver's steps of t, but for taking the lock |
     /// | `Acquire(t)` | taking the lock: strongly fair under [`Lock::StrongFair`], weakly under [`Lock::Fifo`] |
     /// | `Slots(t)` | under [`Slots::Fair`]: t waits and there is room infinitely often ⇒ t posts infinitely often |
-    /// | `Fetch`, `Execute`, `Complete` | weak fairness of the hardware |
+    /// | `Fetch` | weak fairness of fetching, finding a descriptor invalid included |
+    /// | `Execute`, `Complete`, `TimeOut` | weak fairness of the hardware's other steps; what injects a fault is not fair |
     ///
     /// `borne` are the labels that the graph's transitions bear ([`crate::graph::Graph::labels`]); a driver's step that never
     /// occurs is left out, a condition of which nothing is left is an error of [`crate::liveness`].
-    pub fn fairness(&self, slots: Slots, borne: &[Label]) -> Vec<Fairness<'_, State<N, T>, Label>> {
+    pub fn fairness(&self, slots: Slots, borne: &[Label]) -> Vec<Fairness<'_, State<N, T, F>, Label>> {
         let mut conditions = Vec::new();
         for t in 0..self.cfg().submitters as u8 {
             let is_step =
@@ -53,21 +54,43 @@ impl<const N: usize, const T: usize> Ring<N, T> {
                 ));
             }
         }
-        conditions.push(Fairness::weak("Fetch", [Label::Fetch]));
-        if self.cfg().counts.iter().any(|&count| count > 0) {
-            conditions.push(Fairness::weak("Execute", [Label::Execute]));
+        let hardware = [
+            ("Fetch", vec![Label::Fetch, Label::Iqe]),
+            ("Execute", vec![Label::Execute]),
+            ("Complete", vec![Label::Complete]),
+            ("TimeOut", vec![Label::TimeOut]),
+        ];
+        for (name, mut labels) in hardware {
+            labels.retain(|label| borne.contains(label));
+            // A condition that says nothing is left out, unless it is expected to say something: then that is an error.
+            if !labels.is_empty() || name == "Fetch" || name == "Complete" {
+                conditions.push(Fairness::weak(name, labels));
+            }
         }
-        conditions.push(Fairness::weak("Complete", [Label::Complete]));
         conditions
     }
 
     /// `wd-eventually-observed-done` for submitter `t`: once it has posted, it observes its DONE.
-    pub fn observed(&self, t: usize) -> Formula<'_, State<N, T>, Label> {
+    pub fn observed(&self, t: usize) -> Formula<'_, State<N, T, F>, Label> {
         Formula::leads_to(move |state| self.waiting(state, t), move |state| !self.waiting(state, t))
     }
 
     /// `call-eventually-posted` for submitter `t`: once it wants to post, it does.
-    pub fn posted(&self, t: usize) -> Formula<'_, State<N, T>, Label> {
-        Formula::leads_to(move |state: &State<N, T>| state.call(t).wants_room(), move |state| self.waiting(state, t))
+    pub fn posted(&self, t: usize) -> Formula<'_, State<N, T, F>, Label> {
+        Formula::leads_to(move |state: &State<N, T, F>| state.call(t).wants_room(), move |state| self.waiting(state, t))
+    }
+
+    /// `call-eventually-returns` for submitter `t`: a call that has begun is over some day.
+    pub fn returned(&self, t: usize) -> Formula<'_, State<N, T, F>, Label> {
+        let in_call = move |state: &State<N, T, F>| state.call(t).pc != Pc::Idle;
+        Formula::leads_to(in_call, move |state| !in_call(state))
+    }
+
+    /// `lock-eventually-dropped` for submitter `t`: it does not keep the lock for ever.
+    pub fn lock_dropped(&self, t: usize) -> Formula<'_, State<N, T, F>, Label> {
+        Formula::leads_to(
+            move |state: &State<N, T, F>| state.lock_holder() == Some(t),
+            move |state| state.lock_holder() != Some(t),
+        )
     }
 }

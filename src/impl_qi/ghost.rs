@@ -52,20 +52,29 @@ impl fmt::Display for Owner {
     }
 }
 
-/// The ghosts of a state.
+/// The ghosts of a state; `F` is 1 where faults are modelled and 0 where not.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Ghost<const N: usize, const T: usize> {
+pub struct Ghost<const N: usize, const T: usize, const F: usize> {
     /// Low half: who posted the descriptor, until it is fetched. High half: for whose WD hardware wrote the DONE.
     slots: [u8; N],
     /// Whose the pending descriptors are.
     pending: [u8; MAX_DEPTH],
-    /// How many IDs of a submitter's present call were executed.
+    /// How many IDs of a submitter's present call were executed, where a batch is posted once.
     executed: [u8; T],
+    faults: [ExecutedIds<T>; F],
 }
 
-impl<const N: usize, const T: usize> Ghost<N, T> {
+/// Which IDs were executed, where a batch may be posted more than once: a bit for each.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct ExecutedIds<const T: usize> {
+    since_call: [u16; T],
+    since_post: [u16; T],
+}
+
+impl<const N: usize, const T: usize, const F: usize> Ghost<N, T, F> {
     pub(super) fn initial() -> Self {
-        Ghost { slots: [0; N], pending: [0; MAX_DEPTH], executed: [0; T] }
+        let faults = [ExecutedIds { since_call: [0; T], since_post: [0; T] }; F];
+        Ghost { slots: [0; N], pending: [0; MAX_DEPTH], executed: [0; T], faults }
     }
 
     /// Who submitted the descriptor in a slot, until hardware fetches it.
@@ -88,9 +97,22 @@ impl<const N: usize, const T: usize> Ghost<N, T> {
         Owner::from_bits(self.pending[position])
     }
 
-    /// How many IDs of a submitter's present call were executed.
+    /// How many IDs of a submitter's present call were executed since it began, however often it was posted.
     pub fn executed(&self, t: usize) -> u8 {
-        self.executed[t]
+        match self.faults.first() {
+            Some(ids) => ids.since_call[t].count_ones() as u8,
+            None => self.executed[t],
+        }
+    }
+
+    /// Which IDs of a submitter's present call were executed since it began, a bit for each; where faults are modelled.
+    pub fn executed_ids(&self, t: usize) -> u16 {
+        self.faults.first().map_or(0, |ids| ids.since_call[t])
+    }
+
+    /// The same since it began or last began again after `-EAGAIN`.
+    pub fn executed_ids_since_post(&self, t: usize) -> u16 {
+        self.faults.first().map_or(0, |ids| ids.since_post[t])
     }
 
     pub(super) fn posted(&mut self, slot: Slot, t: usize) {
@@ -120,9 +142,23 @@ impl<const N: usize, const T: usize> Ghost<N, T> {
         self.set_posted(slot, Owner::Nobody);
     }
 
-    pub(super) fn executed_id(&mut self, position: usize) {
+    pub(super) fn executed_id(&mut self, position: usize, number: u8) {
         if let Owner::Submitter(t) = self.pending(position) {
-            self.executed[usize::from(t)] += 1;
+            let t = usize::from(t);
+            match self.faults.first_mut() {
+                Some(ids) => {
+                    ids.since_call[t] |= 1 << number;
+                    ids.since_post[t] |= 1 << number;
+                }
+                None => self.executed[t] += 1,
+            }
+        }
+    }
+
+    /// The call is posted again: what an earlier post has left executes for it all the same.
+    pub(super) fn restarted(&mut self, t: usize) {
+        if let Some(ids) = self.faults.first_mut() {
+            ids.since_post[t] = 0;
         }
     }
 
@@ -138,6 +174,9 @@ impl<const N: usize, const T: usize> Ghost<N, T> {
     /// What is left of a call that returns belongs to no present call.
     pub(super) fn returned(&mut self, t: usize) {
         self.executed[t] = 0;
+        if let Some(ids) = self.faults.first_mut() {
+            (ids.since_call[t], ids.since_post[t]) = (0, 0);
+        }
         for slot in 0..N as u16 {
             let slot = slot as Slot;
             if self.posted_by(slot).is(t) {

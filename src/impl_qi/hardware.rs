@@ -1,12 +1,20 @@
 //! The remapping unit: fetching descriptors and completing them, as a step machine of its own over a [`Unit`].
 //!
 //! Fetching and completing are separate steps: IQH is advanced when a valid descriptor has been *fetched* (VT-d 6.5.2), so the
-//! ring slot may be handed out again while the copy in hardware is still to act. Without faults nothing is ever invalid but a
-//! slot that was never written; at such a slot fetching stops (VT-d 6.5.2.10).
+//! ring slot may be handed out again while the copy in hardware is still to act.
+//!
+//! | fault | what the unit does | assumption |
+//! | --- | --- | --- |
+//! | the descriptor at IQH is invalid | sets IQE and fetches nothing until it is cleared; what it has fetched goes on | A4, A7 |
+//! | a device does not answer | drops the ID, sets ITE, aborts pending WDs, fetches nothing until it is cleared | A5, A6, A11 |
+//! | a completion nobody waits for | sets ICE, goes on | |
+//!
+//! A request whose answer is lost is the same as one that times out at once: until then it may as well not have executed yet.
 
 use serde::{Deserialize, Serialize};
 
-use super::ring::{Desc, Length, RingError, Slot};
+use super::faults::{AfterIte, FaultClass, Faults, Fsts, Itesid};
+use super::ring::{Desc, IdKind, Length, RingError, Slot, Status};
 
 /// Most descriptors that the modelled hardware holds fetched and not completed.
 pub const MAX_DEPTH: usize = 4;
@@ -49,8 +57,40 @@ pub trait Unit {
     fn fetch(&mut self, slot: Slot);
     /// Drops a pending descriptor that has acted.
     fn retire(&mut self, position: usize);
-    /// Writes `QI_DONE` to `desc_status[slot]` for the oldest pending descriptor.
-    fn write_done(&mut self, slot: Slot);
+    /// Writes `desc_status[slot]` for the oldest pending descriptor.
+    fn write_status(&mut self, slot: Slot, status: Status);
+
+    /// FSTS. A unit without faults needs none of the methods from here on.
+    fn fsts(&self) -> Fsts {
+        Fsts::NONE
+    }
+    /// Sets FSTS.
+    fn set_fsts(&mut self, fsts: Fsts) {
+        let _ = fsts;
+    }
+    /// Sets ITESID of IQER.
+    fn set_itesid(&mut self, device: u8) {
+        let _ = device;
+    }
+    /// Drops a pending descriptor that will not act.
+    fn discard(&mut self, position: usize) {
+        let _ = position;
+    }
+    /// Whether a device is gone.
+    fn is_gone(&self, device: u8) -> bool {
+        let _ = device;
+        false
+    }
+    /// Takes a device away.
+    fn remove(&mut self, device: u8) {
+        let _ = device;
+    }
+    /// How many faults have been injected.
+    fn injected(&self) -> u8 {
+        0
+    }
+    /// Counts an injected fault.
+    fn inject(&mut self) {}
 }
 
 /// A step of the hardware.
@@ -65,6 +105,29 @@ pub enum HwStep {
     },
     /// Completes the oldest pending descriptor, a WD: writes its status.
     Complete,
+    /// Finds the descriptor at IQH invalid: sets IQE.
+    Iqe,
+    /// The pending ID at a position addresses a device that is gone, and times out: sets ITE.
+    TimeOut {
+        /// Position among the pending descriptors, oldest first.
+        position: u8,
+        /// Which pending WDs are not aborted, a bit for each position ([`AfterIte::WdsRun`] only).
+        kept: u8,
+    },
+    /// Injected: as `TimeOut`, though the device is present.
+    LoseAnswer {
+        /// Position among the pending descriptors, oldest first.
+        position: u8,
+        /// Which pending WDs are not aborted, a bit for each position ([`AfterIte::WdsRun`] only).
+        kept: u8,
+    },
+    /// Injected: a completion that nobody waits for: sets ICE.
+    Ice,
+    /// Injected: a device goes.
+    Remove {
+        /// The device, from 1.
+        device: u8,
+    },
 }
 
 impl Hardware {
@@ -87,10 +150,27 @@ impl Hardware {
     }
 
     /// Calls `can` with each step that the unit can do now.
-    pub fn steps(self, unit: &impl Unit, mut can: impl FnMut(HwStep)) {
-        let pending = unit.pending();
-        if unit.iqh() != unit.iqt() && pending < usize::from(self.depth()) && unit.desc(unit.iqh()) != Desc::Blank {
-            can(HwStep::Fetch);
+    pub fn steps(self, faults: &Faults, unit: &impl Unit, mut can: impl FnMut(HwStep)) {
+        let (pending, fsts) = (unit.pending(), unit.fsts());
+        let stopped = fsts.has(Fsts::ITE);
+        if unit.iqh() != unit.iqt() && !stopped && !fsts.has(Fsts::IQE) {
+            if unit.desc(unit.iqh()).is_invalid() {
+                // Where the fault check is not modelled, fetching just stops here.
+                if !faults.is_none() {
+                    can(HwStep::Iqe);
+                }
+            } else if pending < usize::from(self.depth()) {
+                can(HwStep::Fetch);
+            }
+        }
+        let may_inject = unit.injected() < faults.bound;
+        if may_inject && faults.includes(FaultClass::Ice) && !fsts.has(Fsts::ICE) {
+            can(HwStep::Ice);
+        }
+        if may_inject && faults.includes(FaultClass::DeviceGone) {
+            (1..=faults.devices)
+                .filter(|&device| !unit.is_gone(device))
+                .for_each(|device| can(HwStep::Remove { device }));
         }
         if pending == 0 {
             return;
@@ -100,17 +180,26 @@ impl Hardware {
             Hardware::Pipelined { .. } => pending,
         };
         for position in 0..first_idle {
-            if unit.pending_at(position) == Desc::Id {
-                can(HwStep::Execute { position: position as u8 });
+            let Desc::Id { kind, .. } = unit.pending_at(position) else { continue };
+            let at = position as u8;
+            match kind {
+                IdKind::Device(device) if unit.is_gone(device) => {
+                    kept_wds(faults.after_ite, unit, |kept| can(HwStep::TimeOut { position: at, kept }));
+                }
+                IdKind::Device(_) if may_inject && faults.includes(FaultClass::LostAnswer) => {
+                    can(HwStep::Execute { position: at });
+                    kept_wds(faults.after_ite, unit, |kept| can(HwStep::LoseAnswer { position: at, kept }));
+                }
+                _ => can(HwStep::Execute { position: at }),
             }
         }
-        if matches!(unit.pending_at(0), Desc::Wd { .. }) {
+        if !stopped && matches!(unit.pending_at(0), Desc::Wd { .. }) {
             can(HwStep::Complete);
         }
     }
 
     /// Does a step that [`Hardware::steps`] named.
-    pub fn step(self, unit: &mut impl Unit, step: HwStep) {
+    pub fn step(self, faults: &Faults, unit: &mut impl Unit, step: HwStep) {
         match step {
             HwStep::Fetch => {
                 let iqh = unit.iqh();
@@ -119,11 +208,57 @@ impl Hardware {
             }
             HwStep::Execute { position } => unit.retire(position.into()),
             HwStep::Complete => {
-                if let Desc::Wd { target } = unit.pending_at(0) {
-                    unit.write_done(target);
+                if let Desc::Wd { target, data } = unit.pending_at(0) {
+                    unit.write_status(target, data.status());
                 }
                 unit.retire(0);
             }
+            HwStep::Iqe => unit.set_fsts(unit.fsts().with(Fsts::IQE)),
+            HwStep::TimeOut { position, kept } => time_out(faults, unit, position.into(), kept),
+            HwStep::LoseAnswer { position, kept } => {
+                unit.inject();
+                time_out(faults, unit, position.into(), kept);
+            }
+            HwStep::Ice => {
+                unit.inject();
+                unit.set_fsts(unit.fsts().with(Fsts::ICE));
+            }
+            HwStep::Remove { device } => {
+                unit.inject();
+                unit.remove(device);
+            }
+        }
+    }
+}
+
+/// Calls `can` with each set of pending WDs that may outlive an ITE.
+fn kept_wds(after_ite: AfterIte, unit: &impl Unit, mut can: impl FnMut(u8)) {
+    let wds = (0..unit.pending()).filter(|&i| matches!(unit.pending_at(i), Desc::Wd { .. }));
+    let wds = match after_ite {
+        AfterIte::WdsRun => wds.fold(0u8, |bits, i| bits | 1 << i),
+        AfterIte::Drop | AfterIte::IdsRun => 0,
+    };
+    (0..=wds).filter(|kept| kept & !wds == 0).for_each(&mut can);
+}
+
+/// ITE: the first to be raised names its device; one that is set already only loses another ID.
+fn time_out(faults: &Faults, unit: &mut impl Unit, position: usize, kept: u8) {
+    if !unit.fsts().has(Fsts::ITE) {
+        if let (Desc::Id { kind: IdKind::Device(device), .. }, Itesid::Named) =
+            (unit.pending_at(position), faults.itesid)
+        {
+            unit.set_itesid(device);
+        }
+        unit.set_fsts(unit.fsts().with(Fsts::ITE));
+    }
+    for i in (0..unit.pending()).rev() {
+        let stays = match unit.pending_at(i) {
+            _ if i == position => false,
+            Desc::Wd { .. } => kept >> i & 1 == 1,
+            _ => faults.after_ite != AfterIte::Drop,
+        };
+        if !stays {
+            unit.discard(i);
         }
     }
 }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::faults::MAX_IDS;
+
 /// A slot of the ring, `0..QI_LENGTH`; the byte that indexes descriptors and `desc_status` alike.
 pub type Slot = u8;
 
@@ -52,6 +54,12 @@ impl Length {
     pub fn add(self, slot: Slot, k: u16) -> Slot {
         let s = u16::from(slot) + k;
         (if s >= self.0 { s - self.0 } else { s }) as Slot
+    }
+
+    /// The slot `k` places before `slot`; `k` at most `QI_LENGTH`.
+    pub fn before(self, slot: Slot, k: u16) -> Slot {
+        let s = u16::from(slot);
+        (if s >= k { s - k } else { s + self.0 - k }) as Slot
     }
 
     /// How many places `to` lies after `from`: `0..QI_LENGTH`.
@@ -115,6 +123,29 @@ pub enum RingError {
     /// A fetch depth of 0 or more than the model holds.
     #[error("a hardware that holds {0} fetched descriptors cannot be modelled; the depth must be 1 to 4")]
     Depth(u8),
+    /// A batch too large for faults.
+    #[error("a batch of {0} IDs cannot be modelled with faults; the largest has {MAX_IDS}, as in Linux 6.12")]
+    CountWithFaults(u8),
+    /// More devices than are modelled.
+    #[error("{0} devices cannot be modelled; there may be 1 or 2 where one is to fail, else up to 2")]
+    Devices(u8),
+    /// More injected faults than are modelled.
+    #[error("{0} faults cannot be modelled; the bound must be 1 to 15")]
+    FaultBound(u8),
+    /// A bound without a class of faults, or the other way round.
+    #[error("a bound of {bound} faults and {classes} classes of faults: both must be 0 or neither")]
+    BoundWithoutClass {
+        /// The bound.
+        bound: u8,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// More kinds of calls than a byte can number.
+    #[error("counts, devices and faults make {0} kinds of calls; at most 255 can be modelled")]
+    Requests(usize),
+    /// A rule set for one ID per batch.
+    #[error("the driver before Linux 5.8 posts 1 ID and a WD, no other batch; counts must be 1, {0} is asked for")]
+    OneIdOnly(u8),
 }
 
 /// `desc_status[slot]`: the kernel's `QI_FREE` .. `QI_ABORT`, with the kernel's values.
@@ -147,42 +178,137 @@ impl Status {
     }
 }
 
+/// What an ID asks for, as far as faults tell one from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IdKind {
+    /// The unit's own caches: IOTLB, context cache, interrupt entry cache. The unit does it alone.
+    Unit,
+    /// A device's TLB: the device, numbered from 1, has to answer (VT-d 6.5.2.5).
+    Device(u8),
+    /// A descriptor that the unit refuses (VT-d 6.5.2.10).
+    Invalid,
+}
+
+/// What a WD writes to its status address: its status data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WdData {
+    /// `QI_DONE`: every WD that a kernel's driver posts.
+    Done,
+    /// `QI_IN_USE`: a WD that tells nobody anything (g5plus).
+    InUse,
+    /// `QI_ABORT`: a WD that sends its owner back to post again (g5plus).
+    Abort,
+}
+
+impl WdData {
+    /// The status that is written.
+    pub fn status(self) -> Status {
+        match self {
+            WdData::Done => Status::Done,
+            WdData::InUse => Status::InUse,
+            WdData::Abort => Status::Abort,
+        }
+    }
+}
+
 /// A descriptor as it lies in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Desc {
     /// Never written: reads as type 0, which is invalid (VT-d 6.5.2).
     Blank,
     /// An invalidation descriptor.
-    Id,
-    /// A wait descriptor: hardware writes `QI_DONE` to `desc_status[target]` (VT-d 6.5.2.8).
+    Id {
+        /// Which of its batch it is, from 0, where faults are modelled: a batch may be posted more than once, and what
+        /// counts is which of its IDs were executed. Otherwise 0.
+        number: u8,
+        /// What it asks for.
+        kind: IdKind,
+    },
+    /// A wait descriptor: hardware writes its data to `desc_status[target]` (VT-d 6.5.2.8).
     Wd {
         /// The slot whose status it writes.
+        target: Slot,
+        /// What it writes.
+        data: WdData,
+    },
+    /// A wait descriptor that the unit refuses: no driver builds one; see [`FaultClass::InvalidWd`](super::FaultClass).
+    InvalidWd {
+        /// The slot whose status it would write.
         target: Slot,
     },
 }
 
 impl Desc {
+    /// An ID for the unit itself.
+    pub const ID: Desc = Desc::Id { number: 0, kind: IdKind::Unit };
+
+    /// The WD that the driver posts for a slot.
+    pub fn wd(target: Slot) -> Desc {
+        Desc::Wd { target, data: WdData::Done }
+    }
+
+    /// Whether it is a WD that ends a batch: one that tells its owner something.
+    pub fn ends_batch(self) -> bool {
+        matches!(self, Desc::Wd { data: WdData::Done | WdData::Abort, .. } | Desc::InvalidWd { .. })
+    }
+
+    /// Whether the unit refuses it.
+    pub fn is_invalid(self) -> bool {
+        matches!(self, Desc::Blank | Desc::Id { kind: IdKind::Invalid, .. } | Desc::InvalidWd { .. })
+    }
+
     pub(super) fn kind(self) -> u8 {
         match self {
             Desc::Blank => 0,
-            Desc::Id => 1,
-            Desc::Wd { .. } => 2,
+            Desc::Id { .. } => 1,
+            Desc::Wd { data: WdData::Done, .. } => 2,
+            Desc::Wd { data: WdData::InUse, .. } => 3,
+            Desc::Wd { data: WdData::Abort, .. } => 4,
+            Desc::InvalidWd { .. } => 5,
         }
     }
 
-    pub(super) fn target(self) -> Slot {
+    /// Whether a descriptor of this kind names a slot.
+    pub(super) fn kind_has_target(kind: u8) -> bool {
+        kind >= 2
+    }
+
+    /// The byte beside the kind: the target of a WD; number and kind of an ID.
+    pub(super) fn operand(self) -> u8 {
         match self {
-            Desc::Wd { target } => target,
-            _ => 0,
+            Desc::Blank => 0,
+            Desc::Id { number, kind } => number << 2 | id_kind_bits(kind),
+            Desc::Wd { target, .. } | Desc::InvalidWd { target } => target,
         }
     }
 
-    pub(super) fn from_parts(kind: u8, target: Slot) -> Desc {
+    pub(super) fn from_parts(kind: u8, operand: u8) -> Desc {
+        let wd = |data| Desc::Wd { target: operand, data };
         match kind {
             0 => Desc::Blank,
-            1 => Desc::Id,
-            _ => Desc::Wd { target },
+            1 => Desc::Id { number: operand >> 2, kind: id_kind_from_bits(operand & 3) },
+            2 => wd(WdData::Done),
+            3 => wd(WdData::InUse),
+            4 => wd(WdData::Abort),
+            _ => Desc::InvalidWd { target: operand },
         }
+    }
+}
+
+/// An ID's kind in two bits.
+pub(super) fn id_kind_bits(kind: IdKind) -> u8 {
+    match kind {
+        IdKind::Unit => 0,
+        IdKind::Device(device) => device,
+        IdKind::Invalid => 3,
+    }
+}
+
+pub(super) fn id_kind_from_bits(bits: u8) -> IdKind {
+    match bits {
+        0 => IdKind::Unit,
+        3 => IdKind::Invalid,
+        device => IdKind::Device(device),
     }
 }
 

@@ -55,6 +55,88 @@ pub enum Publish {
     StatusIqtWd,
     /// Seeded: the WD, IQT, status IN_USE.
     WdIqtStatus,
+    /// G1: all statuses IN_USE, the WD's first, before any descriptor; the IDs, the WD, IQT.
+    StatusesFirst,
+}
+
+/// ITE walk: which slots the fault check turns from IN_USE to ABORT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IteWalk {
+    /// Up to G4: odd slots, from the days when every WD lay on one.
+    Odd,
+    /// G5: every slot.
+    Every,
+}
+
+/// What the one who handles an ITE makes of ITESID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeOut {
+    /// `r`: nothing.
+    Retry,
+    /// `t`: if it names a device that is gone, return `-ETIMEDOUT`.
+    Return,
+}
+
+/// Whether ITE is cleared before or after the ITE walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IteClear {
+    /// Every kernel: hardware fetches on while statuses are marked.
+    BeforeWalk,
+    /// g5plus: hardware stands still until all is marked.
+    AfterWalk,
+}
+
+/// What becomes of a batch that IQH stands in when ITE is handled: some of its IDs were fetched, its WD was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Straddler {
+    /// Every kernel: nothing; its WD will complete.
+    Ignore,
+    /// g5plus: its WD is rewritten to write `QI_ABORT`.
+    WriteAbort,
+}
+
+/// Whose descriptor a submitter takes the one at IQH for when IQE is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IqeAt {
+    /// Every kernel: its own if it is its batch's first.
+    First,
+    /// g5plus: its own if it is any of its batch.
+    Any,
+}
+
+/// What is written over an invalid descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IqePatch {
+    /// Every kernel: a copy of the batch's WD.
+    CopyWd,
+    /// g5plus: a WD that writes `QI_IN_USE` to that slot's own status, which is `QI_IN_USE`.
+    NullWd,
+}
+
+/// When a submitter whose descriptor was invalid leaves the poll loop with `-EINVAL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IqeReturn {
+    /// Every kernel: at once.
+    AtOnce,
+    /// g5plus: when its WD has completed or was aborted.
+    WhenDone,
+}
+
+/// Whether a submitter asks if the devices that its IDs address are there before it posts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Presence {
+    /// Every kernel: not in `qi_submit_sync`.
+    Unasked,
+    /// g5plus: with the lock held, each time before it posts; if one is gone it returns `-ETIMEDOUT`.
+    BeforePost,
 }
 
 /// Which statuses end the poll loop with success.
@@ -135,10 +217,33 @@ pub struct Rules {
     pub reclaim: Reclaim,
     /// The lock during MARK and RECLAIM.
     pub clean_up: CleanUp,
+    /// The slots of the ITE walk.
+    pub ite_walk: IteWalk,
+    /// What ITESID is good for.
+    pub time_out: TimeOut,
+    /// The order of clearing ITE and walking.
+    pub ite_clear: IteClear,
+    /// The batch that IQH stands in.
+    pub straddler: Straddler,
+    /// Whose the descriptor at IQH is.
+    pub iqe_at: IqeAt,
+    /// What is written over an invalid descriptor.
+    pub iqe_patch: IqePatch,
+    /// When `-EINVAL` is returned.
+    pub iqe_return: IqeReturn,
+    /// Whether devices are asked for before posting.
+    pub presence: Presence,
 }
 
 impl Rules {
-    /// Linux 5.8 to 6.8 (and 6.9 to 6.11.2, which differ under time-outs only): before the 2024 fix.
+    /// The rules that say something only where faults occur, as they are written in files.
+    pub const ABOUT_FAULTS: [&str; 8] =
+        ["ite-walk", "time-out", "ite-clear", "straddler", "iqe-at", "iqe-patch", "iqe-return", "presence"];
+
+    /// Linux 2.6.30 to 5.7: always 1 ID and a WD.
+    pub const G1: Rules = Rules { publish: Publish::StatusesFirst, ..Rules::G3 };
+
+    /// Linux 5.8 to 6.8: before the 2024 fix.
     pub const G3: Rules = Rules {
         room: Room::CountPlus2,
         room_wait: RoomWait::Unlock,
@@ -149,10 +254,42 @@ impl Rules {
         mark: Mark::IdsDone,
         reclaim: Reclaim::WhileDone,
         clean_up: CleanUp::Locked,
+        ite_walk: IteWalk::Odd,
+        time_out: TimeOut::Retry,
+        ite_clear: IteClear::BeforeWalk,
+        straddler: Straddler::Ignore,
+        iqe_at: IqeAt::First,
+        iqe_patch: IqePatch::CopyWd,
+        iqe_return: IqeReturn::AtOnce,
+        presence: Presence::Unasked,
     };
 
+    /// Linux 6.9 to 6.11.2: as G3, and a device that is gone is not waited for.
+    pub const G3T: Rules = Rules { time_out: TimeOut::Return, ..Rules::G3 };
+
+    /// Backports from 6.1.113 on: the 2024 fix without [`TimeOut::Return`].
+    pub const G4R: Rules = Rules { mark: Mark::AllFree, reclaim: Reclaim::WhileFreeToHead, ..Rules::G3 };
+
     /// Linux 6.11.3 on: the 2024 fix, commit 3cf74230c139.
-    pub const G4: Rules = Rules { mark: Mark::AllFree, reclaim: Reclaim::WhileFreeToHead, ..Rules::G3 };
+    pub const G4: Rules = Rules { time_out: TimeOut::Return, ..Rules::G4R };
+
+    /// Linux 6.1.167 on: the 2026 fix without [`TimeOut::Return`].
+    pub const G5R: Rules = Rules { ite_walk: IteWalk::Every, ..Rules::G4R };
+
+    /// Linux 7.0 and 6.12.78 on: the 2026 fix, commit fe89277c9ceb.
+    pub const G5: Rules = Rules { ite_walk: IteWalk::Every, ..Rules::G4 };
+
+    /// No kernel's: G5 mended, see FINDINGS.md.
+    pub const G5_PLUS: Rules = Rules {
+        time_out: TimeOut::Retry,
+        ite_clear: IteClear::AfterWalk,
+        straddler: Straddler::WriteAbort,
+        iqe_at: IqeAt::Any,
+        iqe_patch: IqePatch::NullWd,
+        iqe_return: IqeReturn::WhenDone,
+        presence: Presence::BeforePost,
+        ..Rules::G5
+    };
 
     /// Whether hardware reads no slot but those that were posted and not reclaimed since: IQT never passes a slot that has
     /// not just been written, and no slot is handed out that hardware has still to read.
@@ -163,9 +300,37 @@ impl Rules {
         self.room == Room::CountPlus2
             && self.layout == Layout::WdLast
             && self.id_status == IdStatus::InUse
-            && self.publish == Publish::StatusWdIqt
+            && matches!(self.publish, Publish::StatusWdIqt | Publish::StatusesFirst)
             && matches!(self.reclaim, Reclaim::WhileDone | Reclaim::WhileFreeToHead | Reclaim::Never)
             && self.clean_up == CleanUp::Locked
+    }
+
+    /// The same with G3's rules about faults: where none occurs they say nothing.
+    pub fn without_faults(self) -> Rules {
+        Rules {
+            ite_walk: Rules::G3.ite_walk,
+            time_out: Rules::G3.time_out,
+            ite_clear: Rules::G3.ite_clear,
+            straddler: Rules::G3.straddler,
+            iqe_at: Rules::G3.iqe_at,
+            iqe_patch: Rules::G3.iqe_patch,
+            iqe_return: Rules::G3.iqe_return,
+            presence: Rules::G3.presence,
+            ..self
+        }
+    }
+
+    /// Whether it posts exactly one ID and a WD.
+    pub fn one_id_only(&self) -> bool {
+        self.publish == Publish::StatusesFirst
+    }
+
+    /// By how many slots the ring may be rotated: the odd walk tells odd slots from even ones.
+    pub fn rotation(&self, time_out: bool) -> u16 {
+        match self.ite_walk {
+            IteWalk::Odd if time_out => 2,
+            IteWalk::Odd | IteWalk::Every => 1,
+        }
     }
 
     /// Free slots asked for before `count` IDs and a WD are posted.
@@ -189,10 +354,16 @@ pub struct Generation {
     pub what: &'static str,
 }
 
-/// The generations, oldest first.
+/// The generations, oldest first. (There is no G2: it differed in descriptor size only.)
 pub const GENERATIONS: &[Generation] = &[
-    Generation { name: "g3", rules: Rules::G3, what: "Linux 5.8 .. 6.11.2, before the 2024 fix" },
+    Generation { name: "g1", rules: Rules::G1, what: "Linux 2.6.30 .. 5.7: 1 ID and a WD, two slots" },
+    Generation { name: "g3", rules: Rules::G3, what: "Linux 5.8 .. 6.8, before the 2024 fix" },
+    Generation { name: "g3t", rules: Rules::G3T, what: "Linux 6.9 .. 6.11.2, before the 2024 fix" },
     Generation { name: "g4", rules: Rules::G4, what: "Linux 6.11.3 .., the 2024 fix" },
+    Generation { name: "g4r", rules: Rules::G4R, what: "backports such as 6.1.113 .., the 2024 fix" },
+    Generation { name: "g5", rules: Rules::G5, what: "Linux 7.0 .., 6.12.78 .., the 2026 fix" },
+    Generation { name: "g5r", rules: Rules::G5R, what: "backports such as 6.1.167 .., the 2026 fix" },
+    Generation { name: "g5plus", rules: Rules::G5_PLUS, what: "no kernel's: g5 mended, see FINDINGS.md" },
 ];
 
 impl Generation {

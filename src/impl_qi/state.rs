@@ -2,22 +2,27 @@
 
 use std::fmt;
 
-use super::driver::{Acquire, Bus, Call, Pc};
+use super::driver::{Acquire, Bus, Call, Check, Outcome, Pc};
+use super::faults::{Fsts, Request};
 use super::ghost::{Ghost, Owner};
 use super::hardware::{Unit, MAX_DEPTH};
 use super::ring::{Desc, Length, Queue, Slot, Status};
+use super::rules::Rules;
 use super::Lock;
 
-/// Memory, registers, lock and local variables, for at most `N` slots and `T` submitters.
+/// Memory, registers, lock and local variables, for at most `N` slots and `T` submitters; `F` is 1 where the fault check is
+/// modelled and 0 where not.
 ///
-/// Per slot a byte for status and kind of descriptor, one for the WD's target and one of ghosts; 8 slots and 3 submitters fit
-/// in 64 bytes. Unused capacity is zero and stays zero, so that equality of bytes is equality of states.
+/// Per slot a byte for status and kind of descriptor, one for its operand and one of ghosts; 8 slots and 3 submitters fit
+/// in 64 bytes, and in 96 with faults. Unused capacity is zero and stays zero, so that equality of bytes is equality of states.
 ///
 /// ```
-/// assert!(size_of::<vtd_qi::impl_qi::State<8, 3>>() <= 64);
+/// use vtd_qi::impl_qi::State;
+/// assert!(size_of::<State<8, 3, 0>>() <= 64);
+/// assert!(size_of::<State<8, 3, 1>>() <= 96);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct State<const N: usize, const T: usize> {
+pub struct State<const N: usize, const T: usize, const F: usize = 0> {
     free_cnt: u16,
     free_head: Slot,
     free_tail: Slot,
@@ -27,21 +32,75 @@ pub struct State<const N: usize, const T: usize> {
     lock: u8,
     /// Submitters in the queue of the lock, first in line first: t + 1, then zeroes.
     waiters: [u8; T],
-    /// Status in bits 0 and 1, kind of descriptor in bits 2 and 3.
+    /// Status in bits 0 and 1, kind of descriptor in the bits above.
     slots: [u8; N],
-    /// Target of the WD in the slot.
-    targets: [Slot; N],
+    /// What the descriptor in the slot holds beside its kind: the target of a WD.
+    operands: [u8; N],
     /// Pending descriptors, oldest first: kind, 0 behind the last.
     pending: [u8; MAX_DEPTH],
-    pending_targets: [Slot; MAX_DEPTH],
+    pending_operands: [u8; MAX_DEPTH],
     pc: [u8; T],
     count: [u8; T],
     index: [Slot; T],
     at: [u8; T],
-    ghost: Ghost<N, T>,
+    faults: [FaultState<T>; F],
+    ghost: Ghost<N, T, F>,
 }
 
-impl<const N: usize, const T: usize> State<N, T> {
+/// What only exists where faults are modelled.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct FaultState<const T: usize> {
+    fsts: u8,
+    itesid: u8,
+    /// Devices that are gone: bit 0 is device 1.
+    gone: u8,
+    injected: u8,
+    /// Local variables of the fault check of whoever holds the lock. FSTS in the low bits, [`HEAD`] and [`TAIL`] if these mean
+    /// something.
+    check: u8,
+    check_head: Slot,
+    check_tail: Slot,
+    check_itesid: u8,
+    request: [u8; T],
+    outcome: [u8; T],
+}
+
+const HEAD: u8 = 8;
+const TAIL: u8 = 16;
+
+impl<const T: usize> FaultState<T> {
+    const NONE: FaultState<T> = FaultState {
+        fsts: 0,
+        itesid: 0,
+        gone: 0,
+        injected: 0,
+        check: 0,
+        check_head: 0,
+        check_tail: 0,
+        check_itesid: 0,
+        request: [0; T],
+        outcome: [0; T],
+    };
+
+    fn check(&self) -> Check {
+        Check {
+            fault: Fsts::from_bits(self.check),
+            head: (self.check & HEAD != 0).then_some(self.check_head),
+            tail: (self.check & TAIL != 0).then_some(self.check_tail),
+            itesid: self.check_itesid,
+        }
+    }
+
+    fn set_check(&mut self, check: Check) {
+        let valid = |slot: Option<Slot>, bit: u8| slot.map_or(0, |_| bit);
+        self.check = check.fault.bits() | valid(check.head, HEAD) | valid(check.tail, TAIL);
+        self.check_head = check.head.unwrap_or(0);
+        self.check_tail = check.tail.unwrap_or(0);
+        self.check_itesid = check.itesid;
+    }
+}
+
+impl<const N: usize, const T: usize, const F: usize> State<N, T, F> {
     /// The ring as `dmar_enable_qi` leaves it: every slot FREE and blank, IQH = IQT = 0.
     pub fn initial(ring: Length) -> Self {
         State {
@@ -53,13 +112,14 @@ impl<const N: usize, const T: usize> State<N, T> {
             lock: 0,
             waiters: [0; T],
             slots: [0; N],
-            targets: [0; N],
+            operands: [0; N],
             pending: [0; MAX_DEPTH],
-            pending_targets: [0; MAX_DEPTH],
+            pending_operands: [0; MAX_DEPTH],
             pc: [Pc::Idle as u8; T],
             count: [0; T],
             index: [0; T],
             at: [0; T],
+            faults: [FaultState::NONE; F],
             ghost: Ghost::initial(),
         }
     }
@@ -71,7 +131,7 @@ impl<const N: usize, const T: usize> State<N, T> {
 
     /// The descriptor in a slot.
     pub fn desc(&self, slot: Slot) -> Desc {
-        Desc::from_parts(self.slots[usize::from(slot)] >> 2, self.targets[usize::from(slot)])
+        Desc::from_parts(self.slots[usize::from(slot)] >> 2, self.operands[usize::from(slot)])
     }
 
     /// The private fields.
@@ -109,7 +169,34 @@ impl<const N: usize, const T: usize> State<N, T> {
     }
 
     fn pending_at(&self, position: usize) -> Desc {
-        Desc::from_parts(self.pending[position], self.pending_targets[position])
+        Desc::from_parts(self.pending[position], self.pending_operands[position])
+    }
+
+    /// FSTS.
+    pub fn fsts(&self) -> Fsts {
+        self.faults.first().map_or(Fsts::NONE, |faults| Fsts::from_bits(faults.fsts))
+    }
+
+    /// The device that ITESID names, 0 if none; cleared with ITE, without which it means nothing.
+    pub fn itesid(&self) -> u8 {
+        self.faults.first().map_or(0, |faults| faults.itesid)
+    }
+
+    /// Whether a device is gone.
+    pub fn is_gone(&self, device: u8) -> bool {
+        self.faults.first().is_some_and(|faults| faults.gone >> (device - 1) & 1 == 1)
+    }
+
+    /// How many faults have been injected.
+    pub fn injected(&self) -> u8 {
+        self.faults.first().map_or(0, |faults| faults.injected)
+    }
+
+    /// Counts faults that a call brings.
+    pub(super) fn inject(&mut self, count: u8) {
+        if let Some(faults) = self.faults.first_mut() {
+            faults.injected += count;
+        }
     }
 
     /// What an attempt of submitter `t` to take the lock would come to.
@@ -125,18 +212,37 @@ impl<const N: usize, const T: usize> State<N, T> {
 
     /// One submitter's local variables.
     pub fn call(&self, t: usize) -> Call {
-        Call { pc: Pc::from_byte(self.pc[t]), count: self.count[t], index: self.index[t], at: self.at[t] }
+        let pc = Pc::from_byte(self.pc[t]);
+        let call = Call { pc, count: self.count[t], index: self.index[t], at: self.at[t], ..Call::IDLE };
+        match self.faults.first() {
+            Some(faults) => Call {
+                request: faults.request[t],
+                outcome: Outcome::from_bits(faults.outcome[t]),
+                check: if pc.is_fault_check() { faults.check() } else { Check::default() },
+                ..call
+            },
+            None => call,
+        }
     }
 
     pub(super) fn set_call(&mut self, t: usize, call: Call) {
+        let was_checking = Pc::from_byte(self.pc[t]).is_fault_check();
         self.pc[t] = call.pc as u8;
         self.count[t] = call.count;
         self.index[t] = call.index;
         self.at[t] = call.at;
+        if let Some(faults) = self.faults.first_mut() {
+            faults.request[t] = call.request;
+            faults.outcome[t] = call.outcome as u8;
+            // Only who holds the lock checks, so one set of these variables is enough.
+            if was_checking || call.pc.is_fault_check() {
+                faults.set_check(call.check);
+            }
+        }
     }
 
     /// The ghosts: read by properties and mappings only.
-    pub fn ghost(&self) -> &Ghost<N, T> {
+    pub fn ghost(&self) -> &Ghost<N, T, F> {
         &self.ghost
     }
 
@@ -145,31 +251,32 @@ impl<const N: usize, const T: usize> State<N, T> {
         State { ghost: Ghost::initial(), ..*self }
     }
 
-    /// The representative of this state under rotation of the ring by multiples of `step` slots (1, or 2 where a rule tells
-    /// odd slots from even ones), with descriptors that nothing can read any more cleared if `clear_dead`.
+    /// The representative of this state under rotation of the ring, with descriptors that nothing can read any more cleared.
     ///
-    /// Rotation acts on every slot-valued datum: indices, registers, WD targets in the ring and in hardware, ghosts. A
-    /// descriptor is dead outside [IQH, IQT), unless a submitter has just written it, as long as
-    /// [`Rules::keeps_hardware_behind_posts`](super::Rules::keeps_hardware_behind_posts).
-    pub fn canonical(&self, ring: Length, submitters: usize, step: u16, clear_dead: bool) -> Self {
+    /// Rotation acts on every slot-valued datum: indices, registers, walk cursors, WD targets in the ring and in hardware,
+    /// ghosts. A descriptor is dead outside [IQH, IQT), unless a submitter has just written it, as long as
+    /// [`Rules::keeps_hardware_behind_posts`](super::Rules::keeps_hardware_behind_posts); and unless
+    /// the fault check may read it.
+    pub(super) fn canonical(&self, ring: Length, submitters: usize, rules: &Rules, rotation: Rotation) -> Self {
+        let step = rotation.step;
         let len = usize::from(ring.slots());
         let tail = self.free_tail as u16 / step * step;
         let back = |slot: Slot| ring.distance(tail as Slot, slot) as Slot;
         let mut s = *self;
         if tail != 0 {
             s.slots[..len].rotate_left(tail.into());
-            s.targets[..len].rotate_left(tail.into());
+            s.operands[..len].rotate_left(tail.into());
             s.ghost.rotate(len, tail.into());
             (s.free_head, s.free_tail) = (back(self.free_head), back(self.free_tail));
             (s.iqh, s.iqt) = (back(self.iqh), back(self.iqt));
             for slot in 0..len {
-                if s.slots[slot] >> 2 == 2 {
-                    s.targets[slot] = back(s.targets[slot]);
+                if Desc::kind_has_target(s.slots[slot] >> 2) {
+                    s.operands[slot] = back(s.operands[slot]);
                 }
             }
             for i in 0..MAX_DEPTH {
-                if s.pending[i] == 2 {
-                    s.pending_targets[i] = back(s.pending_targets[i]);
+                if Desc::kind_has_target(s.pending[i]) {
+                    s.pending_operands[i] = back(s.pending_operands[i]);
                 }
             }
             for t in 0..submitters {
@@ -177,28 +284,83 @@ impl<const N: usize, const T: usize> State<N, T> {
                     s.index[t] = back(s.index[t]);
                 }
             }
+            if let Some(faults) = s.faults.first_mut() {
+                let check = faults.check();
+                faults.set_check(Check { head: check.head.map(back), tail: check.tail.map(back), ..check });
+            }
         }
-        for slot in ring.iter().filter(|_| clear_dead) {
-            if s.slots[usize::from(slot)] >> 2 != 0 && !ring.within(slot, s.iqh, s.iqt) && !s.ghost.is_posted(slot) {
+        let Some(reads) = rotation.clear else { return s };
+        for slot in ring.iter() {
+            if s.slots[usize::from(slot)] >> 2 != 0
+                && !ring.within(slot, s.iqh, s.iqt)
+                && !s.ghost.is_posted(slot)
+                && !s.will_be_posted(rules, ring, submitters, slot)
+                && !s.fault_check_may_read(reads, rules, ring, submitters, slot)
+            {
                 s.slots[usize::from(slot)] &= 3;
-                s.targets[usize::from(slot)] = 0;
+                s.operands[usize::from(slot)] = 0;
                 s.ghost.forget_posted(slot);
             }
         }
         s
     }
+
+    /// Whether `slot` has been written for a post whose IQT write is to come.
+    ///
+    /// Where a slot is handed out that hardware has still to read, the new descriptor may have been fetched before that.
+    fn will_be_posted(&self, rules: &Rules, ring: Length, submitters: usize, slot: Slot) -> bool {
+        let written = |t: usize| {
+            let call = self.call(t);
+            ring.distance(call.index, slot) < call.written(rules)
+        };
+        F > 0 && (0..submitters).any(written)
+    }
+
+    /// Whether a fault check may read the descriptor in `slot` though hardware has done with it.
+    fn fault_check_may_read(
+        &self,
+        reads: CheckReads,
+        rules: &Rules,
+        ring: Length,
+        submitters: usize,
+        slot: Slot,
+    ) -> bool {
+        let own_wd = |t: usize| {
+            let call = self.call(t);
+            call.waiting(rules) && call.wait_index(rules, ring) == slot
+        };
+        reads.before_iqh && slot == ring.before(self.iqh, 1) || reads.own_wd && (0..submitters).any(own_wd)
+    }
+}
+
+/// What a canonical form does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rotation {
+    /// Rotates by multiples of so many slots: 1, or 2 where a rule tells odd slots from even ones.
+    pub(super) step: u16,
+    /// Clears dead descriptors, but for those that the fault check reads; `None`: clears nothing.
+    pub(super) clear: Option<CheckReads>,
+}
+
+/// Which descriptors a fault check reads that hardware may have done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CheckReads {
+    /// The WD of the own batch, to be copied over an invalid descriptor.
+    pub(super) own_wd: bool,
+    /// The one before IQH, to see whether IQH stands in a batch.
+    pub(super) before_iqh: bool,
 }
 
 impl Call {
     /// Whether the call has been given a batch of slots, so that `index` means something.
     pub fn has_index(&self) -> bool {
-        self.pc != Pc::Idle && !self.wants_room()
+        self.pc != Pc::Idle && self.pc != Pc::GiveUp && !self.wants_room()
     }
 }
 
 /// Draws the state in one line; with `{:#?}`, as the Explorer does, all of it: there states that are written alike are taken
 /// for the same.
-impl<const N: usize, const T: usize> fmt::Debug for State<N, T> {
+impl<const N: usize, const T: usize, const F: usize> fmt::Debug for State<N, T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let letters: String = (0..N).map(|s| self.status(s as Slot).letter()).collect();
         write!(
@@ -223,6 +385,18 @@ impl<const N: usize, const T: usize> fmt::Debug for State<N, T> {
                 "\nwaiters={waiters:?} executed={:?}",
                 (0..T).map(|t| self.ghost.executed(t)).collect::<Vec<_>>()
             )?;
+            if let Some(faults) = self.faults.first() {
+                let ids = |t| (self.ghost.executed_ids(t), self.ghost.executed_ids_since_post(t));
+                write!(
+                    f,
+                    "\nFSTS={} ITESID={} gone={:#b} injected={} executed={:?}",
+                    self.fsts().names(),
+                    faults.itesid,
+                    faults.gone,
+                    faults.injected,
+                    (0..T).map(ids).collect::<Vec<_>>()
+                )?;
+            }
             for slot in (0..N).map(|slot| slot as Slot).filter(|&slot| self.desc(slot) != Desc::Blank) {
                 let (posted, done) = (self.ghost.posted_by(slot), self.ghost.done_by(slot));
                 write!(f, "\n{slot}: {:?}, posted by {posted}, DONE of {done}", self.desc(slot))?;
@@ -233,15 +407,17 @@ impl<const N: usize, const T: usize> fmt::Debug for State<N, T> {
 }
 
 /// A state seen from one CPU, or from the hardware.
-pub(super) struct Memory<'a, const N: usize, const T: usize> {
-    pub(super) state: &'a mut State<N, T>,
+pub(super) struct Memory<'a, const N: usize, const T: usize, const F: usize> {
+    pub(super) state: &'a mut State<N, T, F>,
     pub(super) ring: Length,
     pub(super) lock: Lock,
+    /// The calls that can be made.
+    pub(super) requests: &'a [Request],
     /// The CPU that looks; the hardware has no use for it.
     pub(super) cpu: usize,
 }
 
-impl<const N: usize, const T: usize> Bus for Memory<'_, N, T> {
+impl<const N: usize, const T: usize, const F: usize> Bus for Memory<'_, N, T, F> {
     fn length(&self) -> Length {
         self.ring
     }
@@ -257,10 +433,12 @@ impl<const N: usize, const T: usize> Bus for Memory<'_, N, T> {
     }
 
     fn set_desc(&mut self, slot: Slot, desc: Desc) {
-        let byte = &mut self.state.slots[usize::from(slot)];
-        *byte = *byte & 3 | desc.kind() << 2;
-        self.state.targets[usize::from(slot)] = desc.target();
+        Bus::patch_desc(self, slot, desc);
         self.state.ghost.posted(slot, self.cpu);
+    }
+
+    fn request(&self, request: u8, _: u8) -> Request {
+        self.requests[usize::from(request)]
     }
 
     fn set_iqt(&mut self, slot: Slot) {
@@ -308,9 +486,56 @@ impl<const N: usize, const T: usize> Bus for Memory<'_, N, T> {
     fn returned(&mut self) {
         self.state.ghost.returned(self.cpu);
     }
+
+    fn restarted(&mut self) {
+        self.state.ghost.restarted(self.cpu);
+    }
+
+    fn checks_faults(&self) -> bool {
+        F > 0
+    }
+
+    fn fsts(&self) -> Fsts {
+        self.state.fsts()
+    }
+
+    fn clear_fsts(&mut self, cleared: Fsts) {
+        if let Some(faults) = self.state.faults.first_mut() {
+            faults.fsts = Fsts::from_bits(faults.fsts).without(cleared).bits();
+            if cleared.has(Fsts::ITE) {
+                faults.itesid = 0;
+            }
+        }
+    }
+
+    fn iqh(&self) -> Slot {
+        self.state.iqh
+    }
+
+    fn iqt(&self) -> Slot {
+        self.state.iqt
+    }
+
+    fn itesid(&self) -> u8 {
+        self.state.itesid()
+    }
+
+    fn desc(&self, slot: Slot) -> Desc {
+        self.state.desc(slot)
+    }
+
+    fn patch_desc(&mut self, slot: Slot, desc: Desc) {
+        let byte = &mut self.state.slots[usize::from(slot)];
+        *byte = *byte & 3 | desc.kind() << 2;
+        self.state.operands[usize::from(slot)] = desc.operand();
+    }
+
+    fn is_gone(&self, device: u8) -> bool {
+        self.state.is_gone(device)
+    }
 }
 
-impl<const N: usize, const T: usize> Unit for Memory<'_, N, T> {
+impl<const N: usize, const T: usize, const F: usize> Unit for Memory<'_, N, T, F> {
     fn length(&self) -> Length {
         self.ring
     }
@@ -343,25 +568,66 @@ impl<const N: usize, const T: usize> Unit for Memory<'_, N, T> {
         let position = self.state.pending_len();
         let desc = self.state.desc(slot);
         self.state.pending[position] = desc.kind();
-        self.state.pending_targets[position] = desc.target();
+        self.state.pending_operands[position] = desc.operand();
         self.state.ghost.fetched(slot, position);
     }
 
     fn retire(&mut self, position: usize) {
-        let state = &mut *self.state;
-        if state.pending_at(position) == Desc::Id {
-            state.ghost.executed_id(position);
+        if let Desc::Id { number, .. } = self.state.pending_at(position) {
+            self.state.ghost.executed_id(position, number);
         }
+        self.discard(position);
+    }
+
+    fn write_status(&mut self, slot: Slot, status: Status) {
+        let byte = &mut self.state.slots[usize::from(slot)];
+        *byte = *byte & !3 | status as u8;
+        match status {
+            Status::Done => self.state.ghost.done(slot, 0),
+            _ => self.state.ghost.status_overwritten(slot),
+        }
+    }
+
+    fn fsts(&self) -> Fsts {
+        self.state.fsts()
+    }
+
+    fn set_fsts(&mut self, fsts: Fsts) {
+        if let Some(faults) = self.state.faults.first_mut() {
+            faults.fsts = fsts.bits();
+        }
+    }
+
+    fn set_itesid(&mut self, device: u8) {
+        if let Some(faults) = self.state.faults.first_mut() {
+            faults.itesid = device;
+        }
+    }
+
+    fn discard(&mut self, position: usize) {
+        let state = &mut *self.state;
         state.pending[position..].rotate_left(1);
         state.pending[MAX_DEPTH - 1] = 0;
-        state.pending_targets[position..].rotate_left(1);
-        state.pending_targets[MAX_DEPTH - 1] = 0;
+        state.pending_operands[position..].rotate_left(1);
+        state.pending_operands[MAX_DEPTH - 1] = 0;
         state.ghost.retired(position);
     }
 
-    fn write_done(&mut self, slot: Slot) {
-        let byte = &mut self.state.slots[usize::from(slot)];
-        *byte = *byte & !3 | Status::Done as u8;
-        self.state.ghost.done(slot, 0);
+    fn is_gone(&self, device: u8) -> bool {
+        self.state.is_gone(device)
+    }
+
+    fn remove(&mut self, device: u8) {
+        if let Some(faults) = self.state.faults.first_mut() {
+            faults.gone |= 1 << (device - 1);
+        }
+    }
+
+    fn injected(&self) -> u8 {
+        self.state.injected()
+    }
+
+    fn inject(&mut self) {
+        self.state.inject(1);
     }
 }

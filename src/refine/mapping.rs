@@ -19,17 +19,17 @@ use crate::spec::{self, Batch, Loss, Spec, SpecCfg, SpecError, Submitter, View};
 
 /// The ring as an implementation of the [`Spec`] with the same submitters and counts.
 #[derive(Clone)]
-pub struct RingToSpec<'a, const N: usize, const T: usize> {
-    ring: &'a Ring<N, T>,
+pub struct RingToSpec<'a, const N: usize, const T: usize, const F: usize> {
+    ring: &'a Ring<N, T, F>,
     spec: Spec,
 }
 
-impl<'a, const N: usize, const T: usize> RingToSpec<'a, N, T> {
+impl<'a, const N: usize, const T: usize, const F: usize> RingToSpec<'a, N, T, F> {
     /// The mapping to the specification that may lose what `loss` says.
     ///
     /// # Errors
     /// [`SpecError`] if the specification cannot be built for this many submitters or these counts.
-    pub fn new(ring: &'a Ring<N, T>, loss: Loss) -> Result<Self, SpecError> {
+    pub fn new(ring: &'a Ring<N, T, F>, loss: Loss) -> Result<Self, SpecError> {
         Ok(RingToSpec { ring, spec: spec_cfg(ring.cfg(), loss).into_model()? })
     }
 
@@ -50,7 +50,7 @@ impl<'a, const N: usize, const T: usize> RingToSpec<'a, N, T> {
             .filter(move |condition| condition.labels.iter().all(|label| usize::from(label.submitter()) == t))
     }
 
-    fn call(&self, state: &State<N, T>, t: usize, call: &Call) -> spec::Call {
+    fn call(&self, state: &State<N, T, F>, t: usize, call: &Call) -> spec::Call {
         if !self.ring.waiting(state, t) {
             return spec::Call::default();
         }
@@ -65,7 +65,7 @@ impl<'a, const N: usize, const T: usize> RingToSpec<'a, N, T> {
     }
 
     /// How many descriptors of a posted batch still lie in the ring.
-    fn unfetched(&self, state: &State<N, T>, t: usize, call: &Call) -> u16 {
+    fn unfetched(&self, state: &State<N, T, F>, t: usize, call: &Call) -> u16 {
         let ring = self.ring.length();
         (0..call.slots()).filter(|&k| state.ghost().posted_by(ring.add(call.index, k)).is(t)).count() as u16
     }
@@ -76,8 +76,8 @@ pub fn spec_cfg(ring: &RingCfg, loss: Loss) -> SpecCfg {
     SpecCfg { submitters: ring.submitters, counts: ring.counts.clone(), loss }
 }
 
-impl<const N: usize, const T: usize> Mapping for RingToSpec<'_, N, T> {
-    type Concrete = State<N, T>;
+impl<const N: usize, const T: usize, const F: usize> Mapping for RingToSpec<'_, N, T, F> {
+    type Concrete = State<N, T, F>;
     type Abstract = Spec;
     type View = View;
     type Label = spec::Label;
@@ -90,7 +90,7 @@ impl<const N: usize, const T: usize> Mapping for RingToSpec<'_, N, T> {
         spec::label(action)
     }
 
-    fn view(&self, state: &State<N, T>) -> View {
+    fn view(&self, state: &State<N, T, F>) -> View {
         let submitters = self.ring.cfg().submitters;
         let mut view = View::new(submitters);
         let batch = |t: usize, call: &Call| {

@@ -8,7 +8,9 @@ use serde_json::Value as Json;
 
 use super::{TwinError, Value};
 use crate::graph::{Coverage, Limits, Search};
-use crate::impl_qi::{Action, Handout, Hardware, Length, Lock, RingCfg, Rules, Slots, SAFETY};
+use crate::impl_qi::{
+    Action, FaultCheck, Faults, Handout, Hardware, Length, Lock, RingCfg, Rules, Slots, SAFETY_WITHOUT_FAULTS,
+};
 use crate::scenario::{Check, HardwareKind, Scenario, Table};
 use crate::spec::{Loss, SpecCfg};
 use crate::with_ring;
@@ -40,7 +42,9 @@ impl Property {
     pub fn of(subject: &Subject) -> Vec<Property> {
         match subject {
             Subject::Spec(_) => vec![Property::TypeOk, Property::ObservedAfterExecution, Property::SpecLiveness],
-            Subject::Ring(_) => [Property::TypeOk].into_iter().chain(Check::all().map(Property::Ring)).collect(),
+            Subject::Ring(_) => {
+                [Property::TypeOk].into_iter().chain(Check::without_faults().map(Property::Ring)).collect()
+            }
         }
     }
 
@@ -154,9 +158,11 @@ fn word(variant: &impl serde::Serialize) -> Value {
     }
 }
 
+/// The rules that the twin has constants for, with their values.
 fn rule_fields(rules: &Rules) -> Vec<(String, String)> {
     let Ok(Json::Object(fields)) = serde_json::to_value(rules) else { unreachable!("rules are a record") };
-    fields.into_iter().map(|(rule, value)| (rule, value.as_str().unwrap_or_default().to_string())).collect()
+    let fields = fields.into_iter().filter(|(rule, _)| !Rules::ABOUT_FAULTS.contains(&rule.as_str()));
+    fields.map(|(rule, value)| (rule, value.as_str().unwrap_or_default().to_string())).collect()
 }
 
 /// `room-wait` as `RoomWaitRule`.
@@ -220,8 +226,8 @@ impl Given {
     }
 
     fn ring(&mut self) -> Result<RingCfg, TwinError> {
-        let mut rules = serde_json::Map::new();
-        for (rule, _) in rule_fields(&Rules::G4) {
+        let Ok(Json::Object(mut rules)) = serde_json::to_value(Rules::G3) else { unreachable!("rules are a record") };
+        for (rule, _) in rule_fields(&Rules::G3) {
             let constant = rule_constant(&rule);
             let Value::Str(value) = self.take(&constant)? else {
                 return Err(TwinError::Model(format!("the constant {constant} is no string")));
@@ -239,6 +245,8 @@ impl Given {
             counts: self.numbers("Counts")?,
             length: Length::new(length).map_err(|error| TwinError::Model(error.to_string()))?,
             handout: self.word::<Handout>("Handout")?,
+            faults: Faults::none(),
+            fault_check: FaultCheck::WhereFaultsOccur,
         };
         cfg.validate().map_err(|error| TwinError::Model(error.to_string()))
     }
@@ -515,7 +523,7 @@ fn models_of(scenario: &Scenario) -> Vec<Model> {
     let model = |name: String, what: String, properties| Model {
         name,
         about: format!("Scenario {}: {what}. {GENERATED}", scenario.name),
-        subject: Subject::Ring(scenario.cfg.clone()),
+        subject: Subject::Ring(RingCfg { rules: scenario.cfg.rules.without_faults(), ..scenario.cfg.clone() }),
         slots: scenario.slots,
         properties,
     };
@@ -549,7 +557,7 @@ fn specifications() -> Vec<Model> {
 
 /// Larger rings, of which the graphs are compared and little else is checked.
 fn graphs() -> Vec<Model> {
-    let kinds = [("g3", Rules::G3, Lock::StrongFair), ("g4", Rules::G4, Lock::StrongFair)];
+    let kinds = [("g3", Rules::G3, Lock::StrongFair), ("g4", Rules::G4R, Lock::StrongFair)];
     let fifo = kinds.map(|(name, rules, _)| (name, rules, Lock::Fifo));
     let model = |(generation, rules, lock): (&str, Rules, Lock)| {
         let Value::Str(lock_name) = word(&lock) else { unreachable!("a lock has a name") };
@@ -572,12 +580,12 @@ fn benches() -> Vec<Model> {
         Model {
             name: name.into(),
             about: format!("For the clock. {GENERATED}"),
-            subject: Subject::Ring(RingCfg { length, ..RingCfg::new(Rules::G4, submitters, [0, 1]) }),
+            subject: Subject::Ring(RingCfg { length, ..RingCfg::new(Rules::G4R, submitters, [0, 1]) }),
             slots: Slots::Unfair,
             properties,
         }
     };
-    let safety = (0..SAFETY.len() as u8).map(|i| Property::Ring(Check::Safety(i))).collect();
+    let safety = (0..SAFETY_WITHOUT_FAULTS as u8).map(|i| Property::Ring(Check::Safety(i))).collect();
     vec![
         model("bench-safety", 3, 6, safety),
         model("bench-liveness", 2, 6, vec![Property::Ring(Check::WdEventuallyObservedDone)]),

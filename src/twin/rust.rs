@@ -178,13 +178,13 @@ fn spec_violation(
     }
 }
 
-struct RingJudge<'a, const N: usize, const T: usize> {
-    ring: &'a Ring<N, T>,
-    graph: &'a Graph<State<N, T>, Label>,
+struct RingJudge<'a, const N: usize, const T: usize, const F: usize> {
+    ring: &'a Ring<N, T, F>,
+    graph: &'a Graph<State<N, T, F>, Label>,
     slots: Slots,
 }
 
-impl<const N: usize, const T: usize> RingJudge<'_, N, T> {
+impl<const N: usize, const T: usize, const F: usize> RingJudge<'_, N, T, F> {
     fn violation(&self, property: Property) -> Result<Option<Lasso>, LivenessError> {
         let check = match property {
             Property::Ring(check) => check,
@@ -199,6 +199,8 @@ impl<const N: usize, const T: usize> RingJudge<'_, N, T> {
             Check::RefinesFairSpec => self.unfair_image(),
             Check::WdEventuallyObservedDone => self.unkept(|t| self.ring.observed(t)),
             Check::CallEventuallyPosted => self.unkept(|t| self.ring.posted(t)),
+            Check::CallEventuallyReturns => self.unkept(|t| self.ring.returned(t)),
+            Check::LockEventuallyDropped => self.unkept(|t| self.ring.lock_dropped(t)),
         }
     }
 
@@ -206,7 +208,7 @@ impl<const N: usize, const T: usize> RingJudge<'_, N, T> {
         self.graph.is_terminal(id) && self.ring.has_calls(self.graph.state(id))
     }
 
-    fn mapping(&self, loss: Loss) -> RingToSpec<'_, N, T> {
+    fn mapping(&self, loss: Loss) -> RingToSpec<'_, N, T, F> {
         RingToSpec::new(self.ring, loss).expect("the specification takes every submitter and count that the ring takes")
     }
 
@@ -240,7 +242,7 @@ impl<const N: usize, const T: usize> RingJudge<'_, N, T> {
     /// A run on which the claim about some submitter is false.
     fn unkept<'a>(
         &'a self,
-        claim: impl Fn(usize) -> Formula<'a, State<N, T>, Label>,
+        claim: impl Fn(usize) -> Formula<'a, State<N, T, F>, Label>,
     ) -> Result<Option<Lasso>, LivenessError> {
         let fairness = self.ring.fairness(self.slots, self.graph.labels());
         let checker = Checker::new(self.graph, &fairness)?;

@@ -85,13 +85,13 @@ fn owner(owner: Owner) -> Value {
 fn desc(desc: Desc) -> Value {
     let (kind, target) = match desc {
         Desc::Blank => ("blank", 0),
-        Desc::Id => ("id", 0),
-        Desc::Wd { target } => ("wd", target),
+        Desc::Id { .. } => ("id", 0),
+        Desc::Wd { target, .. } | Desc::InvalidWd { target } => ("wd", target),
     };
     Value::record([("kind", Value::str(kind)), ("target", int(target))])
 }
 
-impl<const N: usize, const T: usize> Twin for Ring<N, T> {
+impl<const N: usize, const T: usize, const F: usize> Twin for Ring<N, T, F> {
     type Label = Label;
 
     fn label(action: &Self::Action) -> Label {
@@ -102,11 +102,11 @@ impl<const N: usize, const T: usize> Twin for Ring<N, T> {
         match label {
             Label::Call(t) => format!("Call({})", t + 1),
             Label::Driver(step, t) => format!("{step:?}({})", t + 1),
-            Label::Fetch | Label::Execute | Label::Complete => format!("{label:?}"),
+            hardware => format!("{hardware:?}"),
         }
     }
 
-    fn variables(&self, state: &State<N, T>) -> Value {
+    fn variables(&self, state: &State<N, T, F>) -> Value {
         let slots = |value: &dyn Fn(Slot) -> Value| Value::fun_from(0, self.length().iter().map(value));
         let calls = |value: &dyn Fn(usize) -> Value| Value::seq((0..self.cfg().submitters).map(value));
         let (queue, ghost) = (state.queue(), state.ghost());

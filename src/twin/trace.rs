@@ -55,8 +55,8 @@ pub fn timeline_of_trace(file: &Path, cfg: &RingCfg) -> Result<Timeline, TwinErr
 }
 
 fn on_ring(cfg: &RingCfg, trace: &Run<Value, String>) -> Result<Replayed, TwinError> {
-    fn draw<const N: usize, const T: usize>(
-        ring: &Ring<N, T>,
+    fn draw<const N: usize, const T: usize, const F: usize>(
+        ring: &Ring<N, T, F>,
         trace: &Run<Value, String>,
     ) -> Result<Replayed, TwinError> {
         let run = execute(ring, trace)?;
