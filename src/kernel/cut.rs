@@ -192,8 +192,14 @@ impl<'a> Index<'a> {
                     put(What::Other, names)
                 }
             }
-            "preproc_if" | "preproc_ifdef" | "preproc_else" | "preproc_elif" | "preproc_elifdef" | "linkage_specification"
-            | "declaration_list" | "ERROR" => self.add_below(file, node),
+            "preproc_if"
+            | "preproc_ifdef"
+            | "preproc_else"
+            | "preproc_elif"
+            | "preproc_elifdef"
+            | "linkage_specification"
+            | "declaration_list"
+            | "ERROR" => self.add_below(file, node),
             _ => {}
         }
     }
@@ -441,11 +447,9 @@ impl Writer<'_> {
             "QI_LENGTH" => {
                 self.text += "#ifdef VTD_QI_LENGTH\n#undef QI_LENGTH\n#define QI_LENGTH VTD_QI_LENGTH\n#endif\n\n"
             }
-            logging if what == What::Function && LOGGING.contains(&logging) => {
-                self.text += &format!(
-                    "#define {logging}(...) (vtd_qi_log_enter(), (void)({logging})(__VA_ARGS__), vtd_qi_log_leave())\n\n"
-                )
-            }
+            logging if what == What::Function && LOGGING.contains(&logging) => self.text += &format!(
+                "#define {logging}(...) (vtd_qi_log_enter(), (void)({logging})(__VA_ARGS__), vtd_qi_log_leave())\n\n"
+            ),
             _ => {}
         }
         self.names.push(name.1.clone());
@@ -457,7 +461,7 @@ impl Writer<'_> {
 /// # Errors
 /// [`CutError`] if one is missing or takes something else, or names what nobody defines.
 pub fn cut(source: &Source) -> Result<Cut, CutError> {
-    let from = source.from.display().to_string();
+    let from = source.name();
     let files: Vec<Parsed> = source.files.iter().map(|file| Parsed::new(&file.path, &file.text)).collect();
     let shim_file = Parsed::new("shim.h", SHIM_H);
     let (mut index, mut shim) = (Index::default(), Index::default());
@@ -466,7 +470,8 @@ pub fn cut(source: &Source) -> Result<Cut, CutError> {
     add_prototypes(&mut shim, &shim_file);
 
     for name in FUNCTIONS {
-        let found = index.get(&(Space::Ordinary, name.to_string())).filter(|&id| index.items[id].what == What::Function);
+        let found =
+            index.get(&(Space::Ordinary, name.to_string())).filter(|&id| index.items[id].what == What::Function);
         let Some(id) = found else {
             return Err(CutError::Missing { from, name, file: source.files[0].path.clone() });
         };
@@ -474,11 +479,7 @@ pub fn cut(source: &Source) -> Result<Cut, CutError> {
             let item = &index.items[id];
             let parameters = parameter_types(item);
             if parameters != PARAMETERS {
-                return Err(CutError::Signature {
-                    from,
-                    file: item.file.path.clone(),
-                    found: parameters.join(", "),
-                });
+                return Err(CutError::Signature { from, file: item.file.path.clone(), found: parameters.join(", ") });
             }
         }
     }

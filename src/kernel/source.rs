@@ -37,6 +37,8 @@ pub struct Source {
     pub version: Option<String>,
     /// `dmar.c` first, then the headers.
     pub files: Vec<SourceFile>,
+    /// The rules that were taken back in it at run time.
+    pub edits: Vec<&'static str>,
 }
 
 /// A source that cannot be used.
@@ -107,15 +109,14 @@ impl Source {
         let version = files.iter().find(|file| file.path == MAKEFILE).and_then(|makefile| version(&makefile.text));
         files.retain(|file| file.path != MAKEFILE && file.path != OLD_DMAR_C);
         files.sort_by_key(|file| (file.path != DMAR_C, !file.path.ends_with("iommu.h"), file.path.clone()));
-        Ok(Source { from: from.to_path_buf(), version, files })
+        Ok(Source { from: from.to_path_buf(), version, files, edits: Vec::new() })
     }
 
     /// What it is called in reports.
     pub fn name(&self) -> String {
-        match &self.version {
-            Some(version) => format!("{} ({version})", self.from.display()),
-            None => self.from.display().to_string(),
-        }
+        let version = self.version.as_ref().map(|version| format!(" ({version})")).unwrap_or_default();
+        let edits: String = self.edits.iter().map(|edit| format!(", edited: {edit}")).collect();
+        format!("{}{version}{edits}", self.from.display())
     }
 }
 
@@ -216,7 +217,10 @@ mod tests {
     fn what_is_missing_is_named() {
         let from = Path::new("/tree");
         let error = Source::of(from, vec![file(MAKEFILE)]).unwrap_err().to_string();
-        assert_eq!(error, "/tree is no kernel tree: it was searched for drivers/iommu/intel/dmar.c, which is not there");
+        assert_eq!(
+            error,
+            "/tree is no kernel tree: it was searched for drivers/iommu/intel/dmar.c, which is not there"
+        );
         let error = Source::of(from, vec![file(OLD_DMAR_C)]).unwrap_err().to_string();
         assert!(error.contains("older than 5.8"), "{error}");
         let source = Source::of(from, vec![file(HEADERS[1]), file(MAKEFILE), file(DMAR_C)]).unwrap();

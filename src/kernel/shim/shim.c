@@ -20,7 +20,7 @@ struct piece {
 /* Set by the program that runs the cut functions. Places are relative to the arena. */
 uintptr_t vtd_qi_arena;
 uintptr_t vtd_qi_arena_bytes;
-struct piece vtd_qi_status, vtd_qi_descs, vtd_qi_private, vtd_qi_unit;
+struct piece vtd_qi_status, vtd_qi_descs, vtd_qi_private, vtd_qi_queue, vtd_qi_unit;
 /* Which accesses stop: 1 statuses and descriptors, 2 private fields. */
 unsigned int vtd_qi_mask;
 /* How many accesses may follow before the lock is next taken or dropped. */
@@ -62,7 +62,7 @@ static __attribute__((noinline)) void arena_access(uintptr_t at, uint32_t bytes,
 	} else if (inside(&vtd_qi_private, at, bytes)) {
 		if ((vtd_qi_mask & 2) && !(logging && kind == READ))
 			stop(kind, bytes, at, 0);
-	} else if (!inside(&vtd_qi_unit, at, bytes)) {
+	} else if (!inside(&vtd_qi_queue, at, bytes) && !inside(&vtd_qi_unit, at, bytes)) {
 		stop(OUTSIDE, bytes, at, kind);
 	}
 }
@@ -183,8 +183,8 @@ void *vtd_qi_device(uint16_t rid)
 {
 	if (!vtd_qi_device_state(vtd_qi_context, rid))
 		return NULL;
-	devices[rid & 3].rid = rid;
-	return &devices[rid & 3];
+	devices[rid >> 8 & 3].rid = rid;
+	return &devices[rid >> 8 & 3];
 }
 
 int vtd_qi_is_present(uint16_t rid)
