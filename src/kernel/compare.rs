@@ -142,11 +142,9 @@ impl Pair {
             (Access::ReadStatus(a, _), Access::ReadStatus(b, _)) => a == b,
             (found, expected) => std::mem::discriminant(found) == std::mem::discriminant(expected),
         };
-        if !found.as_ref().is_some_and(same_kind) {
-            if repeats(expected, self.last_read[t]) {
-                self.tally.merged += 1;
-                return Ok(());
-            }
+        if !found.as_ref().is_some_and(same_kind) && repeats(expected, self.last_read[t]) {
+            self.tally.merged += 1;
+            return Ok(());
         }
         if matches!(expected, Access::ReadReg(Register::Iqer, _))
             && !matches!(found, Some(Access::ReadReg(Register::Iqer, _)))
@@ -515,7 +513,7 @@ pub fn random(
             pair.reset();
             actions.clear();
         }
-        if actions.len() % 64 == 0 {
+        if actions.len().is_multiple_of(64) {
             pulse.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             pulse.steps.store(pair.tally.steps, std::sync::atomic::Ordering::Relaxed);
             if pulse.stop.load(std::sync::atomic::Ordering::Relaxed) {

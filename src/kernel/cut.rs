@@ -447,9 +447,11 @@ impl Writer<'_> {
             "QI_LENGTH" => {
                 self.text += "#ifdef VTD_QI_LENGTH\n#undef QI_LENGTH\n#define QI_LENGTH VTD_QI_LENGTH\n#endif\n\n"
             }
-            logging if what == What::Function && LOGGING.contains(&logging) => self.text += &format!(
+            logging if what == What::Function && LOGGING.contains(&logging) => {
+                self.text += &format!(
                 "#define {logging}(...) (vtd_qi_log_enter(), (void)({logging})(__VA_ARGS__), vtd_qi_log_leave())\n\n"
-            ),
+            )
+            }
             _ => {}
         }
         self.names.push(name.1.clone());

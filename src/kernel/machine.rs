@@ -416,6 +416,7 @@ impl Board {
         self.executed[t] = 0;
         self.completed[t] = false;
         self.request[t] = request;
+        self.injected += request.faults();
     }
 
     fn end(&mut self, t: usize, rc: i32) {

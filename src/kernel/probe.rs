@@ -239,10 +239,7 @@ impl Target for Reference {
     fn step(&mut self) -> Option<(Access, Option<i32>)> {
         loop {
             let (access, returned) = Reference::step(self, 0)?;
-            // What the model reads of IQER without looking at it.
-            let idle_read =
-                matches!(access, Some(Access::ReadReg(Register::Iqer, _))) && self.rules.time_out == TimeOut::Retry;
-            match access.filter(|access| access.is_visible() && !idle_read) {
+            match access.filter(|access| access.is_visible()) {
                 Some(access) => return Some((access, returned)),
                 None if returned.is_some() => return None,
                 None => {}
@@ -294,10 +291,12 @@ fn play(target: &mut dyn Target, probe: &Probe) -> Vec<Access> {
     seen
 }
 
-/// Leaves out reads of a status that repeat the access before them.
-fn without_repeats(accesses: &[Access]) -> Vec<Access> {
+/// Leaves out reads of a status that repeat the access before them, and reads of IQER by a driver that returns no time-outs:
+/// it makes nothing of them.
+fn comparable(accesses: &[Access], time_out: TimeOut) -> Vec<Access> {
     let mut kept: Vec<Access> = Vec::new();
-    for &access in accesses {
+    let idle = |access: &&Access| time_out == TimeOut::Retry && matches!(access, Access::ReadReg(Register::Iqer, _));
+    for &access in accesses.iter().filter(|access| !idle(access)) {
         let repeats =
             matches!((access, kept.last()), (Access::ReadStatus(a, _), Some(Access::ReadStatus(b, _))) if a == *b);
         if !repeats {
@@ -352,7 +351,8 @@ pub fn recognise(short: &Program, real: Option<&Program>, pulse: &Pulse) -> Resu
         for (probe, length, seen) in &runs {
             let mut reference = Reference::new(generation.rules, *length, 1, vec![Request::plain(0)]);
             let expected = play(&mut reference, probe);
-            let (c, model) = (without_repeats(seen), without_repeats(&expected));
+            let time_out = generation.rules.time_out;
+            let (c, model) = (comparable(seen, time_out), comparable(&expected, time_out));
             // A walk without an end is cut at a number of accesses, repeats among them.
             let common = c.len().min(model.len());
             let cut = seen.len() == LONGEST && expected.len() == LONGEST;

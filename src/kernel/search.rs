@@ -189,7 +189,7 @@ impl Rng {
     /// A number below `n`.
     #[inline]
     pub(super) fn below(&mut self, n: usize) -> usize {
-        ((self.next() >> 32) * n as u64 >> 32) as usize
+        (((self.next() >> 32) * n as u64) >> 32) as usize
     }
 }
 
@@ -305,7 +305,7 @@ impl<'a> Scheduler<'a> {
                     if ((word & 7) as usize) < *sticky && board.can_run(current) {
                         current
                     } else {
-                        ((word >> 32) * (n as u64 + 1) >> 32) as usize
+                        (((word >> 32) * (n as u64 + 1)) >> 32) as usize
                     }
                 }
                 Picker::Pct { priority, lowest, changes, next_change } => {
@@ -356,8 +356,11 @@ impl<'a> Scheduler<'a> {
                     return Picked::Step(actor);
                 }
                 if board.is_idle(actor) && self.calls_left[actor] > 0 {
-                    self.calls_left[actor] -= 1;
                     let request = self.rng.below(self.cfg.requests.len());
+                    if board.injected() + self.cfg.requests[request].faults() > self.cfg.faults.bound {
+                        continue;
+                    }
+                    self.calls_left[actor] -= 1;
                     self.note(Choice::Call(actor as u8, request as u8));
                     return Picked::Call(actor, request);
                 }
