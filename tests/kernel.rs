@@ -182,7 +182,8 @@ fn the_search_finds_hard_lock_leak_overrun_and_wrong_success() {
     let lost = ring("g5", Faults::of([FaultClass::LostAnswer], 1));
     let none = ring("g5", Faults::none());
     let deep = RingCfg { hardware: Hardware::Pipelined { depth: 4 }, ..none.clone() };
-    let cases: [(&[(&str, &str)], &RingCfg, Found); 5] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a RingCfg, Found);
+    let cases: [Case; 5] = [
         (&ODD_WALK, &lost, Found::HardLock),
         (&[("qi->free_cnt += 1;", "qi->free_cnt += (qi->free_tail & 1);")], &none, Found::Overrun),
         (

@@ -24,7 +24,7 @@ use crate::timeline::Timeline;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
-    /// Evenly among all who can go on.
+    /// Evenly among all who can go on; in some runs whoever ran is preferred.
     Random,
     /// By priorities, with so many places at which one is lowered.
     Pct {
@@ -468,7 +468,7 @@ fn conclude(
     // Everybody goes on in turn; the calls that are left are not begun.
     let mut unchanged_since = None;
     let mut relaxed = [0u32; ACTORS];
-    let mut print = machine.board().fingerprint();
+    let mut print = if busy(machine).is_empty() { 0 } else { machine.board().fingerprint() };
     for round in 0.. {
         let waiting = busy(machine);
         if waiting.is_empty() {
