@@ -271,7 +271,7 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
     write("other/drivers/iommu/intel/dmar.c", &DRIVER.replace(", unsigned long options", ""));
     write("missing/drivers/iommu/intel/dmar.c", &DRIVER.replace("reclaim_free_desc", "reclaim"));
     write("broken/drivers/iommu/intel/dmar.c", &DRIVER.replace("rc = 0;", "rc = {};"));
-    write("file", "no archive");
+    write("file", &"no archive\n".repeat(100));
     let deps = std::env::current_exe().unwrap();
     let example = deps.parent().unwrap().parent().unwrap().join("examples").join("kernel");
     assert!(example.exists(), "{} is missing: `cargo test` or `cargo build --examples` builds it", example.display());

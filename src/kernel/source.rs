@@ -68,13 +68,18 @@ pub enum SourceError {
         from: PathBuf,
     },
     /// A file that is no archive.
-    #[error("{} is neither a directory nor a tar archive (plain, .gz or .xz) that can be unpacked: {error}", from.display())]
+    #[error("{} is neither a directory nor a tar archive (plain, .gz or .xz) that can be unpacked: {}", from.display(), first_line(error))]
     NoArchive {
         /// The file.
         from: PathBuf,
         /// What the unpacking said.
         error: std::io::Error,
     },
+}
+
+/// What an error says, as far as it fits into a sentence: a reader of archives quotes what it read.
+fn first_line(error: &std::io::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_string()
 }
 
 /// Whether a path from the root of a tree is one of the files looked at.
