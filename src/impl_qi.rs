@@ -45,7 +45,8 @@ use stateright::{Model, Property};
 pub use driver::{Acquire, Bus, Call, Check, Outcome, Pc, Step};
 pub use fairness::Slots;
 pub use faults::{
-    assumption, AfterIte, Assumption, FaultClass, Faults, Fsts, Itesid, Request, ASSUMPTIONS, MAX_DEVICES, MAX_IDS,
+    assumption, AfterIte, Assumption, FaultClass, Faults, Fsts, Itesid, Quirk, Request, ASSUMPTIONS, MAX_DEVICES,
+    MAX_IDS,
 };
 pub use ghost::{Ghost, Owner};
 pub use hardware::{Hardware, HwStep, Unit, MAX_DEPTH};
@@ -443,7 +444,14 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
     }
 
     fn memory<'a>(&'a self, state: &'a mut State<N, T, F>, cpu: usize) -> Memory<'a, N, T, F> {
-        Memory { state, ring: self.cfg.length, lock: self.cfg.lock, requests: &self.requests, cpu }
+        Memory {
+            state,
+            ring: self.cfg.length,
+            lock: self.cfg.lock,
+            requests: &self.requests,
+            quirk: self.cfg.faults.quirk,
+            cpu,
+        }
     }
 }
 
