@@ -507,9 +507,9 @@ impl Unit for Board {
         self.discard(position);
     }
 
-    fn write_status(&mut self, slot: Slot, status: Status) {
+    fn write_status(&mut self, slot: Slot, status: Status, position: usize) {
         self.set_raw_status(slot, status as RawStatus);
-        if let Some(t) = self.owner(self.fetched[0].owner).filter(|_| status == Status::Done) {
+        if let Some(t) = self.owner(self.fetched[position].owner).filter(|_| status == Status::Done) {
             self.completed[t] = true;
         }
     }

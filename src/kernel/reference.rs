@@ -293,7 +293,7 @@ impl Unit for Memory {
         self.fetched.remove(position);
     }
 
-    fn write_status(&mut self, slot: Slot, status: Status) {
+    fn write_status(&mut self, slot: Slot, status: Status, _: usize) {
         self.status[usize::from(slot)] = status;
     }
 
