@@ -33,6 +33,8 @@
 pub mod drawing;
 pub mod graph;
 pub mod impl_qi;
+#[cfg(feature = "kernel")]
+pub mod kernel;
 pub mod liveness;
 pub mod matrix;
 pub mod mutants;
