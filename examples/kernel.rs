@@ -17,8 +17,9 @@ use vtd_qi::kernel::{
     Covered, Cut, Death, Difference, Edit, Finding, Found, Grain, Machine, Optimise, Program, Pulse, Recognised,
     SearchCfg, Searched, Source, Strategy, Tally,
 };
+use vtd_qi::matrix::{Cell, Matrix, Scope};
 use vtd_qi::scenario::Table;
-use vtd_qi::verify::{verify, Verdict};
+use vtd_qi::verify::{verify_with, Detail, Verdict};
 
 /// Run the kernel's own qi_submit_sync, qi_check_fault and reclaim_free_desc: which generation they are, whether they are the
 /// model step for step, whether its counterexamples are theirs, and whether they hang.
@@ -388,12 +389,18 @@ fn compare_all(args: &Args, base: &RingCfg, programs: &mut Programs, report: &mu
     Ok(())
 }
 
-/// Replays every counterexample that the table's scenarios of a generation have.
+/// Replays every counterexample that the table's scenarios and the matrix's smallest cells of a generation have.
 fn confirm_all(generation: &Generation, programs: &mut Programs, report: &mut Report) -> Result<(), String> {
-    let table = Table::embedded();
+    let (table, matrix) = (Table::embedded(), Matrix::embedded());
+    // Of the matrix the cells on the smallest ring; a real driver builds no invalid WD.
+    let small = |cell: &&Cell| {
+        cell.scenario.name.ends_with("-2x4") && !cell.scenario.cfg.faults.includes(FaultClass::InvalidWd)
+    };
+    let cells = matrix.cells(Scope::Quick).filter(small).map(|cell| &cell.scenario);
     let scenarios: Vec<_> = table
         .scenarios
         .iter()
+        .chain(cells)
         .filter(|s| s.generation == generation.name && s.cfg.rules == generation.rules)
         .filter(|s| s.expected.values().any(|expected| expected.violated))
         .collect();
@@ -404,7 +411,8 @@ fn confirm_all(generation: &Generation, programs: &mut Programs, report: &mut Re
         }
         line.show(&format!("confirm: {} of {} scenarios done; {}", i, scenarios.len(), scenario.name));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let checked = verify(scenario, Limits { threads: cores, cancel: Some(&CANCEL), ..Limits::default() });
+        let limits = Limits { threads: cores, cancel: Some(&CANCEL), ..Limits::default() };
+        let checked = verify_with(scenario, limits, Detail::Verdicts);
         for outcome in checked.properties.iter().filter(|outcome| outcome.verdict == Verdict::Violated) {
             let Some(violation) = &outcome.counterexample else { continue };
             let program = programs.get(scenario.cfg.length, Optimise::O2)?;

@@ -543,7 +543,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         }
         let ring = Ring::<N, T, F>::of(RingCfg { lock: Lock::Fifo, ..self.ring.cfg().clone() });
         let canonical = |state: &State<N, T, F>| ring.canonical(state);
-        let max_states = self.limits.max_states.min(20 * self.graph.len());
+        let max_states = self.limits.max_states.min(20 * self.graph.len()).min(MOST_UNDER_FIFO);
         let limits = Limits { max_states, progress: None, ..self.limits };
         let graph = Search::new(&ring, Action::label).canonical(&canonical).limits(limits).run();
         let fairness = ring.fairness(self.scenario.slots, graph.labels());
@@ -790,6 +790,9 @@ impl<const N: usize, const T: usize, const F: usize> Model for Quotient<'_, N, T
         self.0.next_state(state, action).map(|next| self.0.canonical(&next))
     }
 }
+
+/// Most states of a search for a violation under the FIFO lock.
+const MOST_UNDER_FIFO: usize = 2_000_000;
 
 /// Longest loop, in steps of the ring itself, that is unrolled until the whole state recurs.
 const MOST_UNROLLED: usize = 20_000;

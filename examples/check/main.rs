@@ -21,6 +21,7 @@ use vtd_qi::verify::{Detail, Outcome, Report, Verdict};
 
 use pool::{run_all, How};
 
+mod findings;
 mod matrix;
 mod mutants;
 mod pool;
@@ -59,6 +60,9 @@ struct Args {
     /// Mutants: rules, fairness and hardware altered one at a time, and which property notices
     #[arg(long, conflicts_with_all = ["names", "generation", "scenarios", "from_tlc", "faults"])]
     mutants: bool,
+    /// Print FINDINGS.md: what the newest driver does under faults, each timeline drawn anew
+    #[arg(long, conflicts_with_all = ["names", "generation", "scenarios", "from_tlc", "faults", "mutants", "json"])]
+    findings: bool,
     /// List the scenarios and the properties instead of checking
     #[arg(long)]
     list: bool,
@@ -166,6 +170,9 @@ fn main() -> ExitCode {
         complain(&format!("warning: Ctrl-C will lose what is known so far: {error}"));
     }
     let how = How { threads: args.threads, max_states: args.max_states, detail: Detail::Readable };
+    if args.findings {
+        return findings::run(how, &CANCEL);
+    }
     if args.mutants {
         return mutants::run(args.json, how, &CANCEL);
     }
