@@ -21,8 +21,16 @@ struct Job {
     base: &'static str,
     mutant: String,
     cell: String,
-    /// The properties that hold in the cell without the mutant.
     scenario: Scenario,
+}
+
+/// What became of a mutant.
+#[derive(Default)]
+struct Killed {
+    /// The properties that are violated, each with the first cell.
+    by: BTreeMap<&'static str, String>,
+    /// Whether a search was cut.
+    cut: bool,
 }
 
 pub fn run(json: bool, how: How, cancel: &'static AtomicBool) -> ExitCode {
@@ -43,13 +51,12 @@ pub fn run(json: bool, how: How, cancel: &'static AtomicBool) -> ExitCode {
     let scenarios: Vec<Scenario> = jobs.iter().map(|job| job.scenario.clone()).collect();
     let how = How { detail: Detail::Verdicts, max_states: how.max_states.or(Some(MOST_STATES)), ..how };
     let reports = run_all(&scenarios, how, cancel, |_, _| ());
-    // By base and mutant: each property that is violated, with the first cell; and whether a search was cut.
-    let mut killers: BTreeMap<(&str, String), (BTreeMap<&str, String>, bool)> = BTreeMap::new();
+    let mut killers: BTreeMap<(&str, String), Killed> = BTreeMap::new();
     for (job, report) in jobs.iter().zip(&reports) {
-        let (killed, cut) = killers.entry((job.base, job.mutant.clone())).or_default();
+        let Killed { by, cut } = killers.entry((job.base, job.mutant.clone())).or_default();
         *cut |= !report.complete;
         for outcome in report.properties.iter().filter(|outcome| outcome.verdict == Verdict::Violated) {
-            killed.entry(outcome.check.name()).or_insert_with(|| job.cell.clone());
+            by.entry(outcome.check.name()).or_insert_with(|| job.cell.clone());
         }
     }
     let known = equivalents();
@@ -59,7 +66,7 @@ pub fn run(json: bool, how: How, cancel: &'static AtomicBool) -> ExitCode {
     for base in BASES {
         for mutant in mutants(base) {
             let name = mutant.name();
-            let (killed, cut) = killers.remove(&(base, name.clone())).unwrap_or_default();
+            let Killed { by: killed, cut } = killers.remove(&(base, name.clone())).unwrap_or_default();
             let equivalent = known.iter().find(|e| e.mutant == name && e.bases.iter().any(|b| b == base));
             let verdict = match (killed.is_empty(), equivalent) {
                 (false, None) => String::new(),
