@@ -707,18 +707,21 @@ ClearIqe(t) ==
     /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index>>
     /\ UNCHANGED <<posted_by, done_by, executions, itesid, gone, injected, request>>
 
+\* When the registers have been read.
+AfterReading == IF IteClearRule = "before-walk" THEN "ClearIte" ELSE "Walk"
+
 \* Kernel: qi_check_fault reads DMAR_IQT_REG; the walk ends before it.
 ReadIqt(t) ==
     /\ pc[t] = "IteIqt"
-    /\ Goto(t, "ReadIqer")
+    /\ Goto(t, IF TimeOutRule = "return" THEN "ReadIqer" ELSE AfterReading)
     /\ check' = [check EXCEPT !.tail = Before(iqt, 1)]
     /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index, at>>
     /\ UNCHANGED <<posted_by, done_by, executions, world, request, outcome>>
 
-\* Kernel: qi_check_fault reads DMAR_IQER_REG.
+\* Kernel: qi_check_fault reads DMAR_IQER_REG, where ITESID is good for something.
 ReadIqer(t) ==
     /\ pc[t] = "ReadIqer"
-    /\ Goto(t, IF IteClearRule = "before-walk" THEN "ClearIte" ELSE "Walk")
+    /\ Goto(t, AfterReading)
     /\ check' = [check EXCEPT !.itesid = itesid]
     /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index, at>>
     /\ UNCHANGED <<posted_by, done_by, executions, world, request, outcome>>

@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 use super::{TwinError, Value};
 use crate::graph::{Coverage, Limits, Search};
 use crate::impl_qi::{
-    Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, Itesid, Length, Lock, RingCfg,
-    Rules, Slots, SAFETY_WITHOUT_FAULTS,
+    Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, Itesid, Length, Lock, Quirk,
+    RingCfg, Rules, Slots, SAFETY_WITHOUT_FAULTS,
 };
 use crate::scenario::{Check, HardwareKind, Scenario, Table};
 use crate::spec::{self, Loss, SpecCfg};
@@ -21,7 +21,7 @@ use crate::with_ring;
 pub enum Subject {
     /// spec/QI.tla and [`crate::spec`].
     Spec(SpecCfg),
-    /// spec/QIRing.tla and [`crate::impl_qi`].
+    /// spec/QIRing.tla and [`crate::impl_qi`]; the twin's hardware has no [`Quirk`].
     Ring(RingCfg),
 }
 
@@ -278,6 +278,7 @@ impl Given {
                 devices: self.number("Devices")?,
                 itesid: self.word::<Itesid>("Itesid")?,
                 after_ite: self.word::<AfterIte>("AfterIte")?,
+                quirk: Quirk::None,
             },
             fault_check: self.word::<FaultCheck>("FaultCheck")?,
         };
@@ -769,7 +770,7 @@ impl FaultModel {
             properties,
         };
         let (violated, holds): (Vec<Check>, Vec<Check>) =
-            Check::under_faults().partition(|check| self.violated.contains(&check.name()));
+            Check::under_faults().chain([Check::RefinesSpec]).partition(|check| self.violated.contains(&check.name()));
         let holds = [Property::TypeOk].into_iter().chain(holds.into_iter().map(Property::Ring)).collect();
         let violated = violated.into_iter().map(|check| {
             let name = format!("{}--{}", self.name(), check.name());
