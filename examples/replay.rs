@@ -11,7 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use thiserror::Error;
-use vtd_qi::impl_qi::{Generation, GENERATIONS};
+use vtd_qi::impl_qi::{AfterIte, Generation, GENERATIONS};
 use vtd_qi::replay::{replay, End, Grain, Options, Qemu, Replayed, SpecSteps, Verdict};
 use vtd_qi::trace::{Summary, Trace, TraceError};
 use vtd_qi::twin::{events_module, VisibleEvent};
@@ -42,6 +42,9 @@ struct Args {
     /// which never writes IQT.
     #[arg(long, value_enum, default_value_t = HardwareArg::Stock)]
     hardware: HardwareArg,
+    /// What the unit makes of work that it has fetched when a device times out: drop, ids-run or wds-run
+    #[arg(long, value_parser = after_ite, default_value = "drop")]
+    after_ite: AfterIte,
     /// The generation of the driver; all that fit, if not given
     #[arg(long, value_parser = generation)]
     generation: Option<&'static Generation>,
@@ -75,6 +78,13 @@ fn generation(name: &str) -> Result<&'static Generation, String> {
     Generation::named(name).ok_or_else(|| {
         let names: Vec<&str> = GENERATIONS.iter().map(|g| g.name).collect();
         format!("no generation of this name; there are {}", names.join(", "))
+    })
+}
+
+fn after_ite(name: &str) -> Result<AfterIte, String> {
+    AfterIte::ALL.into_iter().find(|after_ite| after_ite.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = AfterIte::ALL.iter().map(|after_ite| after_ite.name()).collect();
+        format!("no reading of this name; there are {}", names.join(", "))
     })
 }
 
@@ -195,7 +205,7 @@ impl Report {
     }
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let Summary { iqt_writes, wds, status_writes, batches, laps, outstanding, .. } = &self.summary;
+        let Summary { iqt_writes, wds, status_writes, ites, aborted, batches, laps, outstanding, .. } = &self.summary;
         let verdict = if self.accepted { "accepted" } else { "rejected" };
         writeln!(out, "{}: {verdict}", self.file.display())?;
         writeln!(
@@ -207,6 +217,9 @@ impl Report {
         writeln!(out, "  batches (IDs per WD): {}", list(batches, |ids, times| format!("{times} of {ids}")))?;
         let outstanding = list(outstanding, |batches, times| format!("{batches}, {times} times"));
         writeln!(out, "  outstanding at an IQT write: {outstanding}")?;
+        if *ites > 0 {
+            writeln!(out, "  device time-outs: ITE set {ites} times, WDs aborted {aborted}")?;
+        }
         for fit in &self.generations {
             fit.print(out)?;
         }
@@ -230,6 +243,7 @@ impl Fit {
             },
             end: if args.prefix { End::Anywhere } else { End::Idle },
             grain: if args.steps { Grain::Steps } else { Grain::Sections },
+            after_ite: args.after_ite,
         };
         let bar = progress_bar(trace.events().len(), generation.name);
         let Replayed { verdict, most_states, grain } =
@@ -247,12 +261,17 @@ impl Fit {
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let Fit { generation, most_states, .. } = self;
-        if let Some(SpecSteps { submit, accept, execute, complete, observe }) = self.spec_steps {
-            writeln!(
+        if let Some(steps) = self.spec_steps {
+            let SpecSteps { submit, accept, execute, complete, observe, aborted, posted_again } = steps;
+            write!(
                 out,
                 "  {generation}: accepted, at most {most_states} states at once; steps of the specification: Submit \
                  {submit}, Accept {accept}, Execute {execute}, Complete {complete}, Observe {observe}"
             )?;
+            if aborted > 0 {
+                write!(out, "; {aborted} batches aborted, {posted_again} posted again")?;
+            }
+            writeln!(out)?;
         }
         if let Some(Rejected { line, text, reason }) = &self.rejection {
             writeln!(out, "  {generation}: rejected at line {line}: {reason}")?;
