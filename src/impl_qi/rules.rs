@@ -294,7 +294,7 @@ impl Rules {
     /// Whether hardware reads no slot but those that were posted and not reclaimed since: IQT never passes a slot that has
     /// not just been written, and no slot is handed out that hardware has still to read.
     ///
-    /// Then descriptors outside [IQH, IQT) are dead, and [`super::State::canonical`] may clear them. It is so for the kernel's
+    /// Then descriptors outside [IQH, IQT) are dead, and [`super::Ring::canonical`] may clear them. It is so for the kernel's
     /// own rules; of the seeded ones those that touch the post or let RECLAIM run ahead are left out.
     pub fn keeps_hardware_behind_posts(&self) -> bool {
         self.room == Room::CountPlus2
