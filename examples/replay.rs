@@ -21,6 +21,9 @@ use vtd_qi::twin::{events_module, VisibleEvent};
 /// All states are tracked in which the ring can be after what has been read; polls, the lock and reclaim are not to be seen. A
 /// trace is rejected at the first line after which no state is left, or at its last line if it does not end idle.
 ///
+/// A unit with device time-outs says when ITE is set and when FSTS is written (vtd_x_ lines). Batches that are aborted then have
+/// to be posted again. The specification knows no time-outs: batches aborted and posted again are counted beside its steps.
+///
 /// A trace is what QEMU writes with `-trace 'vtd_*'`, plain or compressed with gzip; it has to begin before the queue is
 /// enabled. Kinds of lines that say nothing about the ring are counted and listed; a known kind that cannot be read or
 /// contradicts itself is an error.
@@ -30,6 +33,7 @@ use vtd_qi::twin::{events_module, VisibleEvent};
 #[command(after_help = "Examples:
   cargo run --example replay -- tests/fixtures/k612mf.qemu.log.gz
   cargo run --example replay -- --hardware async --generation g4 a612.qemu.log.gz
+  cargo run --example replay -- --hardware async tests/fixtures/ite612.qemu.log.gz
   cargo run --example replay -- --ndjson tests/fixtures/k612mf.qemu.log.gz > events.ndjson
   cargo run --example replay -- --tla target tests/fixtures/k612mf.qemu.log.gz")]
 struct Args {
@@ -60,7 +64,8 @@ struct Args {
     /// Print the visible events, one JSON object a line, instead of a verdict in text
     ///
     /// Each has `event` and `line`. WriteIqt: `cpu` (submitters from 1), `slot`, `count` of IDs posted. Fetch: `slot`, `desc`
-    /// (ID or WD), `target` of a WD. Complete: `target`, `data`. What cannot be told is null.
+    /// (ID or WD), `target` of a WD. Complete: `target`, `data`. LoseAnswer (ITE is set): `aborted` WDs. ClearIte: `cpu`. What
+    /// cannot be told is null.
     #[arg(long, verbatim_doc_comment)]
     ndjson: bool,
     /// Write the visible events to DIR/QITraceData.tla too, for TLC and spec/QITrace.tla; of one trace only

@@ -1,7 +1,8 @@
 //! Whether a trace is one of a real driver on this ring: a run of [`crate::impl_qi`] that is a run of [`crate::spec`] too.
 //!
-//! A trace shows three kinds of steps: IQT writes, fetches and status writes. All else is hidden: the lock, polls, the
-//! driver's writes to the ring and to its statuses, reclaim, the execution of IDs. [`replay`] keeps the *set* of states in which
+//! A trace shows three kinds of steps: IQT writes, fetches and status writes; with device time-outs also when ITE is set and
+//! cleared. All else is hidden: the lock, polls, the driver's writes to the ring and to its statuses, reclaim, the fault check,
+//! the execution of IDs. [`replay`] keeps the *set* of states in which
 //! the ring can be after what has been read, each reached by a run whose every step is a step of the specification or none. A
 //! trace is rejected at the first line after which the set is empty; a complete one has to end idle ([`End`]).
 //!
@@ -22,8 +23,34 @@
 //!   might as well have run as a whole at the moment of its last read: a slot that read FREE is written by nobody, one that
 //!   read DONE was DONE from then on, and one that reads IN_USE is the last.
 //!
-//! That premise is checked at each section. Where it fails, and under rules that do not keep the lock or have no end, the
+//! With device time-outs three things more have to be seen to.
+//!
+//! * **An ID that gets no answer does not execute**, nor does it time out before the line that says so. Which it is is known
+//!   when it is fetched: the trace has been read to its end. The oldest of several times out first.
+//! * **Looks that find no fault are left out too**, all but one. Who clears ITE has read its own status before FSTS, and the one
+//!   step that may come between and tells these reads apart is the write of that very status: so at each status write its owner
+//!   may also stand between them, with the lock held. From the read of FSTS until ITE is cleared hardware is stopped, and nobody
+//!   else has the lock: all of this is done at the line that clears ITE. A look that comes to ABORT is a section like the one
+//!   that comes to DONE.
+//! * **The walk is done at once**, with the clearing of ITE. Hardware may go on meanwhile (not under g5plus, which walks first),
+//!   but commutes with the walk as long as no WD that is posted or pending is due to a slot that the walk visits: the walk of
+//!   every slot visits just those that hardware has fetched. A walk that has gone round without meeting its end never does.
+//!
+//! That premise is checked at each section, and at each slot of a walk. Where it fails, and under rules that do not keep the lock or have no end, the
 //! trace is replayed by [`Grain::Steps`] instead ([`Replayed::grain`]).
+//!
+//! # Time-outs and the specification
+//! The specification knows no faults. Each post of a batch is therefore held against it as if it were a call: what an ITE aborts
+//! ends without a Done ([`SpecSteps::aborted`]), and the same batch is submitted again ([`SpecSteps::posted_again`], and
+//! [`SpecSteps::submit`] counts it too). What is left says that each post that completes has executed all of its IDs; it does not
+//! say that an aborted batch is posted again, which the ring does. A caller that is told of success though one of its IDs timed
+//! out, as where ITE comes before its WD has been fetched, is a step that the specification cannot follow, and the trace is
+//! rejected.
+//!
+//! In the ring any number of answers may be lost, and a device that did not answer is present. All devices are one, since which
+//! it is matters only where one is gone. The calls that can be made are the batches of the trace; that a batch is posted again
+//! with the very same descriptors is checked beside the ring. What becomes of fetched work is disputed; [`Options::after_ite`]
+//! chooses a reading.
 //!
 //! ```
 //! use vtd_qi::impl_qi::Rules;
@@ -424,7 +451,7 @@ pub enum Reason {
     },
     /// A post while the holder of the lock is in an endless walk.
     #[error(
-        "CPU {cpu} does what takes the lock, but CPU {by} never drops it: its walk sees every second slot and never comes to \
+        "CPU {cpu} cannot have gone on, since CPU {by} holds the lock for ever: its walk sees every second slot and never comes to \
          slot {end}, where it would end"
     )]
     EndlessWalk {
@@ -853,13 +880,10 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
                 false => Reason::StillWaits { cpu, wd },
             };
         }
-        if self.runs.values().all(|taken| !taken.posts_again(t)) {
-            // A call of its own.
-        } else if let Some((state, _)) = self.runs.iter().find(|(_, taken)| taken.posts_again(t)) {
-            let again = state.call(t.into()).count;
-            if again != ids {
-                return Reason::OtherBatch { cpu, ids, again };
-            }
+        let again =
+            self.runs.iter().find(|(_, taken)| taken.posts_again(t)).map(|(state, _)| state.call(t.into()).count);
+        if let Some(again) = again.filter(|&again| again != ids) {
+            return Reason::OtherBatch { cpu, ids, again };
         }
         let (needed, free) = (rules.slots_needed(ids), self.runs.keys().map(|state| state.queue().free_cnt).max());
         match free {

@@ -69,6 +69,13 @@ fn the_walk_of_odd_slots_has_no_end() {
     for rules in [Rules::G3, Rules::G3T, Rules::G4, Rules::G4R] {
         assert_eq!(excerpt().rejection(rules, ASYNC), (1227, Reason::EndlessWalk { cpu: 3162, by: 3161, end: 50 }));
     }
+    // In short: IQT = 5, so that the walk of odd slots, 1, 7, 5, 3, never comes to 4.
+    let script = ["1 post 2", "fetch 0 lost", "fetch 1 wd", "2 post 5", "ite 2 5 1", "1 clear"];
+    let rest = ["fetch 2 id", "fetch 3 dev", "fetch 4 wd", "done 4", "2 post 7"];
+    let log = short(8, &[&script[..], &rest].concat());
+    let options = Options { end: End::Anywhere, ..ASYNC };
+    both(&log, Rules::G5, options).unwrap();
+    assert_eq!(both(&log, Rules::G4, options), Err((18, Reason::EndlessWalk { cpu: 2, by: 1, end: 4 })));
     // Where the walk comes before ITE is cleared, ITE is never cleared.
     let rules = Rules { ite_walk: Rules::G4.ite_walk, straddler: Rules::G5.straddler, ..Rules::G5_PLUS };
     assert_eq!(excerpt().rejection(rules, ASYNC), (1219, Reason::EndlessWalk { cpu: 3161, by: 3161, end: 50 }));
@@ -319,6 +326,33 @@ fn any_number_of_time_outs() {
     let script: Vec<&str> = script.iter().map(String::as_str).collect();
     let steps = both(&short(8, &script), Rules::G5, ASYNC).unwrap();
     assert_eq!((steps.submit, steps.complete, steps.aborted, steps.posted_again), (101, 1, 100, 100));
+}
+
+#[test]
+fn the_example_counts_what_is_posted_again() {
+    const FIXTURE: &str = "tests/fixtures/ite612.qemu.log.gz";
+    let output = run(&["--hardware", "async", FIXTURE]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("device time-outs: ITE set 2 times, WDs aborted 2"), "{text}");
+    for generation in every_slot() {
+        let accepted = format!("{}: accepted", generation.name);
+        let line = text.lines().find(|line| line.contains(&accepted)).unwrap_or_else(|| panic!("{text}"));
+        assert!(line.ends_with("; 2 batches aborted, 2 posted again"), "{line}");
+    }
+    let said = "g4: rejected at line 1227: CPU 3162 cannot have gone on, since CPU 3161 holds the lock for ever";
+    assert!(text.contains(said), "{text}");
+    let output = run(&["--hardware", "async", "--after-ite", "perhaps", FIXTURE]);
+    assert_eq!(output.status.code(), Some(2));
+    let events = String::from_utf8(run(&["--ndjson", "--hardware", "async", FIXTURE]).stdout).unwrap();
+    let events: Vec<serde_json::Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for event in [
+        serde_json::json!({"event": "LoseAnswer", "line": 1216, "aborted": 1}),
+        // 3161 is the second CPU to write IQT.
+        serde_json::json!({"event": "ClearIte", "line": 1219, "cpu": 2}),
+    ] {
+        assert!(events.contains(&event), "{event}");
+    }
 }
 
 #[test]
