@@ -45,7 +45,8 @@ use stateright::{Model, Property};
 pub use driver::{Acquire, Bus, Call, Check, Outcome, Pc, Step};
 pub use fairness::Slots;
 pub use faults::{
-    assumption, AfterIte, Assumption, FaultClass, Faults, Fsts, Itesid, Request, ASSUMPTIONS, MAX_DEVICES, MAX_IDS,
+    assumption, AfterIte, Assumption, FaultClass, Faults, Fsts, Itesid, Quirk, Request, ASSUMPTIONS, MAX_DEVICES,
+    MAX_IDS,
 };
 pub use ghost::{Ghost, Owner};
 pub use hardware::{Hardware, HwStep, Unit, MAX_DEPTH};
@@ -400,7 +401,8 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
         };
         let rotation = Rotation {
             step: rules.rotation(faults.time_out()),
-            clear: rules.keeps_hardware_behind_posts().then_some(reads),
+            // Altered hardware may read what no other reads.
+            clear: (rules.keeps_hardware_behind_posts() && faults.quirk == Quirk::None).then_some(reads),
         };
         Ring { cfg, requests, rotation }
     }
@@ -493,7 +495,14 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
     }
 
     fn memory<'a>(&'a self, state: &'a mut State<N, T, F>, cpu: usize) -> Memory<'a, N, T, F> {
-        Memory { state, ring: self.cfg.length, lock: self.cfg.lock, requests: &self.requests, cpu }
+        Memory {
+            state,
+            ring: self.cfg.length,
+            lock: self.cfg.lock,
+            requests: &self.requests,
+            quirk: self.cfg.faults.quirk,
+            cpu,
+        }
     }
 }
 

@@ -7,6 +7,8 @@
 //! | [`refine`] | every step of one model is a step of another, or none; and what the other promises, the one keeps |
 //! | [`graph`], [`liveness`] | exploration of any [`stateright::Model`], and what must happen on every fair run of it |
 //! | [`scenario`], [`verify`], [`timeline`] | what is checked and expected, the verdicts, and counterexamples as the patch draws them |
+//! | [`matrix`] | every generation under every class of faults |
+//! | [`mutants`] | rules, fairness and hardware altered one at a time: which property notices |
 //! | [`trace`], [`replay`] | traces of the real driver |
 //! | [`drawing`] | the ring in stateright's Explorer |
 //! | [`twin`] | the same in TLA+, compared state for state |
@@ -31,7 +33,11 @@
 pub mod drawing;
 pub mod graph;
 pub mod impl_qi;
+#[cfg(feature = "kernel")]
+pub mod kernel;
 pub mod liveness;
+pub mod matrix;
+pub mod mutants;
 pub mod refine;
 pub mod replay;
 pub mod scenario;

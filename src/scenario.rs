@@ -163,6 +163,8 @@ pub struct Scenario {
     pub max_states: Option<usize>,
     /// A run to show where `wd-eventually-observed-done` is violated, in place of the shortest.
     pub run: Option<Script>,
+    /// A fairness condition that is not assumed, by name.
+    pub unfair: Option<String>,
 }
 
 /// A run by hand: the names of its steps as the ring formats them, and how many of the last ones repeat for ever.
@@ -176,7 +178,7 @@ pub struct Script {
 }
 
 impl Scenario {
-    /// A configuration of one's own, of which nothing is expected.
+    /// A configuration of one's own, of which nothing is expected; its name is made from the generation's.
     ///
     /// # Errors
     /// Any [`RingError`].
@@ -202,6 +204,7 @@ impl Scenario {
             killed_by: None,
             max_states: None,
             run: None,
+            unfair: None,
         })
     }
 
@@ -238,8 +241,13 @@ pub enum TableError {
 }
 
 impl TableError {
+    /// An entry that means nothing.
+    pub(crate) fn scenario(name: &str, what: impl ToString) -> TableError {
+        TableError::Scenario { name: name.to_string(), what: what.to_string() }
+    }
+
     /// One line: where, and what.
-    fn syntax(text: &str, error: &toml::de::Error) -> TableError {
+    pub(crate) fn syntax(text: &str, error: &toml::de::Error) -> TableError {
         let message: String = error.message().chars().take(200).collect();
         let message = message.replace('\n', ", ");
         match error.span() {
@@ -387,12 +395,12 @@ impl Table {
         let file: File = toml::from_str(text).map_err(|error| TableError::syntax(text, &error))?;
         let mut scenarios: Vec<Scenario> = Vec::new();
         if let Some(name) = file.holds.keys().find(|name| Check::named(name).is_none()) {
-            return Err(scenario_error("[holds]", unknown_property(name)));
+            return Err(TableError::scenario("[holds]", unknown_property(name)));
         }
         for family in file.scenario {
             for scenario in family.rows(&file.holds)? {
                 if scenarios.iter().any(|known| known.name == scenario.name) {
-                    return Err(scenario_error(&scenario.name, "the name occurs twice"));
+                    return Err(TableError::scenario(&scenario.name, "the name occurs twice"));
                 }
                 scenarios.push(scenario);
             }
@@ -412,10 +420,6 @@ impl Table {
     pub fn select(&self, name: &str) -> Vec<&Scenario> {
         self.scenarios.iter().filter(|scenario| scenario.name == name || scenario.family == name).collect()
     }
-}
-
-fn scenario_error(name: &str, what: impl ToString) -> TableError {
-    TableError::Scenario { name: name.to_string(), what: what.to_string() }
 }
 
 /// The rules of a generation with some of them replaced.
@@ -441,7 +445,7 @@ pub fn rules(generation: &str, changes: &BTreeMap<String, String>) -> Result<(&'
 
 impl Family {
     fn rows(&self, holds: &BTreeMap<String, String>) -> Result<Vec<Scenario>, TableError> {
-        let fail = |what: String| scenario_error(&self.name, what);
+        let fail = |what: String| TableError::scenario(&self.name, what);
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '-';
         if self.name.is_empty() || !self.name.chars().all(legal) {
             return Err(fail(format!("the name {:?} is not of letters, digits and hyphens", self.name)));
@@ -454,7 +458,7 @@ impl Family {
             for &ring in &self.rings {
                 let size = format!("{submitters}x{ring}");
                 let name = format!("{}-{size}", self.name);
-                let error = |error: &dyn ToString| scenario_error(&name, error.to_string());
+                let error = |error: &dyn ToString| TableError::scenario(&name, error.to_string());
                 let cfg = RingCfg {
                     rules,
                     lock: self.lock,
@@ -487,6 +491,7 @@ impl Family {
                     killed_by: self.killed_by.clone(),
                     max_states: self.max_states,
                     run: self.run.clone(),
+                    unfair: None,
                     name,
                 });
             }
@@ -496,7 +501,7 @@ impl Family {
 
     /// Checks what the family's names refer to.
     fn validate(&self, checks: &[Check]) -> Result<(), TableError> {
-        let fail = |what: String| Err(scenario_error(&self.name, what));
+        let fail = |what: String| Err(TableError::scenario(&self.name, what));
         if self.submitters.is_empty() || self.rings.is_empty() {
             return fail("submitters and rings each need at least one number".to_string());
         }
@@ -542,7 +547,7 @@ impl Family {
     }
 
     fn check(&self, name: &str) -> Result<Check, TableError> {
-        Check::named(name).ok_or_else(|| scenario_error(&self.name, unknown_property(name)))
+        Check::named(name).ok_or_else(|| TableError::scenario(&self.name, unknown_property(name)))
     }
 
     fn expectations(
@@ -558,11 +563,11 @@ impl Family {
                 (None, Some(why)) => (false, why),
                 (None, None) => {
                     let what = format!("{0} is expected to hold, so {0} under [holds] must say why", check.name());
-                    return Err(scenario_error(&self.name, what));
+                    return Err(TableError::scenario(&self.name, what));
                 }
             };
             if why.trim().is_empty() {
-                return Err(scenario_error(&self.name, format!("the reason for {} is empty", check.name())));
+                return Err(TableError::scenario(&self.name, format!("the reason for {} is empty", check.name())));
             }
             Ok((check.name(), Expected { violated, why: why.clone() }))
         };

@@ -18,7 +18,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use stateright::Model;
 
 use crate::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
@@ -31,7 +31,7 @@ use crate::timeline::Timeline;
 use crate::with_ring;
 
 /// What is known of a property.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It is true of every run of the configuration.
@@ -164,6 +164,31 @@ pub struct Report {
     pub properties: Vec<Outcome>,
     /// The witnesses.
     pub witnesses: Vec<Witness>,
+    /// Under faults: how many transitions raise each fault, and how many handle it (clear the bit that it has set).
+    pub faults: Vec<Fired>,
+}
+
+/// How often a fault occurs in the explored graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fired {
+    /// The bit of FSTS that it sets.
+    pub bit: FaultBit,
+    /// Transitions that set the bit.
+    pub raised: usize,
+    /// Transitions that clear it.
+    pub handled: usize,
+}
+
+/// A bit of FSTS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum FaultBit {
+    /// Invalidation queue error.
+    Iqe,
+    /// Invalidation time-out error.
+    Ite,
+    /// Invalidation completion error.
+    Ice,
 }
 
 impl Report {
@@ -189,7 +214,24 @@ impl Report {
 /// # Panics
 /// If a counterexample is refuted when it is executed or judged again: that is a fault of this crate.
 pub fn verify(scenario: &Scenario, limits: Limits) -> Report {
-    let report = with_ring!(scenario.cfg.clone(), |ring| Judge::new(&ring, scenario, limits).report());
+    verify_with(scenario, limits, Detail::Readable)
+}
+
+/// How much is made of a counterexample, once it has been executed and judged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// A lasso that is easier to read than the one with the shortest stem is looked for, and whether the FIFO lock has one too.
+    Readable,
+    /// Neither: verdicts are all that is wanted.
+    Verdicts,
+}
+
+/// [`verify`] with so much detail.
+///
+/// # Panics
+/// See [`verify`].
+pub fn verify_with(scenario: &Scenario, limits: Limits, detail: Detail) -> Report {
+    let report = with_ring!(scenario.cfg.clone(), |ring| Judge::new(&ring, scenario, limits, detail).report());
     report.expect("a scenario's configuration has been validated")
 }
 
@@ -213,6 +255,7 @@ pub fn not_checked(scenario: &Scenario, why: &str) -> Report {
         seconds_exploring: 0.0,
         properties: scenario.checks.iter().map(outcome).collect(),
         witnesses: Vec::new(),
+        faults: Vec::new(),
     }
 }
 
@@ -225,19 +268,21 @@ struct Judge<'a, const N: usize, const T: usize, const F: usize> {
     fairness: Vec<Fairness<'a, State<N, T, F>, Label>>,
     started: Instant,
     explored: Duration,
+    detail: Detail,
 }
 
 type Shown = (Verdict, Option<String>, Option<Violation>);
 
 impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
-    fn new(ring: &'a Ring<N, T, F>, scenario: &'a Scenario, limits: Limits<'a>) -> Self {
+    fn new(ring: &'a Ring<N, T, F>, scenario: &'a Scenario, limits: Limits<'a>, detail: Detail) -> Self {
         let started = Instant::now();
         let max_states = limits.max_states.min(scenario.max_states.unwrap_or(usize::MAX));
         let limits = Limits { max_states, ..limits };
         let canonical = |state: &State<N, T, F>| ring.canonical(state);
         let graph = Search::new(ring, Action::label).canonical(&canonical).limits(limits).run();
-        let fairness = ring.fairness(scenario.slots, graph.labels());
-        Judge { ring, scenario, limits, graph, fairness, started, explored: started.elapsed() }
+        let mut fairness = ring.fairness(scenario.slots, graph.labels());
+        fairness.retain(|condition| scenario.unfair.as_ref() != Some(&condition.name));
+        Judge { ring, scenario, limits, graph, fairness, started, explored: started.elapsed(), detail }
     }
 
     fn report(self) -> Report {
@@ -287,6 +332,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
             graph_bytes_per_state: self.graph.bytes_per_state().1,
             complete: self.complete(),
             witnesses: self.witnesses(),
+            faults: self.faults(),
             properties,
             seconds: self.started.elapsed().as_secs_f64(),
             seconds_exploring: self.explored.as_secs_f64(),
@@ -456,7 +502,11 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         let formula = claim(self.ring, t);
         match checker.check(&formula, self.limits.cancel) {
             Ok(crate::liveness::Verdict::Violated(lasso)) => {
-                let why = format!("T{} waits for ever{}", t + 1, self.under_fifo(claim));
+                if self.detail == Detail::Verdicts {
+                    let violation = self.lasso_violation(&lasso, &formula);
+                    return (Verdict::Violated, None, Some(violation));
+                }
+                let why = format!("T{} {}{}", t + 1, self.how(&lasso, t), self.under_fifo(claim));
                 if let Some(script) = &self.scenario.run {
                     return match self.scripted(script, &formula) {
                         Ok(violation) => (Verdict::Violated, Some(why), Some(violation)),
@@ -473,6 +523,19 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         }
     }
 
+    /// What submitter `t` does for ever on the loop of a lasso.
+    fn how(&self, lasso: &Lasso, t: usize) -> &'static str {
+        let on_loop = |wanted: &dyn Fn(StateId) -> bool| lasso.cycle.iter().any(|edge| wanted(edge.target));
+        let entry = self.graph.state(lasso.entry());
+        if entry.lock_holder() == Some(t) && !on_loop(&|id| self.graph.state(id).lock_holder() != Some(t)) {
+            "keeps the lock for ever"
+        } else if on_loop(&|id| self.graph.state(id).call(t).outcome == crate::impl_qi::Outcome::Again) {
+            "is sent back with -EAGAIN for ever"
+        } else {
+            "waits for ever"
+        }
+    }
+
     /// What a violation under the strongly fair lock says of the kernel's FIFO lock, which has fewer runs.
     fn under_fifo(&self, claim: Claim<N, T, F>) -> &'static str {
         if self.ring.cfg().lock == Lock::Fifo {
@@ -481,7 +544,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         let cfg = RingCfg { lock: Lock::Fifo, ..self.ring.cfg().clone() };
         let ring = Ring::<N, T, F>::of(cfg, self.ring.requests().to_vec());
         let canonical = |state: &State<N, T, F>| ring.canonical(state);
-        let max_states = self.limits.max_states.min(20 * self.graph.len());
+        let max_states = self.limits.max_states.min(20 * self.graph.len()).min(MOST_UNDER_FIFO);
         let limits = Limits { max_states, progress: None, ..self.limits };
         let graph = Search::new(&ring, Action::label).canonical(&canonical).limits(limits).run();
         let fairness = ring.fairness(self.scenario.slots, graph.labels());
@@ -563,6 +626,32 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
             (Some(false), _) => fair.detail = Some("the specification itself is not live".to_string()),
             (None, _) => fair.detail = Some("the specification is too large for a check of its own".to_string()),
         }
+    }
+
+    fn faults(&self) -> Vec<Fired> {
+        if self.ring.cfg().faults.is_none() {
+            return Vec::new();
+        }
+        let mut by_label = vec![0usize; self.graph.labels().len()];
+        for edge in self.graph.ids().flat_map(|id| self.graph.edges(id)) {
+            by_label[usize::from(edge.label)] += 1;
+        }
+        let count = |wanted: &dyn Fn(&Label) -> bool| {
+            let labels = self.graph.labels().iter().zip(&by_label);
+            labels.filter(|(label, _)| wanted(label)).map(|(_, times)| times).sum()
+        };
+        let step = |wanted: Step| move |label: &Label| matches!(label, Label::Driver(step, _) if *step == wanted);
+        let times_out = |label: &Label| matches!(label, Label::TimeOut | Label::LoseAnswer);
+        let fired = [
+            (FaultBit::Iqe, count(&|label| *label == Label::Iqe), count(&step(Step::ClearIqe))),
+            (FaultBit::Ite, count(&times_out), count(&step(Step::ClearIte))),
+            (FaultBit::Ice, count(&|label| *label == Label::Ice), count(&step(Step::ClearIce))),
+        ];
+        fired
+            .into_iter()
+            .filter(|(_, raised, handled)| raised + handled > 0)
+            .map(|(bit, raised, handled)| Fired { bit, raised, handled })
+            .collect()
     }
 
     fn witnesses(&self) -> Vec<Witness> {
@@ -702,6 +791,9 @@ impl<const N: usize, const T: usize, const F: usize> Model for Quotient<'_, N, T
         self.0.next_state(state, action).map(|next| self.0.canonical(&next))
     }
 }
+
+/// Most states of a search for a violation under the FIFO lock.
+const MOST_UNDER_FIFO: usize = 2_000_000;
 
 /// Longest loop, in steps of the ring itself, that is unrolled until the whole state recurs.
 const MOST_UNROLLED: usize = 20_000;

@@ -136,7 +136,7 @@ impl Unit for Device<'_> {
         };
         counter.fetch_add(1, SeqCst);
     }
-    fn write_status(&mut self, slot: Slot, status: Status) {
+    fn write_status(&mut self, slot: Slot, status: Status, _: usize) {
         self.shared.status[usize::from(slot)].store(status as u8, SeqCst);
     }
 }

@@ -185,7 +185,7 @@ pub enum Pc {
     IteIqh,
     /// ITE: read IQT; the walk ends at the slot before.
     IteIqt,
-    /// ITE: read IQER.
+    /// ITE: read IQER, if ITESID is good for something.
     ReadIqer,
     /// ITE: clear it.
     ClearIte,
@@ -697,15 +697,15 @@ impl Call {
             }
             Pc::IteIqt => {
                 self.check.tail = Some(ring.before(bus.iqt(), 1));
-                self.pc = Pc::ReadIqer;
+                self.pc = match rules.time_out {
+                    TimeOut::Return => Pc::ReadIqer,
+                    TimeOut::Retry => after_reading(rules),
+                };
                 Step::ReadIqt
             }
             Pc::ReadIqer => {
                 self.check.itesid = bus.itesid();
-                self.pc = match rules.ite_clear {
-                    IteClear::BeforeWalk => Pc::ClearIte,
-                    IteClear::AfterWalk => Pc::Walk,
-                };
+                self.pc = after_reading(rules);
                 Step::ReadIqer
             }
             Pc::ClearIte => {
@@ -963,6 +963,14 @@ impl Call {
             CleanUp::Locked => self.pc = Pc::Return,
             CleanUp::Unlocked => self.end(bus),
         }
+    }
+}
+
+/// Where the handling of an ITE goes on when the registers have been read.
+fn after_reading(rules: &Rules) -> Pc {
+    match rules.ite_clear {
+        IteClear::BeforeWalk => Pc::ClearIte,
+        IteClear::AfterWalk => Pc::Walk,
     }
 }
 

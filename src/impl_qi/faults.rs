@@ -141,6 +141,61 @@ pub enum Itesid {
     Zero,
 }
 
+/// A clause of the hardware's rules that is altered on purpose: what the rest rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quirk {
+    /// None: the unit keeps to the rules.
+    None,
+    /// Against A1: fetches on when IQH = IQT.
+    FetchBeyondIqt,
+    /// Against A2: the oldest pending WD completes whatever is ahead of it.
+    WdOvertakes,
+    /// A WD completes without writing its status.
+    StatusWriteLost,
+    /// An ID is dropped in place of being executed.
+    ExecutionLost,
+    /// Against A4: the invalid descriptor is passed over when IQE is set.
+    IqePassesOver,
+    /// Against A4: fetching stops at an invalid descriptor, but IQE is not set.
+    IqeSilent,
+    /// Against A5: ITE does not stop fetching and completing.
+    IteDoesNotStop,
+    /// Against A5: ITE is not set.
+    IteSilent,
+    /// Against A6: the ID that timed out stays, holds back WDs behind it and times out again.
+    TimedOutIdStays,
+    /// Against A9: ITESID names another device.
+    ItesidWrong,
+    /// Against A10: the driver is told that a device that is gone is there.
+    GoneUnknown,
+    /// ICE stops fetching until it is cleared.
+    IceStops,
+}
+
+impl Quirk {
+    /// All that are altered clauses.
+    pub const ALL: [Quirk; 12] = [
+        Quirk::FetchBeyondIqt,
+        Quirk::WdOvertakes,
+        Quirk::StatusWriteLost,
+        Quirk::ExecutionLost,
+        Quirk::IqePassesOver,
+        Quirk::IqeSilent,
+        Quirk::IteDoesNotStop,
+        Quirk::IteSilent,
+        Quirk::TimedOutIdStays,
+        Quirk::ItesidWrong,
+        Quirk::GoneUnknown,
+        Quirk::IceStops,
+    ];
+
+    /// The name in tables.
+    pub fn name(self) -> String {
+        serde_json::to_value(self).ok().and_then(|name| name.as_str().map(String::from)).unwrap_or_default()
+    }
+}
+
 /// Which faults may occur, and what the unit makes of them.
 ///
 /// ```
@@ -161,6 +216,8 @@ pub struct Faults {
     pub itesid: Itesid,
     /// What becomes of fetched work.
     pub after_ite: AfterIte,
+    /// An altered clause of the hardware's rules.
+    pub quirk: Quirk,
 }
 
 impl Faults {
@@ -169,7 +226,14 @@ impl Faults {
 
     /// No fault occurs.
     pub fn none() -> Faults {
-        Faults { classes: Vec::new(), bound: 0, devices: 0, itesid: Itesid::Named, after_ite: AfterIte::Drop }
+        Faults {
+            classes: Vec::new(),
+            bound: 0,
+            devices: 0,
+            itesid: Itesid::Named,
+            after_ite: AfterIte::Drop,
+            quirk: Quirk::None,
+        }
     }
 
     /// Faults of some classes, with one device where one can fail to answer.

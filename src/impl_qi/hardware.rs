@@ -13,7 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::faults::{AfterIte, FaultClass, Faults, Fsts, Itesid};
+use super::faults::{AfterIte, FaultClass, Faults, Fsts, Itesid, Quirk};
 use super::ring::{Desc, IdKind, Length, RingError, Slot, Status};
 
 /// Most descriptors that the modelled hardware holds fetched and not completed.
@@ -57,8 +57,8 @@ pub trait Unit {
     fn fetch(&mut self, slot: Slot);
     /// Drops a pending descriptor that has acted.
     fn retire(&mut self, position: usize);
-    /// Writes `desc_status[slot]` for the oldest pending descriptor.
-    fn write_status(&mut self, slot: Slot, status: Status);
+    /// Writes `desc_status[slot]` for the pending descriptor at a position, a WD.
+    fn write_status(&mut self, slot: Slot, status: Status, position: usize);
 
     /// FSTS. A unit without faults needs none of the methods from here on.
     fn fsts(&self) -> Fsts {
@@ -152,11 +152,13 @@ impl Hardware {
     /// Calls `can` with each step that the unit can do now.
     pub fn steps(self, faults: &Faults, unit: &impl Unit, mut can: impl FnMut(HwStep)) {
         let (pending, fsts) = (unit.pending(), unit.fsts());
-        let stopped = fsts.has(Fsts::ITE);
-        if unit.iqh() != unit.iqt() && !stopped && !fsts.has(Fsts::IQE) {
+        let quirk = faults.quirk;
+        let stopped = fsts.has(Fsts::ITE) && quirk != Quirk::IteDoesNotStop;
+        let waits = stopped || fsts.has(Fsts::IQE) || quirk == Quirk::IceStops && fsts.has(Fsts::ICE);
+        if (unit.iqh() != unit.iqt() || quirk == Quirk::FetchBeyondIqt) && !waits {
             if unit.desc(unit.iqh()).is_invalid() {
                 // Where the fault check is not modelled, fetching just stops here.
-                if !faults.is_none() {
+                if !faults.is_none() && quirk != Quirk::IqeSilent {
                     can(HwStep::Iqe);
                 }
             } else if pending < usize::from(self.depth()) {
@@ -193,7 +195,7 @@ impl Hardware {
                 _ => can(HwStep::Execute { position: at }),
             }
         }
-        if !stopped && matches!(unit.pending_at(0), Desc::Wd { .. }) {
+        if !stopped && due(faults, unit).is_some() {
             can(HwStep::Complete);
         }
     }
@@ -206,14 +208,24 @@ impl Hardware {
                 unit.fetch(iqh);
                 unit.set_iqh(unit.length().add(iqh, 1));
             }
+            HwStep::Execute { position } if faults.quirk == Quirk::ExecutionLost => unit.discard(position.into()),
             HwStep::Execute { position } => unit.retire(position.into()),
             HwStep::Complete => {
-                if let Desc::Wd { target, data } = unit.pending_at(0) {
-                    unit.write_status(target, data.status());
+                let position = due(faults, unit).unwrap_or(0);
+                match unit.pending_at(position) {
+                    Desc::Wd { target, data } if faults.quirk != Quirk::StatusWriteLost => {
+                        unit.write_status(target, data.status(), position);
+                    }
+                    _ => {}
                 }
-                unit.retire(0);
+                unit.retire(position);
             }
-            HwStep::Iqe => unit.set_fsts(unit.fsts().with(Fsts::IQE)),
+            HwStep::Iqe => {
+                unit.set_fsts(unit.fsts().with(Fsts::IQE));
+                if faults.quirk == Quirk::IqePassesOver {
+                    unit.set_iqh(unit.length().add(unit.iqh(), 1));
+                }
+            }
             HwStep::TimeOut { position, kept } => time_out(faults, unit, position.into(), kept),
             HwStep::LoseAnswer { position, kept } => {
                 inject(faults, unit);
@@ -238,6 +250,15 @@ fn inject(faults: &Faults, unit: &mut impl Unit) {
     }
 }
 
+/// The position of the WD that completes next: the oldest pending descriptor, if it is one.
+fn due(faults: &Faults, unit: &impl Unit) -> Option<usize> {
+    let is_wd = |&position: &usize| matches!(unit.pending_at(position), Desc::Wd { .. });
+    match faults.quirk {
+        Quirk::WdOvertakes => (0..unit.pending()).find(is_wd),
+        _ => (0..unit.pending().min(1)).find(is_wd),
+    }
+}
+
 /// Calls `can` with each set of pending WDs that may outlive an ITE.
 fn kept_wds(after_ite: AfterIte, unit: &impl Unit, mut can: impl FnMut(u8)) {
     let wds = (0..unit.pending()).filter(|&i| matches!(unit.pending_at(i), Desc::Wd { .. }));
@@ -250,17 +271,17 @@ fn kept_wds(after_ite: AfterIte, unit: &impl Unit, mut can: impl FnMut(u8)) {
 
 /// ITE: the first to be raised names its device; one that is set already only loses another ID.
 fn time_out(faults: &Faults, unit: &mut impl Unit, position: usize, kept: u8) {
-    if !unit.fsts().has(Fsts::ITE) {
+    if !unit.fsts().has(Fsts::ITE) && faults.quirk != Quirk::IteSilent {
         if let (Desc::Id { kind: IdKind::Device(device), .. }, Itesid::Named) =
             (unit.pending_at(position), faults.itesid)
         {
-            unit.set_itesid(device);
+            unit.set_itesid(if faults.quirk == Quirk::ItesidWrong { 3 - device } else { device });
         }
         unit.set_fsts(unit.fsts().with(Fsts::ITE));
     }
     for i in (0..unit.pending()).rev() {
         let stays = match unit.pending_at(i) {
-            _ if i == position => false,
+            _ if i == position => faults.quirk == Quirk::TimedOutIdStays,
             Desc::Wd { .. } => kept >> i & 1 == 1,
             _ => faults.after_ite != AfterIte::Drop,
         };

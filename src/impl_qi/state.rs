@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::driver::{Acquire, Bus, Call, Check, Outcome, Pc};
-use super::faults::{Fsts, Request};
+use super::faults::{Fsts, Quirk, Request};
 use super::ghost::{Ghost, Owner};
 use super::hardware::{Unit, MAX_DEPTH};
 use super::ring::{Desc, Length, Queue, Slot, Status};
@@ -413,6 +413,8 @@ pub(super) struct Memory<'a, const N: usize, const T: usize, const F: usize> {
     pub(super) lock: Lock,
     /// The calls that can be made.
     pub(super) requests: &'a [Request],
+    /// An altered clause of the hardware's rules.
+    pub(super) quirk: Quirk,
     /// The CPU that looks; the hardware has no use for it.
     pub(super) cpu: usize,
 }
@@ -531,7 +533,7 @@ impl<const N: usize, const T: usize, const F: usize> Bus for Memory<'_, N, T, F>
     }
 
     fn is_gone(&self, device: u8) -> bool {
-        self.state.is_gone(device)
+        self.state.is_gone(device) && self.quirk != Quirk::GoneUnknown
     }
 }
 
@@ -579,11 +581,11 @@ impl<const N: usize, const T: usize, const F: usize> Unit for Memory<'_, N, T, F
         self.discard(position);
     }
 
-    fn write_status(&mut self, slot: Slot, status: Status) {
+    fn write_status(&mut self, slot: Slot, status: Status, position: usize) {
         let byte = &mut self.state.slots[usize::from(slot)];
         *byte = *byte & !3 | status as u8;
         match status {
-            Status::Done => self.state.ghost.done(slot, 0),
+            Status::Done => self.state.ghost.done(slot, position),
             _ => self.state.ghost.status_overwritten(slot),
         }
     }

@@ -1,26 +1,30 @@
 //! Checks the scenario table, or a configuration of one's own, and prints verdicts and counterexamples.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{mpsc, Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, ValueEnum};
 use comfy_table::{presets, CellAlignment, Table as Grid};
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::HumanCount;
 use serde::de::DeserializeOwned;
-use vtd_qi::graph::Limits;
 use vtd_qi::impl_qi::{
-    AfterIte, FaultCheck, FaultClass, Faults, Handout, Hardware, Itesid, Length, Lock, Ring, RingCfg, Slots, State,
+    AfterIte, FaultCheck, FaultClass, Faults, Handout, Hardware, Itesid, Length, Lock, RingCfg, Slots,
 };
+use vtd_qi::matrix::Matrix;
 use vtd_qi::scenario::{rules, Check, HardwareKind, Scenario, Table};
 use vtd_qi::spec::MAX_COUNT;
 use vtd_qi::twin::timeline_of_trace;
-use vtd_qi::verify::{not_checked, verify, Outcome, Report, Verdict};
-use vtd_qi::with_ring;
+use vtd_qi::verify::{Detail, Outcome, Report, Verdict};
+
+use pool::{run_all, How};
+
+mod findings;
+mod matrix;
+mod mutants;
+mod pool;
 
 /// Check the model of VT-d queued invalidation: safety, refinement, liveness under fairness.
 
@@ -29,9 +33,13 @@ use vtd_qi::with_ring;
 Examples:
   check                                   the whole table
   check g3-c01                            one family: the 2024 lockup, its timeline
+  check --faults                          every generation under every class of faults
+  check g5-lost-answer-in-order-drop-2x4  one cell of it, its timelines
+  check --mutants                         what notices an altered rule, fairness or hardware
   check --list                            what there is
   check --generation g3 --submitters 2 --counts 0,1 --ring 8 --lock fifo
   check g3-c01-2x4 --from-tlc trace.json  execute and draw what TLC wrote with -dumpTrace json
+  check --generation g5 --fault lost-answer --hardware pipelined --depth 4 --slots fair
   check --generation g4 --rule reclaim=while-free --submitters 2 --counts 0,1 --ring 4
 
 Exit code: 0 everything decided and as expected (a configuration of one's own: decided),
@@ -40,6 +48,21 @@ struct Args {
     /// Scenarios or families to check; all if none is named
     #[arg(value_name = "NAME", conflicts_with = "generation")]
     names: Vec<String>,
+    /// The verdict matrix: every generation under every class of faults
+    #[arg(long, conflicts_with_all = ["names", "generation", "scenarios", "from_tlc"])]
+    faults: bool,
+    /// With --faults: the larger sizes too, two faults, two devices. Finished cells are kept and taken up again
+    #[arg(long, requires = "faults")]
+    full: bool,
+    /// With --faults: keep finished cells in this file and do not check them again; with --full vtd-qi-faults.jsonl if left out
+    #[arg(long, value_name = "FILE", requires = "faults")]
+    keep: Option<PathBuf>,
+    /// Mutants: rules, fairness and hardware altered one at a time, and which property notices
+    #[arg(long, conflicts_with_all = ["names", "generation", "scenarios", "from_tlc", "faults"])]
+    mutants: bool,
+    /// Print FINDINGS.md: what the newest driver does under faults, each timeline drawn anew
+    #[arg(long, conflicts_with_all = ["names", "generation", "scenarios", "from_tlc", "faults", "mutants", "json"])]
+    findings: bool,
     /// List the scenarios and the properties instead of checking
     #[arg(long)]
     list: bool,
@@ -78,19 +101,19 @@ struct Args {
     #[arg(long, value_parser = word::<Handout>, default_value = "as-driver", requires = "generation")]
     handout: Handout,
     /// Faults that may occur: invalid-id, lost-answer, ice, device-gone, invalid-wd
-    #[arg(long = "fault", value_name = "CLASS", value_delimiter = ',', value_parser = word::<FaultClass>, requires = "generation")]
-    faults: Vec<FaultClass>,
+    #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = word::<FaultClass>, requires = "generation")]
+    fault: Vec<FaultClass>,
     /// How many faults may be injected, 1 to 15
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=15), requires = "faults")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=15), requires = "fault")]
     bound: u8,
     /// How many devices IDs may address, up to 2; 1 where one is to fail if left out
-    #[arg(long, value_name = "N", requires = "faults")]
+    #[arg(long, value_name = "N", requires = "fault")]
     devices: Option<u8>,
     /// What IQER says of a time-out: named or zero
-    #[arg(long, value_parser = word::<Itesid>, default_value = "named", requires = "faults")]
+    #[arg(long, value_parser = word::<Itesid>, default_value = "named", requires = "fault")]
     itesid: Itesid,
     /// What becomes of fetched work after an ITE: drop, ids-run or wds-run
-    #[arg(long, value_parser = word::<AfterIte>, default_value = "drop", requires = "faults")]
+    #[arg(long, value_parser = word::<AfterIte>, default_value = "drop", requires = "fault")]
     after_ite: AfterIte,
     /// Where the fault check is modelled: where-faults-occur or always
     #[arg(long, value_parser = word::<FaultCheck>, default_value = "where-faults-occur", requires = "generation")]
@@ -146,7 +169,17 @@ fn main() -> ExitCode {
     if let Err(error) = ctrlc::set_handler(|| CANCEL.store(true, Ordering::Relaxed)) {
         complain(&format!("warning: Ctrl-C will lose what is known so far: {error}"));
     }
-    let reports = run_all(&scenarios, &args, &CANCEL);
+    let how = How { threads: args.threads, max_states: args.max_states, detail: Detail::Readable };
+    if args.findings {
+        return findings::run(how, &CANCEL);
+    }
+    if args.mutants {
+        return mutants::run(args.json, how, &CANCEL);
+    }
+    if args.faults {
+        return matrix::run(&args, how, &CANCEL);
+    }
+    let reports = run_all(&scenarios, how, &CANCEL, |_, _| ());
     let own = args.generation.is_some();
     let fine = reports.iter().all(|report| if own { report.is_decided() } else { report.as_expected() });
     let printed = if args.json { print_json(&reports) } else { print_all(&scenarios, &reports, &args) };
@@ -182,8 +215,10 @@ fn chosen(args: &Args) -> Result<Vec<Scenario>, String> {
         return Ok(table.scenarios);
     }
     let mut scenarios: Vec<Scenario> = Vec::new();
+    let matrix = Matrix::embedded();
     for name in &args.names {
-        let selected = table.select(name);
+        let mut selected = table.select(name);
+        selected.extend(matrix.select(name).into_iter().map(|cell| &cell.scenario));
         if selected.is_empty() {
             return Err(format!(
                 "there is no scenario or family {name:?}; --list shows the {} there are",
@@ -210,7 +245,7 @@ fn own(args: &Args, generation: &str) -> Result<Scenario, String> {
     let (generation, rules) = rules(generation, &changes)?;
     let known = || Check::all().map(Check::name).collect::<Vec<_>>().join(", ");
     let checks = match args.properties.as_slice() {
-        [] if args.faults.is_empty() => Check::without_faults().collect(),
+        [] if args.fault.is_empty() => Check::without_faults().collect(),
         [] => Check::under_faults().collect(),
         names => names
             .iter()
@@ -233,7 +268,7 @@ fn own(args: &Args, generation: &str) -> Result<Scenario, String> {
         hardware: args.hardware.with_depth(args.depth),
         length: args.ring.map_or(Ok(defaults.length), length)?,
         handout: args.handout,
-        faults: match args.faults.as_slice() {
+        faults: match args.fault.as_slice() {
             [] => Faults::none(),
             classes => {
                 let faults = Faults::of(classes, args.bound);
@@ -296,135 +331,6 @@ fn from_tlc(file: &Path, scenarios: &[Scenario]) -> ExitCode {
         Err(error) => {
             complain(&format!("error: {error}"));
             ExitCode::from(2)
-        }
-    }
-}
-
-/// What a worker is at.
-struct Doing {
-    scenario: usize,
-    since: Instant,
-    states: Arc<AtomicUsize>,
-}
-
-/// How long a worker may take to notice that it was cancelled.
-const GRACE: Duration = Duration::from_secs(2);
-
-/// Checks all scenarios, several at a time, and returns the reports in their order.
-///
-/// After Ctrl-C the rest is unknown; a worker that does not notice in time is left behind.
-fn run_all(scenarios: &[Scenario], args: &Args, cancel: &'static AtomicBool) -> Vec<Report> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.map_or(cores, usize::from);
-    let workers = threads.min(scenarios.len());
-    let owned: Vec<Scenario> = scenarios.to_vec();
-    let queue = Arc::new(Mutex::new(owned.into_iter().enumerate()));
-    let (send, receive) = mpsc::channel();
-    let doing: Vec<Arc<Mutex<Option<Doing>>>> = (0..workers)
-        .map(|_| {
-            let (send, queue, max_states) = (send.clone(), queue.clone(), args.max_states);
-            let doing = Arc::new(Mutex::new(None));
-            let mine = doing.clone();
-            std::thread::spawn(move || loop {
-                let Some((i, scenario)) = queue.lock().expect("no panic holds it").next() else { return };
-                let states = Arc::new(AtomicUsize::new(0));
-                *mine.lock().expect("no panic holds it") =
-                    Some(Doing { scenario: i, since: Instant::now(), states: states.clone() });
-                let progress = |found: usize, _: usize| states.store(found, Ordering::Relaxed);
-                let limits = Limits {
-                    max_states: max_states.map_or_else(|| states_in_memory(&scenario.cfg), |n| n as usize),
-                    threads: (threads / workers).max(1),
-                    cancel: Some(cancel),
-                    progress: Some(&progress),
-                };
-                let report = verify(&scenario, limits);
-                *mine.lock().expect("no panic holds it") = None;
-                if send.send((i, report)).is_err() {
-                    return;
-                }
-            });
-            doing
-        })
-        .collect();
-    drop(send);
-    let mut reports: Vec<Option<Report>> = scenarios.iter().map(|_| None).collect();
-    let mut line = ProgressLine::new();
-    let mut cancelled: Option<Instant> = None;
-    loop {
-        match receive.recv_timeout(Duration::from_millis(200)) {
-            Ok((i, report)) => reports[i] = Some(report),
-            Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-        }
-        if cancel.load(Ordering::Relaxed) && cancelled.get_or_insert_with(Instant::now).elapsed() > GRACE {
-            break;
-        }
-        let slow = doing.iter().filter_map(|doing| {
-            let doing = doing.lock().ok()?;
-            let Doing { scenario, since, states } = doing.as_ref()?;
-            let states = HumanCount(states.load(Ordering::Relaxed) as u64);
-            let seconds = since.elapsed().as_secs();
-            (seconds >= 1).then(|| format!("{} {seconds} s, {states} states", scenarios[*scenario].name))
-        });
-        let finished = reports.iter().flatten().count();
-        line.show(finished, scenarios.len(), &slow.collect::<Vec<_>>());
-    }
-    line.clear();
-    let rest = |(report, scenario): (Option<Report>, &Scenario)| {
-        let why = if cancelled.is_some() { "cancelled" } else { "the check failed, see standard error" };
-        report.unwrap_or_else(|| not_checked(scenario, why))
-    };
-    reports.into_iter().zip(scenarios).map(rest).collect()
-}
-
-/// How many states fit into the memory that `check` allows itself, with the graph's transitions and index.
-fn states_in_memory(cfg: &RingCfg) -> usize {
-    const BYTES: usize = 8 << 30;
-    const GRAPH_BYTES_PER_STATE: usize = 100;
-    fn bytes<const N: usize, const T: usize, const F: usize>(_: &Ring<N, T, F>) -> usize {
-        size_of::<State<N, T, F>>()
-    }
-    let bytes = with_ring!(cfg.clone(), |ring| bytes(&ring)).expect("a scenario's configuration has been validated");
-    BYTES / (bytes + GRAPH_BYTES_PER_STATE)
-}
-
-/// One line on standard error about what takes longer than a second: redrawn on a terminal, now and then repeated elsewhere.
-struct ProgressLine {
-    bar: Option<ProgressBar>,
-    written: Instant,
-}
-
-impl ProgressLine {
-    fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("a valid template"));
-            bar
-        });
-        ProgressLine { bar, written: Instant::now() }
-    }
-
-    fn show(&mut self, finished: usize, all: usize, slow: &[String]) {
-        if slow.is_empty() {
-            return;
-        }
-        let message = format!("{finished} of {all} scenarios done; {}", slow.join("; "));
-        match &self.bar {
-            Some(bar) => {
-                bar.set_message(message);
-                bar.tick();
-            }
-            None if self.written.elapsed() >= Duration::from_secs(2) => {
-                self.written = Instant::now();
-                complain(&message);
-            }
-            None => {}
-        }
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
         }
     }
 }

@@ -1,0 +1,217 @@
+//! `--faults`: the verdict matrix.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use comfy_table::{presets, CellAlignment, Table as Grid};
+use vtd_qi::impl_qi::Length;
+use vtd_qi::matrix::{Cell, Judged, Matrix, Scope, Tier};
+use vtd_qi::scenario::Scenario;
+use vtd_qi::verify::{Detail, FaultBit, Verdict};
+
+use crate::pool::{run_all, How};
+use crate::{complain, Args};
+
+/// Where `--full` keeps finished cells.
+const KEPT: &str = "vtd-qi-faults.jsonl";
+
+pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
+    let scope = if args.full { Scope::Full } else { Scope::Quick };
+    let matrix = Matrix::embedded();
+    let cells: Vec<&Cell> = matrix.cells(scope).collect();
+    let file = args.keep.as_deref().or_else(|| args.full.then(|| Path::new(KEPT)));
+    let mut results = match file.map(read).transpose() {
+        Ok(kept) => kept.unwrap_or_default(),
+        Err(error) => {
+            complain(&format!("error: {error}"));
+            return ExitCode::from(2);
+        }
+    };
+    results.retain(|name, kept| matrix.find(name).is_some_and(|cell| cell.subject() == kept.subject));
+    let mut to_do: Vec<&Cell> =
+        cells.iter().copied().filter(|cell| !results.contains_key(&cell.scenario.name)).collect();
+    // The larger ones first, so that no worker is left alone with one at the end.
+    to_do.sort_by_key(|cell| std::cmp::Reverse(weight(&cell.scenario)));
+    if to_do.len() < cells.len() {
+        complain(&format!("{} of {} cells are known from before", cells.len() - to_do.len(), cells.len()));
+    }
+    let scenarios: Vec<Scenario> = to_do.iter().map(|cell| cell.scenario.clone()).collect();
+    let mut lost = None;
+    run_all(&scenarios, How { detail: Detail::Verdicts, ..how }, cancel, |i, report| {
+        if cancel.load(Ordering::Relaxed) && !report.complete {
+            return;
+        }
+        let judged = Judged::of(to_do[i], report);
+        if let Some(Err(error)) = file.map(|file| append(file, &judged)) {
+            lost = Some(error.to_string());
+        }
+        results.insert(judged.name.clone(), judged);
+    });
+    if let (Some(error), Some(file)) = (&lost, file) {
+        complain(&format!("warning: finished cells cannot be kept in {}: {error}", file.display()));
+    }
+    let printed = if args.json { print_json(&cells, &results) } else { print(&cells, &results) };
+    match printed {
+        _ if cancel.load(Ordering::Relaxed) => ExitCode::from(130),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!("error: the results cannot be written: {error}"));
+            ExitCode::from(2)
+        }
+        _ if cells
+            .iter()
+            .all(|cell| results.get(&cell.scenario.name).is_some_and(|judged| judged.surprises(cell).is_empty())) =>
+        {
+            ExitCode::SUCCESS
+        }
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Roughly how long a cell takes, compared with others.
+fn weight(scenario: &Scenario) -> (usize, usize, u16) {
+    let cfg = &scenario.cfg;
+    (cfg.submitters, cfg.faults.classes.len(), Length::slots(cfg.length) * cfg.counts.len() as u16)
+}
+
+fn read(file: &Path) -> Result<BTreeMap<String, Judged>, String> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
+    };
+    let mut kept = BTreeMap::new();
+    let lines: Vec<&str> = text.lines().collect();
+    for (i, line) in lines.iter().enumerate() {
+        match serde_json::from_str::<Judged>(line) {
+            Ok(judged) => drop(kept.insert(judged.name.clone(), judged)),
+            // A last line that was cut off when the program was killed.
+            Err(_) if i + 1 == lines.len() && !text.ends_with('\n') => {}
+            Err(error) => return Err(format!("{}, line {}, is no finished cell: {error}", file.display(), i + 1)),
+        }
+    }
+    Ok(kept)
+}
+
+fn append(file: &Path, judged: &Judged) -> std::io::Result<()> {
+    let mut out = OpenOptions::new().create(true).append(true).open(file)?;
+    writeln!(out, "{}", serde_json::to_string(judged)?)
+}
+
+fn print_json(cells: &[&Cell], results: &BTreeMap<String, Judged>) -> std::io::Result<()> {
+    let known: Vec<&Judged> = cells.iter().filter_map(|cell| results.get(&cell.scenario.name)).collect();
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, &serde_json::json!({ "cells": known }))?;
+    writeln!(out)
+}
+
+/// `+` holds in all cells, `X` violated in all, `x` in some, `?` unknown in some and violated in none.
+fn mark(verdicts: &[Verdict]) -> &'static str {
+    let has = |wanted| verdicts.contains(&wanted);
+    match () {
+        () if verdicts.is_empty() => "",
+        () if !has(Verdict::Violated) && has(Verdict::Unknown) => "?",
+        () if !has(Verdict::Violated) => "+",
+        () if has(Verdict::Holds) || has(Verdict::Unknown) => "x",
+        () => "X",
+    }
+}
+
+fn print(cells: &[&Cell], results: &BTreeMap<String, Judged>) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let mut grid = Grid::new();
+    grid.load_style(presets::NOTHING);
+    let letters = Tier::ALL.map(|tier| tier.letter().to_string());
+    let header = ["row", "cells", "states"].map(String::from).into_iter().chain(letters);
+    let bits = ["IQE", "ITE", "ICE", "as expected"].map(String::from);
+    grid.set_header(header.chain(bits));
+    let mut rows: Vec<(String, Vec<&Cell>)> = Vec::new();
+    for cell in cells {
+        match rows.iter_mut().find(|(row, _)| *row == cell.row()) {
+            Some((_, of_row)) => of_row.push(cell),
+            None => rows.push((cell.row(), vec![cell])),
+        }
+    }
+    for (row, of_row) in &rows {
+        let judged: Vec<&Judged> = of_row.iter().filter_map(|cell| results.get(&cell.scenario.name)).collect();
+        let states: usize = judged.iter().map(|judged| judged.states).sum();
+        let mut line = vec![row.clone(), of_row.len().to_string(), thousands(states)];
+        for tier in Tier::ALL {
+            let verdicts: Vec<Verdict> = judged.iter().filter_map(|judged| judged.tier(tier)).collect();
+            line.push(mark(&verdicts).to_string());
+        }
+        for bit in [FaultBit::Iqe, FaultBit::Ite, FaultBit::Ice] {
+            let fired = || judged.iter().flat_map(|judged| &judged.faults).filter(|fired| fired.bit == bit);
+            let (raised, handled) = (fired().map(|f| f.raised).sum(), fired().map(|f| f.handled).sum::<usize>());
+            line.push(match (raised, handled) {
+                (0usize, 0) => String::new(),
+                _ => format!("{}/{}", thousands(raised), thousands(handled)),
+            });
+        }
+        let surprised = of_row.iter().zip(of_row.iter().map(|cell| results.get(&cell.scenario.name)));
+        let expected = surprised.map(|(cell, judged)| judged.map(|judged| judged.surprises(cell).is_empty()));
+        line.push(match expected.collect::<Option<Vec<bool>>>() {
+            None => "unknown".to_string(),
+            Some(fine) if fine.iter().all(|fine| *fine) => "yes".to_string(),
+            Some(_) => "NO".to_string(),
+        });
+        grid.add_row(line);
+    }
+    for number in [1, 2] {
+        if let Some(column) = grid.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for line in grid.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    writeln!(out, "\n+ holds in all cells of the row, X violated in all, x violated in some, ? unknown in some and violated in none,")?;
+    writeln!(out, "blank: not asked. IQE, ITE, ICE: transitions that raise it / that handle it.")?;
+    for tier in Tier::ALL {
+        writeln!(out, "{}  {}", tier.letter(), tier.meaning())?;
+    }
+    writeln!(out)?;
+    let mut surprising = 0;
+    for cell in cells {
+        let Some(judged) = results.get(&cell.scenario.name) else { continue };
+        let surprises = judged.surprises(cell);
+        surprising += usize::from(!surprises.is_empty());
+        for surprise in surprises {
+            writeln!(out, "{surprise}")?;
+        }
+    }
+    let known: Vec<&Judged> = cells.iter().filter_map(|cell| results.get(&cell.scenario.name)).collect();
+    let cut: Vec<&&Judged> = known.iter().filter(|judged| !judged.complete).collect();
+    for judged in &cut {
+        let unknown: Vec<&str> = judged
+            .verdicts
+            .iter()
+            .filter(|(_, verdict)| **verdict == Verdict::Unknown)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        writeln!(
+            out,
+            "{}: cut after {} states, {} levels; unknown: {}",
+            judged.name,
+            thousands(judged.states),
+            judged.depth,
+            unknown.join(", ")
+        )?;
+    }
+    writeln!(
+        out,
+        "{} cells: {} exhausted, {} cut, {} not checked; {} not as expected",
+        cells.len(),
+        known.len() - cut.len(),
+        cut.len(),
+        cells.len() - known.len(),
+        surprising
+    )
+}
+
+fn thousands(number: usize) -> String {
+    indicatif::HumanCount(number as u64).to_string()
+}

@@ -1,0 +1,172 @@
+//! Checking many scenarios at a time, with progress on standard error.
+
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{mpsc, Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use vtd_qi::graph::Limits;
+use vtd_qi::impl_qi::{Ring, RingCfg, State};
+use vtd_qi::scenario::Scenario;
+use vtd_qi::verify::{not_checked, verify_with, Detail, Report};
+use vtd_qi::with_ring;
+
+use crate::complain;
+
+/// How to check.
+#[derive(Clone, Copy)]
+pub struct How {
+    /// Worker threads; as many as there are cores if `None`.
+    pub threads: Option<u16>,
+    /// Give a scenario up when it has more states than this; as many as fit into memory if `None`.
+    pub max_states: Option<u32>,
+    /// What is made of counterexamples.
+    pub detail: Detail,
+}
+
+/// What a worker is at.
+struct Doing {
+    scenario: usize,
+    since: Instant,
+    states: Arc<AtomicUsize>,
+}
+
+/// How long a worker may take to notice that it was cancelled.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Checks all scenarios, several at a time, and returns the reports in their order.
+///
+/// After Ctrl-C the rest is unknown; a worker that does not notice in time is left behind.
+/// `done` is called with each report as it comes.
+pub fn run_all(
+    scenarios: &[Scenario],
+    how: How,
+    cancel: &'static AtomicBool,
+    mut done: impl FnMut(usize, &Report),
+) -> Vec<Report> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = how.threads.map_or(cores, usize::from);
+    let workers = threads.min(scenarios.len());
+    let owned: Vec<Scenario> = scenarios.to_vec();
+    let queue = Arc::new(Mutex::new(owned.into_iter().enumerate()));
+    let (send, receive) = mpsc::channel();
+    let doing: Vec<Arc<Mutex<Option<Doing>>>> = (0..workers)
+        .map(|_| {
+            let (send, queue, max_states) = (send.clone(), queue.clone(), how.max_states);
+            let doing = Arc::new(Mutex::new(None));
+            let mine = doing.clone();
+            std::thread::spawn(move || loop {
+                let Some((i, scenario)) = queue.lock().expect("no panic holds it").next() else { return };
+                let states = Arc::new(AtomicUsize::new(0));
+                *mine.lock().expect("no panic holds it") =
+                    Some(Doing { scenario: i, since: Instant::now(), states: states.clone() });
+                let progress = |found: usize, _: usize| states.store(found, Ordering::Relaxed);
+                let limits = Limits {
+                    max_states: max_states.map_or_else(|| states_in_memory(&scenario.cfg), |n| n as usize),
+                    threads: (threads / workers).max(1),
+                    cancel: Some(cancel),
+                    progress: Some(&progress),
+                };
+                let report = verify_with(&scenario, limits, how.detail);
+                *mine.lock().expect("no panic holds it") = None;
+                if send.send((i, report)).is_err() {
+                    return;
+                }
+            });
+            doing
+        })
+        .collect();
+    drop(send);
+    let mut reports: Vec<Option<Report>> = scenarios.iter().map(|_| None).collect();
+    let mut line = ProgressLine::new();
+    let mut cancelled: Option<Instant> = None;
+    loop {
+        match receive.recv_timeout(Duration::from_millis(200)) {
+            Ok((i, report)) => {
+                done(i, &report);
+                reports[i] = Some(report);
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+        }
+        if cancel.load(Ordering::Relaxed) && cancelled.get_or_insert_with(Instant::now).elapsed() > GRACE {
+            break;
+        }
+        let slow = doing.iter().filter_map(|doing| {
+            let doing = doing.lock().ok()?;
+            let Doing { scenario, since, states } = doing.as_ref()?;
+            let states = HumanCount(states.load(Ordering::Relaxed) as u64);
+            let seconds = since.elapsed().as_secs();
+            (seconds >= 1).then(|| format!("{} {seconds} s, {states} states", scenarios[*scenario].name))
+        });
+        let finished = reports.iter().flatten().count();
+        line.show(finished, scenarios.len(), &slow.collect::<Vec<_>>());
+    }
+    line.clear();
+    let rest = |(report, scenario): (Option<Report>, &Scenario)| {
+        let why = if cancelled.is_some() { "cancelled" } else { "the check failed, see standard error" };
+        report.unwrap_or_else(|| not_checked(scenario, why))
+    };
+    reports.into_iter().zip(scenarios).map(rest).collect()
+}
+
+/// How many states fit into the memory that `check` allows itself, with the graph's transitions and index.
+fn states_in_memory(cfg: &RingCfg) -> usize {
+    const BYTES: usize = 8 << 30;
+    const GRAPH_BYTES_PER_STATE: usize = 100;
+    fn bytes<const N: usize, const T: usize, const F: usize>(_: &Ring<N, T, F>) -> usize {
+        size_of::<State<N, T, F>>()
+    }
+    let bytes = with_ring!(cfg.clone(), |ring| bytes(&ring)).expect("a scenario's configuration has been validated");
+    BYTES / (bytes + GRAPH_BYTES_PER_STATE)
+}
+
+/// One line on standard error about what takes longer than a second: redrawn on a terminal, now and then repeated elsewhere.
+struct ProgressLine {
+    bar: Option<ProgressBar>,
+    started: Instant,
+    written: Instant,
+}
+
+impl ProgressLine {
+    fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("a valid template"));
+            bar
+        });
+        ProgressLine { bar, started: Instant::now(), written: Instant::now() }
+    }
+
+    fn show(&mut self, finished: usize, all: usize, slow: &[String]) {
+        if slow.is_empty() {
+            return;
+        }
+        let left = match finished {
+            0 => String::new(),
+            _ => {
+                let left = self.started.elapsed().mul_f64((all - finished) as f64 / finished as f64);
+                format!(", about {} left", HumanDuration(left))
+            }
+        };
+        let message = format!("{finished} of {all} scenarios done{left}; {}", slow.join("; "));
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(message);
+                bar.tick();
+            }
+            None if self.written.elapsed() >= Duration::from_secs(2) => {
+                self.written = Instant::now();
+                complain(&message);
+            }
+            None => {}
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

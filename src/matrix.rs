@@ -1,0 +1,484 @@
+//! The verdict matrix: every generation under every class of faults, on every kind of hardware and reading of what is disputed.
+//!
+//! One data file, `faults.toml`, says which cells there are and which property is violated where, with a sentence of why.
+//! A cell is a [`Scenario`] like those of [`crate::scenario`], so [`crate::verify`] judges it; what is not named holds.
+//!
+//! What callers are promised comes in tiers ([`Tier`]), each a handful of named properties; the matrix shows a tier a column.
+//! A cell whose search was cut shows what was found, and `?` for the rest: never `holds`.
+//!
+//! ```
+//! use vtd_qi::matrix::{Matrix, Scope};
+//! let matrix = Matrix::embedded();
+//! let cell = matrix.find("g4-lost-answer-pipelined-drop-2x4").unwrap();
+//! assert!(cell.scenario.expected("lock-eventually-dropped").unwrap().violated);
+//! assert!(matrix.cells(Scope::Quick).count() < matrix.cells(Scope::Full).count());
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::impl_qi::{
+    AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Itesid, Length, Lock, RingCfg, Slots, GENERATIONS,
+};
+use crate::scenario::{Check, Expected, HardwareKind, Scenario, TableError};
+use crate::verify::{self, FaultBit, Fired, Report, Verdict};
+
+/// A promise to callers; each is a few named properties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tier {
+    /// (a) Without faults every WD is eventually observed DONE.
+    Observed,
+    /// (b) Every call eventually returns.
+    Returns,
+    /// (c) Success means that all of the caller's IDs were executed since the call began.
+    Success,
+    /// (d) An error is returned only for a fault of the caller's own.
+    Errors,
+    /// (e) No slot leaks.
+    Slots,
+    /// (f) The ring stays sound, and hardware writes no status that is FREE or another's.
+    Ring,
+    /// (g) Nobody keeps the lock for ever.
+    Lock,
+}
+
+impl Tier {
+    /// All of them, in order.
+    pub const ALL: [Tier; 7] =
+        [Tier::Observed, Tier::Returns, Tier::Success, Tier::Errors, Tier::Slots, Tier::Ring, Tier::Lock];
+
+    /// Its letter.
+    pub fn letter(self) -> char {
+        (b'a' + self as u8) as char
+    }
+
+    /// What is promised, in one line.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Tier::Observed => "without faults every posted WD is eventually observed DONE by its owner",
+            Tier::Returns => "every call eventually returns",
+            Tier::Success => "success means that all of the caller's IDs were executed since the call began",
+            Tier::Errors => {
+                "-EINVAL and -ETIMEDOUT are returned only for an invalid or unanswered ID of the caller's own"
+            }
+            Tier::Slots => "no slot leaks",
+            Tier::Ring => "free_cnt, posts, fetches, DONEs and the lock stay sound; no stray status write",
+            Tier::Lock => "nobody keeps the lock for ever",
+        }
+    }
+
+    /// The tier of a property.
+    pub fn of(check: Check) -> Tier {
+        match check.name() {
+            "wd-eventually-observed-done" => Tier::Observed,
+            "call-eventually-returns" | "no-deadlock" => Tier::Returns,
+            "success-after-execution" => Tier::Success,
+            "einval-only-if-invalid" | "etimedout-only-if-gone" => Tier::Errors,
+            "no-slot-leak" => Tier::Slots,
+            "lock-eventually-dropped" => Tier::Lock,
+            _ => Tier::Ring,
+        }
+    }
+}
+
+/// How much of the matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// What `check --faults` does.
+    Quick,
+    /// What `check --faults --full` adds.
+    Full,
+}
+
+/// One cell: a scenario and where it stands in the matrix.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// What is checked and expected. Its name is its place: generation, class, hardware, reading, ITESID, size.
+    pub scenario: Scenario,
+    /// The class of faults: an entry of the data file.
+    pub class: String,
+    /// What becomes of fetched work, where an ITE can be raised.
+    pub after_ite: Option<AfterIte>,
+    /// What IQER says, where it matters.
+    pub itesid: Option<Itesid>,
+    /// Since when it is checked.
+    pub scope: Scope,
+}
+
+impl Cell {
+    /// What is checked, in full.
+    pub fn subject(&self) -> String {
+        let checks: Vec<_> = self.scenario.checks.iter().map(|check| check.name()).collect();
+        let version = env!("CARGO_PKG_VERSION");
+        format!("{version} {:?} {:?} {:?} {checks:?}", self.scenario.cfg, self.scenario.slots, self.scenario.max_states)
+    }
+
+    /// The bits of FSTS that its faults set.
+    pub fn faults(&self) -> Vec<FaultBit> {
+        let faults = &self.scenario.cfg.faults;
+        let invalid = faults.includes(FaultClass::InvalidId) || faults.includes(FaultClass::InvalidWd);
+        let bits = [
+            (invalid, FaultBit::Iqe),
+            (faults.time_out(), FaultBit::Ite),
+            (faults.includes(FaultClass::Ice), FaultBit::Ice),
+        ];
+        bits.into_iter().filter(|(occurs, _)| *occurs).map(|(_, bit)| bit).collect()
+    }
+
+    /// Whether no second batch fits beside one.
+    fn is_cramped(&self) -> bool {
+        let cfg = &self.scenario.cfg;
+        let smallest = u16::from(cfg.counts.iter().copied().min().unwrap_or(0));
+        2 * (smallest + 1) + 1 > cfg.length.slots()
+    }
+
+    /// The row of the condensed matrix that it belongs to: all of its place but hardware and size.
+    pub fn row(&self) -> String {
+        let mut words = vec![self.scenario.generation.to_string(), self.class.clone()];
+        words.extend(self.after_ite.map(|reading| reading.name().to_string()));
+        words.extend(self.itesid.filter(|itesid| *itesid == Itesid::Zero).map(|_| "ITESID 0".to_string()));
+        words.join(" ")
+    }
+}
+
+/// What became of a cell, without its counterexamples: what is kept in files and shown in the matrix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The cell's name.
+    pub name: String,
+    /// What was checked, in full: a kept result is used again only for the same.
+    pub subject: String,
+    /// Distinct states, up to rotation.
+    pub states: usize,
+    /// Distinct transitions.
+    pub transitions: usize,
+    /// Breadth-first levels.
+    pub depth: usize,
+    /// Whether all of it was seen.
+    pub complete: bool,
+    /// The verdicts, by property.
+    pub verdicts: BTreeMap<String, Verdict>,
+    /// Of violated properties: steps before the loop, and of the loop.
+    pub lengths: BTreeMap<String, (usize, usize)>,
+    /// How often each fault was raised and handled.
+    pub faults: Vec<Fired>,
+    /// The witnesses that were reached.
+    pub reached: Vec<String>,
+}
+
+impl Judged {
+    /// What a report says of a cell.
+    pub fn of(cell: &Cell, report: &Report) -> Judged {
+        let by_name = |outcome: &verify::Outcome| (outcome.check.name().to_string(), outcome.verdict);
+        let length = |outcome: &verify::Outcome| {
+            let violation = outcome.counterexample.as_ref()?;
+            Some((outcome.check.name().to_string(), (violation.stem, violation.repeating)))
+        };
+        Judged {
+            name: report.name.clone(),
+            subject: cell.subject(),
+            states: report.states,
+            transitions: report.transitions,
+            depth: report.depth,
+            complete: report.complete,
+            verdicts: report.properties.iter().map(by_name).collect(),
+            lengths: report.properties.iter().filter_map(length).collect(),
+            faults: report.faults.clone(),
+            reached: report.witnesses.iter().filter(|w| w.reached == Some(true)).map(|w| w.name.to_string()).collect(),
+        }
+    }
+
+    /// The verdict on a tier: violated if any of its properties is, else unknown if any is; `None` if it was not asked.
+    pub fn tier(&self, tier: Tier) -> Option<Verdict> {
+        let of_tier = |name: &String| Check::named(name).is_some_and(|check| Tier::of(check) == tier);
+        let verdicts = || self.verdicts.iter().filter(|(name, _)| of_tier(name)).map(|(_, verdict)| *verdict);
+        [Verdict::Violated, Verdict::Unknown, Verdict::Holds]
+            .into_iter()
+            .find(|wanted| verdicts().any(|v| v == *wanted))
+    }
+
+    /// What is not as the data file says, a sentence each. In a search that was cut what was not found is unknown, which
+    /// surprises nobody.
+    pub fn surprises(&self, cell: &Cell) -> Vec<String> {
+        let mut surprises = Vec::new();
+        for (name, expected) in &cell.scenario.expected {
+            let verdict = self.verdicts.get(*name).copied().unwrap_or(Verdict::Unknown);
+            let wanted = if expected.violated { Verdict::Violated } else { Verdict::Holds };
+            let cut = verdict == Verdict::Unknown && !self.complete;
+            if verdict != wanted && !cut {
+                surprises.push(format!("{}: {name} {verdict}, expected: {wanted}", self.name));
+            }
+        }
+        for fault in cell.faults() {
+            let fired = self.faults.iter().find(|fired| fired.bit == fault);
+            // Nobody is obliged to handle a WD that no driver builds.
+            let unhandled = cell.scenario.cfg.faults.includes(FaultClass::InvalidWd);
+            if !fired.is_some_and(|fired| fired.raised > 0 && (fired.handled > 0 || unhandled)) {
+                surprises.push(format!("{}: {fault:?} never raised, or never handled", self.name));
+            }
+        }
+        for witness in ["own-done-observed", "two-wds-outstanding"] {
+            let excused = cell.is_cramped() && witness == "two-wds-outstanding";
+            if !excused && !self.reached.iter().any(|name| name == witness) {
+                surprises.push(format!("{}: witness {witness} not reached", self.name));
+            }
+        }
+        surprises
+    }
+}
+
+/// All cells.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    cells: Vec<Cell>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    holds: BTreeMap<String, String>,
+    size: Vec<Size>,
+    class: Vec<Class>,
+    #[serde(default)]
+    expect: Vec<Expect>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Size {
+    scope: Scope,
+    submitters: usize,
+    ring: u16,
+    counts: Vec<u8>,
+    /// Classes at this size; all if left out.
+    #[serde(default)]
+    classes: Vec<String>,
+    /// Stop a search here.
+    #[serde(rename = "max-states")]
+    max_states: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Class {
+    name: String,
+    #[serde(default)]
+    faults: Vec<FaultClass>,
+    #[serde(default)]
+    bound: u8,
+    devices: Option<u8>,
+    hardware: Vec<HardwareKind>,
+    #[serde(default)]
+    after_ite: Vec<AfterIte>,
+    #[serde(default)]
+    itesid: Vec<Itesid>,
+    /// Sizes by name where only these are checked.
+    #[serde(default)]
+    scope: Option<Scope>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expect {
+    property: String,
+    /// Generations in which it is violated.
+    generations: Vec<String>,
+    classes: Vec<String>,
+    /// The cells: each entry is words of a cell's name that all must occur in it, `!word` one that must not; all cells if left
+    /// out.
+    #[serde(default)]
+    on: Vec<String>,
+    why: String,
+}
+
+impl Expect {
+    fn is_about(&self, check: Check, generation: &str, class: &str, words: &[&str]) -> bool {
+        let matches = |entry: &String| {
+            entry.split_whitespace().all(|word| match word.strip_prefix('!') {
+                Some(word) => !words.contains(&word),
+                None => words.contains(&word),
+            })
+        };
+        self.property == check.name()
+            && self.generations.iter().any(|name| name == generation)
+            && self.classes.iter().any(|name| name == class)
+            && (self.on.is_empty() || self.on.iter().any(matches))
+    }
+}
+
+const EMBEDDED: &str = include_str!("faults.toml");
+
+impl Matrix {
+    /// The matrix of this crate.
+    ///
+    /// # Panics
+    /// Never: a test reads it.
+    pub fn embedded() -> Matrix {
+        Matrix::parse(EMBEDDED).unwrap_or_else(|error| panic!("faults.toml: {error}"))
+    }
+
+    /// Reads a matrix.
+    ///
+    /// # Errors
+    /// [`TableError`], naming the entry, the value and the limit.
+    pub fn parse(text: &str) -> Result<Matrix, TableError> {
+        let file: File = toml::from_str(text).map_err(|error| TableError::syntax(text, &error))?;
+        file.validate()?;
+        let mut cells = Vec::new();
+        for generation in GENERATIONS {
+            for class in &file.class {
+                for size in &file.size {
+                    if size.classes.is_empty() || size.classes.contains(&class.name) {
+                        file.cells(generation, class, size, &mut cells)?;
+                    }
+                }
+            }
+        }
+        Ok(Matrix { cells })
+    }
+
+    /// The cells of a scope: those of the smaller one too.
+    pub fn cells(&self, scope: Scope) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().filter(move |cell| cell.scope <= scope)
+    }
+
+    /// The cell of a given name.
+    pub fn find(&self, name: &str) -> Option<&Cell> {
+        self.cells.iter().find(|cell| cell.scenario.name == name)
+    }
+
+    /// The cells that a name stands for: one of that name, or all whose names begin with it and a hyphen.
+    pub fn select(&self, name: &str) -> Vec<&Cell> {
+        let family = format!("{name}-");
+        self.cells.iter().filter(|cell| cell.scenario.name == name || cell.scenario.name.starts_with(&family)).collect()
+    }
+}
+
+/// `None` where the axis says nothing, else each of its values.
+fn axis<T: Copy>(values: &[T]) -> Vec<Option<T>> {
+    match values {
+        [] => vec![None],
+        values => values.iter().map(|value| Some(*value)).collect(),
+    }
+}
+
+impl File {
+    fn validate(&self) -> Result<(), TableError> {
+        let fail = |name: &str, what: String| Err(TableError::scenario(name, what));
+        let classes: Vec<_> = self.class.iter().map(|class| class.name.as_str()).collect();
+        for name in self.holds.keys().chain(self.expect.iter().map(|expect| &expect.property)) {
+            if Check::named(name).is_none() {
+                return fail("[[expect]]", format!("there is no property {name:?}"));
+            }
+        }
+        for expect in &self.expect {
+            if let Some(name) = expect.generations.iter().find(|name| Generation::named(name).is_none()) {
+                return fail("[[expect]]", format!("there is no generation {name:?}"));
+            }
+            if let Some(name) = expect.classes.iter().find(|name| !classes.contains(&name.as_str())) {
+                return fail("[[expect]]", format!("there is no class {name:?}; there are {}", classes.join(", ")));
+            }
+            if expect.why.trim().is_empty() {
+                return fail("[[expect]]", format!("the reason for {} is empty", expect.property));
+            }
+        }
+        match self.size.iter().flat_map(|size| &size.classes).find(|name| !classes.contains(&name.as_str())) {
+            Some(name) => fail("[[size]]", format!("there is no class {name:?}; there are {}", classes.join(", "))),
+            None => Ok(()),
+        }
+    }
+
+    fn cells(
+        &self,
+        generation: &'static Generation,
+        class: &Class,
+        size: &Size,
+        cells: &mut Vec<Cell>,
+    ) -> Result<(), TableError> {
+        for &kind in &class.hardware {
+            for after_ite in axis(&class.after_ite) {
+                for itesid in axis(&class.itesid) {
+                    let depth = match kind {
+                        HardwareKind::InOrder => 2,
+                        HardwareKind::Pipelined => 4,
+                    };
+                    let faults = Faults::of(class.faults.clone(), class.bound);
+                    let cfg = RingCfg {
+                        rules: generation.rules,
+                        lock: Lock::StrongFair,
+                        hardware: kind.with_depth(depth),
+                        submitters: size.submitters,
+                        counts: if generation.rules.one_id_only() { vec![1] } else { size.counts.clone() },
+                        length: Length::new(size.ring).map_err(|e| TableError::scenario(&class.name, e))?,
+                        handout: Handout::AsDriver,
+                        fault_check: FaultCheck::Always,
+                        faults: Faults {
+                            devices: class.devices.unwrap_or(faults.devices),
+                            itesid: itesid.unwrap_or(Itesid::Named),
+                            after_ite: after_ite.unwrap_or(AfterIte::Drop),
+                            ..faults
+                        },
+                    };
+                    let mut words = vec![generation.name, class.name.as_str(), hardware_name(kind)];
+                    words.extend(after_ite.map(AfterIte::name));
+                    words.extend(itesid.map(itesid_name));
+                    let place = format!("{}x{}", size.submitters, size.ring);
+                    words.push(&place);
+                    let name = words.join("-");
+                    let cfg = cfg.validate().map_err(|error| TableError::scenario(&name, error))?;
+                    let checks: Vec<Check> = match class.faults.is_empty() {
+                        true => Check::under_faults().chain([Check::WdEventuallyObservedDone]).collect(),
+                        false => Check::under_faults().collect(),
+                    };
+                    let scope = class.scope.unwrap_or(size.scope).max(size.scope);
+                    let mut scenario = Scenario::own(generation.name, cfg, Slots::Fair, checks)
+                        .map_err(|error| TableError::scenario(&name, error))?;
+                    scenario.expected = self.expected(&scenario.checks, generation.name, &class.name, &words)?;
+                    scenario.family = format!("{}-{}", generation.name, class.name);
+                    scenario.max_states = Some(size.max_states);
+                    scenario.name = name;
+                    cells.push(Cell { scenario, class: class.name.clone(), after_ite, itesid, scope });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn expected(
+        &self,
+        checks: &[Check],
+        generation: &str,
+        class: &str,
+        words: &[&str],
+    ) -> Result<BTreeMap<&'static str, Expected>, TableError> {
+        let expected = |check: &Check| {
+            let violated = self.expect.iter().find(|e| e.is_about(*check, generation, class, words));
+            let why = match (violated, self.holds.get(check.name())) {
+                (Some(expect), _) => &expect.why,
+                (None, Some(why)) => why,
+                (None, None) => {
+                    let what = format!("{0} is expected to hold, so {0} under [holds] must say why", check.name());
+                    return Err(TableError::scenario(&words.join("-"), what));
+                }
+            };
+            Ok((check.name(), Expected { violated: violated.is_some(), why: why.clone() }))
+        };
+        checks.iter().map(expected).collect()
+    }
+}
+
+fn hardware_name(kind: HardwareKind) -> &'static str {
+    match kind {
+        HardwareKind::InOrder => "in-order",
+        HardwareKind::Pipelined => "pipelined",
+    }
+}
+
+fn itesid_name(itesid: Itesid) -> &'static str {
+    match itesid {
+        Itesid::Named => "named",
+        Itesid::Zero => "zero",
+    }
+}

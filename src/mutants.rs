@@ -1,0 +1,187 @@
+//! Mutants: rules, fairness and hardware altered one at a time, to see which property notices.
+//!
+//! A mutant is killed by a property that is violated under it in some cell of the [`crate::matrix`] where the property holds
+//! without it. One that survives is either equivalent, and `mutants.toml` says why, or shows that a property is missing.
+//!
+//! ```
+//! use vtd_qi::mutants::{mutants, subjects, BASES};
+//! let (base, cells) = (BASES[1], subjects(BASES[1]));
+//! let mutant = mutants(base).into_iter().find(|mutant| mutant.name() == "ite-clear=before-walk").unwrap();
+//! assert!(cells.iter().filter_map(|cell| mutant.apply(&cell.scenario)).count() > 5);
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::impl_qi::{AfterIte, FaultClass, Generation, Itesid, Label, Quirk, Rules};
+use crate::matrix::{Cell, Matrix, Scope};
+use crate::scenario::{rules, Scenario, TableError};
+
+/// The generations that are mutated: the newest driver, and the one that holds under faults too.
+pub const BASES: [&str; 2] = ["g5", "g5plus"];
+
+/// What is altered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// A rule of the driver has another value.
+    Rule {
+        /// The rule.
+        rule: String,
+        /// The value.
+        value: String,
+    },
+    /// A fairness condition is not assumed.
+    Unfair(String),
+    /// A clause of the hardware's rules is altered.
+    Hardware(Quirk),
+}
+
+impl Mutant {
+    /// Its name: `RULE=VALUE`, `without CONDITION`, or the altered clause.
+    pub fn name(&self) -> String {
+        match self {
+            Mutant::Rule { rule, value } => format!("{rule}={value}"),
+            Mutant::Unfair(condition) => format!("without {condition}"),
+            Mutant::Hardware(quirk) => format!("hardware: {}", quirk.name()),
+        }
+    }
+
+    /// The mutated scenario; `None` where the mutant says nothing.
+    pub fn apply(&self, scenario: &Scenario) -> Option<Scenario> {
+        let mut mutated = scenario.clone();
+        mutated.expected.clear();
+        match self {
+            Mutant::Rule { rule, value } => {
+                let change = BTreeMap::from([(rule.clone(), value.clone())]);
+                mutated.cfg.rules = rules(scenario.generation, &change).ok()?.1;
+                if mutated.cfg.rules.one_id_only() {
+                    mutated.cfg.counts = vec![1];
+                }
+            }
+            Mutant::Unfair(condition) => mutated.unfair = Some(condition.clone()),
+            Mutant::Hardware(quirk) => {
+                mutated.cfg.faults.quirk = *quirk;
+                if *quirk == Quirk::ItesidWrong {
+                    mutated.cfg.faults.devices = mutated.cfg.faults.devices.max(1);
+                }
+            }
+        }
+        mutated.cfg.clone().validate().is_ok().then_some(mutated)
+    }
+}
+
+/// The cells in which mutants of a generation are looked at, each with the properties that hold there without them: those on
+/// the smallest ring under Drop and IdsRun, but for those in which little holds anyhow.
+///
+/// # Panics
+/// Never: a test asks for the bases.
+pub fn subjects(base: &str) -> Vec<Cell> {
+    let matrix = Matrix::embedded();
+    let wanted = |cell: &Cell| {
+        cell.scenario.generation == base
+            && cell.scenario.name.ends_with("-2x4")
+            && !cell.scenario.cfg.faults.includes(FaultClass::InvalidWd)
+            && cell.after_ite != Some(AfterIte::WdsRun)
+            && cell.itesid != Some(Itesid::Zero)
+    };
+    let mut cells: Vec<Cell> = matrix.cells(Scope::Quick).filter(|cell| wanted(cell)).cloned().collect();
+    for Cell { scenario, .. } in &mut cells {
+        let Scenario { checks, expected, .. } = scenario;
+        checks.retain(|check| expected.get(check.name()).is_some_and(|expected| !expected.violated));
+    }
+    cells.retain(|cell| cell.scenario.checks.len() >= MOST_HOLD);
+    cells
+}
+
+/// A cell in which fewer properties hold is no subject.
+const MOST_HOLD: usize = 9;
+
+/// Every mutant of a generation: each rule with each other value, each fairness condition taken away, each clause of the
+/// hardware altered.
+///
+/// # Panics
+/// If there is no such generation.
+pub fn mutants(base: &str) -> Vec<Mutant> {
+    let generation = Generation::named(base).expect("a generation");
+    let mut all = Vec::new();
+    for (rule, present, values) in values(&generation.rules) {
+        let others = values.into_iter().filter(|value| *value != present);
+        all.extend(others.map(|value| Mutant::Rule { rule: rule.clone(), value }));
+    }
+    let of_submitters = ["Step", "Acquire", "Slots"];
+    all.extend(of_submitters.map(|name| Mutant::Unfair(format!("{name}(T2)"))));
+    let of_hardware = [Label::Fetch, Label::Execute, Label::Complete, Label::TimeOut];
+    all.extend(of_hardware.map(|label| Mutant::Unfair(format!("{label:?}"))));
+    all.extend(Quirk::ALL.map(Mutant::Hardware));
+    all
+}
+
+/// Each rule with its present value and all it may have: what its type takes is what the error about a wrong value lists.
+fn values(of: &Rules) -> Vec<(String, String, Vec<String>)> {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(of) else { unreachable!("rules are a record") };
+    let with = |rule: &str, value: &str| {
+        let mut changed = fields.clone();
+        changed.insert(rule.to_string(), value.into());
+        serde_json::from_value::<Rules>(changed.into())
+    };
+    let listed = |rule: &str| {
+        let message = with(rule, "").err().map(|error| error.to_string()).unwrap_or_default();
+        // serde quotes the value it was given first, then those it knows.
+        message.split('`').skip(1).step_by(2).skip(1).map(String::from).collect::<Vec<_>>()
+    };
+    let value = |rule: &String| fields[rule].as_str().unwrap_or_default().to_string();
+    fields.keys().map(|rule| (rule.clone(), value(rule), listed(rule))).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    equivalent: Vec<Equivalent>,
+}
+
+/// A mutant that no property can kill, and why.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Equivalent {
+    /// The generations.
+    pub bases: Vec<String>,
+    /// The mutant's name.
+    pub mutant: String,
+    /// The reason, written by hand.
+    pub why: String,
+}
+
+/// The explanations of this crate.
+///
+/// # Panics
+/// Never: a test reads them.
+pub fn equivalents() -> Vec<Equivalent> {
+    let text = include_str!("mutants.toml");
+    let file: Result<File, _> = toml::from_str(text).map_err(|error| TableError::syntax(text, &error));
+    file.unwrap_or_else(|error| panic!("mutants.toml: {error}")).equivalent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_mutated_to_every_other_value() {
+        let values = values(&Rules::G5);
+        let count = |name: &str| values.iter().find(|(rule, ..)| rule == name).unwrap().2.len();
+        assert_eq!((count("mark"), count("reclaim"), count("publish"), count("room")), (4, 5, 4, 2));
+        assert_eq!(values.len(), 17);
+        assert!(values.iter().all(|(_, present, all)| all.contains(present) && all.len() > 1));
+    }
+
+    #[test]
+    fn what_is_explained_exists() {
+        for equivalent in equivalents() {
+            for base in &equivalent.bases {
+                assert!(mutants(base).iter().any(|m| m.name() == equivalent.mutant), "{base} {}", equivalent.mutant);
+            }
+            assert!(equivalent.why.len() > 20);
+        }
+    }
+}
