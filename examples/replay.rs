@@ -11,7 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use thiserror::Error;
-use vtd_qi::impl_qi::{Generation, GENERATIONS};
+use vtd_qi::impl_qi::{AfterIte, Generation, GENERATIONS};
 use vtd_qi::replay::{replay, End, Grain, Options, Qemu, Replayed, SpecSteps, Verdict};
 use vtd_qi::trace::{Summary, Trace, TraceError};
 use vtd_qi::twin::{events_module, VisibleEvent};
@@ -20,6 +20,9 @@ use vtd_qi::twin::{events_module, VisibleEvent};
 ///
 /// All states are tracked in which the ring can be after what has been read; polls, the lock and reclaim are not to be seen. A
 /// trace is rejected at the first line after which no state is left, or at its last line if it does not end idle.
+///
+/// A unit with device time-outs says when ITE is set and when FSTS is written (vtd_x_ lines). Batches that are aborted then have
+/// to be posted again. The specification knows no time-outs: batches aborted and posted again are counted beside its steps.
 ///
 /// A trace is what QEMU writes with `-trace 'vtd_*'`, plain or compressed with gzip; it has to begin before the queue is
 /// enabled. Kinds of lines that say nothing about the ring are counted and listed; a known kind that cannot be read or
@@ -30,6 +33,7 @@ use vtd_qi::twin::{events_module, VisibleEvent};
 #[command(after_help = "Examples:
   cargo run --example replay -- tests/fixtures/k612mf.qemu.log.gz
   cargo run --example replay -- --hardware async --generation g4 a612.qemu.log.gz
+  cargo run --example replay -- --hardware async tests/fixtures/ite612.qemu.log.gz
   cargo run --example replay -- --ndjson tests/fixtures/k612mf.qemu.log.gz > events.ndjson
   cargo run --example replay -- --tla target tests/fixtures/k612mf.qemu.log.gz")]
 struct Args {
@@ -42,6 +46,9 @@ struct Args {
     /// which never writes IQT.
     #[arg(long, value_enum, default_value_t = HardwareArg::Stock)]
     hardware: HardwareArg,
+    /// What the unit makes of work that it has fetched when a device times out: drop, ids-run or wds-run
+    #[arg(long, value_parser = after_ite, default_value = "drop")]
+    after_ite: AfterIte,
     /// The generation of the driver; all that fit, if not given
     #[arg(long, value_parser = generation)]
     generation: Option<&'static Generation>,
@@ -57,7 +64,8 @@ struct Args {
     /// Print the visible events, one JSON object a line, instead of a verdict in text
     ///
     /// Each has `event` and `line`. WriteIqt: `cpu` (submitters from 1), `slot`, `count` of IDs posted. Fetch: `slot`, `desc`
-    /// (ID or WD), `target` of a WD. Complete: `target`, `data`. What cannot be told is null.
+    /// (ID or WD), `target` of a WD. Complete: `target`, `data`. LoseAnswer (ITE is set): `aborted` WDs. ClearIte: `cpu`. What
+    /// cannot be told is null.
     #[arg(long, verbatim_doc_comment)]
     ndjson: bool,
     /// Write the visible events to DIR/QITraceData.tla too, for TLC and spec/QITrace.tla; of one trace only
@@ -75,6 +83,13 @@ fn generation(name: &str) -> Result<&'static Generation, String> {
     Generation::named(name).ok_or_else(|| {
         let names: Vec<&str> = GENERATIONS.iter().map(|g| g.name).collect();
         format!("no generation of this name; there are {}", names.join(", "))
+    })
+}
+
+fn after_ite(name: &str) -> Result<AfterIte, String> {
+    AfterIte::ALL.into_iter().find(|after_ite| after_ite.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = AfterIte::ALL.iter().map(|after_ite| after_ite.name()).collect();
+        format!("no reading of this name; there are {}", names.join(", "))
     })
 }
 
@@ -195,7 +210,7 @@ impl Report {
     }
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let Summary { iqt_writes, wds, status_writes, batches, laps, outstanding, .. } = &self.summary;
+        let Summary { iqt_writes, wds, status_writes, ites, aborted, batches, laps, outstanding, .. } = &self.summary;
         let verdict = if self.accepted { "accepted" } else { "rejected" };
         writeln!(out, "{}: {verdict}", self.file.display())?;
         writeln!(
@@ -207,6 +222,9 @@ impl Report {
         writeln!(out, "  batches (IDs per WD): {}", list(batches, |ids, times| format!("{times} of {ids}")))?;
         let outstanding = list(outstanding, |batches, times| format!("{batches}, {times} times"));
         writeln!(out, "  outstanding at an IQT write: {outstanding}")?;
+        if *ites > 0 {
+            writeln!(out, "  device time-outs: ITE set {ites} times, WDs aborted {aborted}")?;
+        }
         for fit in &self.generations {
             fit.print(out)?;
         }
@@ -230,6 +248,7 @@ impl Fit {
             },
             end: if args.prefix { End::Anywhere } else { End::Idle },
             grain: if args.steps { Grain::Steps } else { Grain::Sections },
+            after_ite: args.after_ite,
         };
         let bar = progress_bar(trace.events().len(), generation.name);
         let Replayed { verdict, most_states, grain } =
@@ -247,12 +266,17 @@ impl Fit {
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let Fit { generation, most_states, .. } = self;
-        if let Some(SpecSteps { submit, accept, execute, complete, observe }) = self.spec_steps {
-            writeln!(
+        if let Some(steps) = self.spec_steps {
+            let SpecSteps { submit, accept, execute, complete, observe, aborted, posted_again } = steps;
+            write!(
                 out,
                 "  {generation}: accepted, at most {most_states} states at once; steps of the specification: Submit \
                  {submit}, Accept {accept}, Execute {execute}, Complete {complete}, Observe {observe}"
             )?;
+            if aborted > 0 {
+                write!(out, "; {aborted} batches aborted, {posted_again} posted again")?;
+            }
+            writeln!(out)?;
         }
         if let Some(Rejected { line, text, reason }) = &self.rejection {
             writeln!(out, "  {generation}: rejected at line {line}: {reason}")?;

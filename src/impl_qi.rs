@@ -153,7 +153,28 @@ impl RingCfg {
     ///
     /// # Errors
     /// Any [`RingError`].
-    pub fn validate(mut self) -> Result<Self, RingError> {
+    pub fn validate(self) -> Result<Self, RingError> {
+        self.with_all_requests().map(|(cfg, _)| cfg)
+    }
+
+    /// The same, with all calls that can be made.
+    #[doc(hidden)]
+    pub fn with_all_requests(self) -> Result<(Self, Vec<Request>), RingError> {
+        let cfg = self.validate_but_requests()?;
+        let requests = cfg.requests()?;
+        Ok((cfg, requests))
+    }
+
+    /// The same where the calls that can be made are given, and say which counts there are.
+    #[doc(hidden)]
+    pub fn with_requests(mut self, requests: Vec<Request>) -> Result<(Self, Vec<Request>), RingError> {
+        self.counts = requests.iter().map(|request| request.count()).collect();
+        let cfg = self.validate_but_requests()?;
+        faults::validate_requests(&requests, &cfg)?;
+        Ok((cfg, requests))
+    }
+
+    fn validate_but_requests(mut self) -> Result<Self, RingError> {
         if !(1..=MAX_SUBMITTERS).contains(&self.submitters) {
             return Err(RingError::Submitters(self.submitters));
         }
@@ -174,7 +195,6 @@ impl RingCfg {
         if self.checks_faults() && largest > MAX_IDS {
             return Err(RingError::CountWithFaults(largest));
         }
-        self.requests()?;
         Ok(self)
     }
 }
@@ -188,34 +208,41 @@ pub struct Ring<const N: usize, const T: usize, const F: usize = 0> {
     rotation: Rotation,
 }
 
-/// Evaluates an expression with the [`Ring`] of the smallest capacity that holds a [`RingCfg`].
+/// Evaluates an expression with the [`Ring`] of the smallest capacity that holds a [`RingCfg`]; with a list of requests between
+/// the two, those are the calls that can be made, as in [`Ring::with_requests`].
 ///
 /// # Errors
 /// The result is `Err(RingError)` if the configuration is not valid.
 #[macro_export]
 macro_rules! with_ring {
     ($cfg:expr, |$ring:ident| $body:expr) => {
-        match $crate::impl_qi::RingCfg::validate($cfg) {
+        $crate::with_ring!(@ $crate::impl_qi::RingCfg::with_all_requests($cfg), $ring, $body)
+    };
+    ($cfg:expr, $requests:expr, |$ring:ident| $body:expr) => {
+        $crate::with_ring!(@ $crate::impl_qi::RingCfg::with_requests($cfg, $requests), $ring, $body)
+    };
+    (@ $valid:expr, $ring:ident, $body:expr) => {
+        match $valid {
             Err(error) => Err(error),
-            Ok(cfg) if cfg.checks_faults() => {
+            Ok((cfg, requests)) if cfg.checks_faults() => {
                 if cfg.length.slots() <= 8 && cfg.submitters <= 3 {
-                    let $ring = $crate::impl_qi::Ring::<8, 3, 1>::of(cfg);
+                    let $ring = $crate::impl_qi::Ring::<8, 3, 1>::of(cfg, requests);
                     Ok($body)
                 } else {
-                    let $ring = $crate::impl_qi::Ring::<256, 8, 1>::of(cfg);
+                    let $ring = $crate::impl_qi::Ring::<256, 8, 1>::of(cfg, requests);
                     Ok($body)
                 }
             }
-            Ok(cfg) if cfg.length.slots() <= 8 && cfg.submitters <= 3 => {
-                let $ring = $crate::impl_qi::Ring::<8, 3, 0>::of(cfg);
+            Ok((cfg, requests)) if cfg.length.slots() <= 8 && cfg.submitters <= 3 => {
+                let $ring = $crate::impl_qi::Ring::<8, 3, 0>::of(cfg, requests);
                 Ok($body)
             }
-            Ok(cfg) if cfg.length.slots() <= 16 => {
-                let $ring = $crate::impl_qi::Ring::<16, 8, 0>::of(cfg);
+            Ok((cfg, requests)) if cfg.length.slots() <= 16 => {
+                let $ring = $crate::impl_qi::Ring::<16, 8, 0>::of(cfg, requests);
                 Ok($body)
             }
-            Ok(cfg) => {
-                let $ring = $crate::impl_qi::Ring::<256, 8, 0>::of(cfg);
+            Ok((cfg, requests)) => {
+                let $ring = $crate::impl_qi::Ring::<256, 8, 0>::of(cfg, requests);
                 Ok($body)
             }
         }
@@ -229,7 +256,7 @@ pub enum Action {
     Call {
         /// The submitter, from 0.
         t: u8,
-        /// What it brings: the position in [`RingCfg::requests`].
+        /// What it brings: the position in [`Ring::requests`].
         request: u8,
     },
     /// Submitter `t` does its next step.
@@ -334,12 +361,36 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
     /// # Panics
     /// If the configuration has more than `N` slots or `T` submitters.
     pub fn new(cfg: RingCfg) -> Result<Self, RingError> {
-        cfg.validate().map(Self::of)
+        cfg.with_all_requests().map(|(cfg, requests)| Self::of(cfg, requests))
+    }
+
+    /// The model of a configuration in which only given calls can be made; the counts are theirs, whatever the configuration
+    /// says.
+    ///
+    /// ```
+    /// use vtd_qi::impl_qi::{FaultClass, Faults, IdKind, Request, Ring, RingCfg, RingError, Rules};
+    /// let faults = Faults::of([FaultClass::LostAnswer], Faults::UNBOUNDED);
+    /// let cfg = RingCfg { faults, ..RingCfg::new(Rules::G5, 2, [2]) };
+    /// let flush = Request::of(&[IdKind::Unit, IdKind::Device(1)]);
+    /// let ring = Ring::<8, 3, 1>::with_requests(cfg.clone(), [Request::plain(0), flush])?;
+    /// assert_eq!((ring.requests().len(), &ring.cfg().counts[..]), (2, &[0, 2][..]));
+    /// let unknown = Ring::<8, 3, 1>::with_requests(cfg, [Request::of(&[IdKind::Device(2)])]);
+    /// assert_eq!(unknown.unwrap_err(), RingError::UnknownKind(IdKind::Device(2)));
+    /// # Ok::<(), RingError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Any [`RingError`].
+    ///
+    /// # Panics
+    /// If the configuration has more than `N` slots or `T` submitters.
+    pub fn with_requests(cfg: RingCfg, requests: impl Into<Vec<Request>>) -> Result<Self, RingError> {
+        cfg.with_requests(requests.into()).map(|(cfg, requests)| Self::of(cfg, requests))
     }
 
     /// The model of a configuration that has been validated; [`with_ring!`](crate::with_ring) is the way in.
     #[doc(hidden)]
-    pub fn of(cfg: RingCfg) -> Self {
+    pub fn of(cfg: RingCfg, requests: Vec<Request>) -> Self {
         assert!(usize::from(cfg.length.slots()) <= N && cfg.submitters <= T, "capacity {N} slots, {T} submitters");
         assert_eq!(cfg.checks_faults(), F > 0, "room for faults");
         let (rules, faults) = (&cfg.rules, &cfg.faults);
@@ -353,7 +404,6 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
             // Altered hardware may read what no other reads.
             clear: (rules.keeps_hardware_behind_posts() && faults.quirk == Quirk::None).then_some(reads),
         };
-        let requests = cfg.requests().expect("the configuration has been validated");
         Ring { cfg, requests, rotation }
     }
 
@@ -485,7 +535,9 @@ impl<const N: usize, const T: usize, const F: usize> Model for Ring<N, T, F> {
             Action::Call { t, request } => {
                 let asked = self.requests[usize::from(request)];
                 next.set_call(t.into(), Call::begin_request(request, asked.count()));
-                next.inject(asked.faults());
+                if self.cfg.faults.is_counted() {
+                    next.inject(asked.faults());
+                }
             }
             Action::Driver { t, step } => {
                 let mut call = state.call(t.into());

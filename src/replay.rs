@@ -1,7 +1,8 @@
 //! Whether a trace is one of a real driver on this ring: a run of [`crate::impl_qi`] that is a run of [`crate::spec`] too.
 //!
-//! A trace shows three kinds of steps: IQT writes, fetches and status writes. All else is hidden: the lock, polls, the
-//! driver's writes to the ring and to its statuses, reclaim, the execution of IDs. [`replay`] keeps the *set* of states in which
+//! A trace shows three kinds of steps: IQT writes, fetches and status writes; with device time-outs also when ITE is set and
+//! cleared. All else is hidden: the lock, polls, the driver's writes to the ring and to its statuses, reclaim, the fault check,
+//! the execution of IDs. [`replay`] keeps the *set* of states in which
 //! the ring can be after what has been read, each reached by a run whose every step is a step of the specification or none. A
 //! trace is rejected at the first line after which the set is empty; a complete one has to end idle ([`End`]).
 //!
@@ -22,8 +23,34 @@
 //!   might as well have run as a whole at the moment of its last read: a slot that read FREE is written by nobody, one that
 //!   read DONE was DONE from then on, and one that reads IN_USE is the last.
 //!
-//! That premise is checked at each section. Where it fails, and under rules that do not keep the lock or have no end, the
+//! With device time-outs three things more have to be seen to.
+//!
+//! * **An ID that gets no answer does not execute**, nor does it time out before the line that says so. Which it is is known
+//!   when it is fetched: the trace has been read to its end. The oldest of several times out first.
+//! * **Looks that find no fault are left out too**, all but one. Who clears ITE has read its own status before FSTS, and the one
+//!   step that may come between and tells these reads apart is the write of that very status: so at each status write its owner
+//!   may also stand between them, with the lock held. From the read of FSTS until ITE is cleared hardware is stopped, and nobody
+//!   else has the lock: all of this is done at the line that clears ITE. A look that comes to ABORT is a section like the one
+//!   that comes to DONE.
+//! * **The walk is done at once**, with the clearing of ITE. Hardware may go on meanwhile (not under g5plus, which walks first),
+//!   but commutes with the walk as long as no WD that is posted or pending is due to a slot that the walk visits: the walk of
+//!   every slot visits just those that hardware has fetched. A walk that has gone round without meeting its end never does.
+//!
+//! That premise is checked at each section, and at each slot of a walk. Where it fails, and under rules that do not keep the lock or have no end, the
 //! trace is replayed by [`Grain::Steps`] instead ([`Replayed::grain`]).
+//!
+//! # Time-outs and the specification
+//! The specification knows no faults. Each post of a batch is therefore held against it as if it were a call: what an ITE aborts
+//! ends without a Done ([`SpecSteps::aborted`]), and the same batch is submitted again ([`SpecSteps::posted_again`], and
+//! [`SpecSteps::submit`] counts it too). What is left says that each post that completes has executed all of its IDs; it does not
+//! say that an aborted batch is posted again, which the ring does. A caller that is told of success though one of its IDs timed
+//! out, as where ITE comes before its WD has been fetched, is a step that the specification cannot follow, and the trace is
+//! rejected.
+//!
+//! In the ring any number of answers may be lost, and a device that did not answer is present. All devices are one, since which
+//! it is matters only where one is gone. The calls that can be made are the batches of the trace; that a batch is posted again
+//! with the very same descriptors is checked beside the ring. What becomes of fetched work is disputed; [`Options::after_ite`]
+//! chooses a reading.
 //!
 //! ```
 //! use vtd_qi::impl_qi::Rules;
@@ -46,6 +73,9 @@
 //! # Ok::<(), vtd_qi::trace::TraceError>(())
 //! ```
 
+mod abstraction;
+mod plan;
+
 use std::fmt::{self, Display, Formatter};
 
 use hashbrown::HashMap;
@@ -55,16 +85,17 @@ use stateright::Model;
 use thiserror::Error;
 
 use crate::impl_qi::{
-    Action, CleanUp, Desc, Hardware, HwStep, Length, Lock, Pc, Publish, Reclaim, Ring, RingCfg, Rules, Slot, State,
-    Status, Step, MAX_DEPTH,
+    Action, AfterIte, CleanUp, Desc, FaultClass, Faults, Fsts, Hardware, HwStep, IdKind, IteClear, Lock, Outcome,
+    Owner, Pc, Publish, Reclaim, Ring, RingCfg, Rules, Slot, State, Status, Step, WdData, MAX_DEPTH,
 };
-use crate::refine::{Mapping, RingToSpec};
-use crate::spec::{self, Label, Loss, View};
-use crate::trace::{AddressError, Event, Fetched, Trace, What};
+use crate::spec::Label;
+use crate::trace::{AddressError, Event, Fetched, Trace, What, FSTS_ICE, FSTS_IQE, FSTS_ITE};
 use crate::with_ring;
+use abstraction::Abstraction;
+use plan::{in_ring, Plan};
 
 /// Most IDs in one batch: the kernel's `QI_MAX_BATCHED_DESC_COUNT`, since 6.12; before, fewer.
-pub const MAX_IDS: u8 = 16;
+pub use crate::impl_qi::MAX_IDS;
 
 /// Which of QEMU's units wrote the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,6 +149,8 @@ pub struct Options {
     pub end: End,
     /// How fine the hidden steps are.
     pub grain: Grain,
+    /// What the unit makes of work fetched when ITE is raised.
+    pub after_ite: AfterIte,
 }
 
 /// What became of a trace.
@@ -153,6 +186,10 @@ pub struct SpecSteps {
     pub complete: u64,
     /// Polls that saw DONE.
     pub observe: u64,
+    /// No step of the specification: batches that an ITE ended, without a status write.
+    pub aborted: u64,
+    /// Of `submit`, those of a batch posted before.
+    pub posted_again: u64,
 }
 
 impl SpecSteps {
@@ -346,6 +383,131 @@ pub enum Reason {
         /// The slot that is due.
         due: Option<Slot>,
     },
+    /// A line of another unit.
+    #[error("{0}, but stock QEMU knows no device time-outs; this is the log of a unit with a queue of its own")]
+    StockFault(&'static str),
+    /// No answer to something that asks for none.
+    #[error("no answer comes to slot {0}, but no device-TLB invalidation has been fetched from there just before")]
+    NoRequest(u64),
+    /// A WD that waits and was not fetched.
+    #[error("the WD of slot {0} is said to wait, but no WD with this status address has been fetched from there just before")]
+    NoWait(u64),
+    /// A WD that waits for nothing.
+    #[error("the WD of slot {0} is said to wait, but every ID ahead of it has been answered")]
+    WaitsForNothing(u64),
+    /// A status write behind an ID that was not answered.
+    #[error("hardware writes desc_status[{0}], but an ID ahead of the WD for it has not been answered")]
+    Unanswered(Slot),
+    /// An ITE that contradicts the registers.
+    #[error("ITE is set with IQH = {head} and IQT = {tail}, but IQH = {iqh} and IQT = {iqt}")]
+    IteElsewhere {
+        /// IQH, as the line says.
+        head: u64,
+        /// IQT, as the line says.
+        tail: u64,
+        /// The head.
+        iqh: Slot,
+        /// The tail.
+        iqt: Slot,
+    },
+    /// An ITE without a cause.
+    #[error("ITE is set, but every ID fetched before has been answered")]
+    IteForNothing,
+    /// Other WDs are aborted than those that are pending.
+    #[error("ITE is set and {aborted} WDs are aborted, but {pending} are pending")]
+    Aborted {
+        /// How many, as the line says.
+        aborted: u64,
+        /// How many there are.
+        pending: usize,
+    },
+    /// A fetch while ITE is set.
+    #[error("hardware fetches slot {0}, but ITE is set and nobody has cleared it")]
+    Stopped(u64),
+    /// Another fault than a time-out.
+    #[error("FSTS is {0:#x} after it was written, with IQE or ICE set, of which no line has told")]
+    OtherFault(u64),
+    /// A write of FSTS after which ITE is set.
+    #[error(
+        "FSTS is {0:#x} after it was written, with ITE still set, but the driver writes it here to clear ITE only"
+    )]
+    IteStays(u64),
+    /// FSTS is written by a thread that is no CPU.
+    #[error("thread {0} writes FSTS, but is no CPU: it never writes IQT")]
+    NoCpuClears(u64),
+    /// FSTS is written without an ITE.
+    #[error("CPU {0} writes FSTS, but ITE is not set")]
+    NoIte(u64),
+    /// FSTS is written by somebody who does not look at it.
+    #[error("CPU {0} clears ITE, but no call of it waits for a WD that is neither DONE nor ABORT")]
+    NoCheck(u64),
+    /// FSTS is written by somebody who does not hold the lock.
+    #[error("CPU {cpu} clears ITE, but CPU {by} holds the lock and has it to clear first")]
+    NotItsIte {
+        /// The thread.
+        cpu: u64,
+        /// Who holds the lock.
+        by: u64,
+    },
+    /// A post while the holder of the lock is in an endless walk.
+    #[error(
+        "CPU {cpu} cannot have gone on, since CPU {by} holds the lock for ever: its walk sees every second slot and never comes to \
+         slot {end}, where it would end"
+    )]
+    EndlessWalk {
+        /// The thread.
+        cpu: u64,
+        /// Who walks.
+        by: u64,
+        /// The end of the walk.
+        end: Slot,
+    },
+    /// A post while the holder of the lock is about to clear ITE.
+    #[error("CPU {cpu} writes IQT, but CPU {by} holds the lock, has seen ITE and clears it first")]
+    ClearsFirst {
+        /// The thread.
+        cpu: u64,
+        /// Who holds the lock.
+        by: u64,
+    },
+    /// A post by one whose aborted WD was not marked.
+    #[error(
+        "CPU {cpu} writes IQT, but polls for ever: its WD in slot {wd} was aborted in hardware, and the walk has passed it over"
+    )]
+    PassedOver {
+        /// The thread.
+        cpu: u64,
+        /// Where its WD lies.
+        wd: Slot,
+    },
+    /// An aborted batch, and another is posted.
+    #[error(
+        "CPU {cpu} posts {ids} IDs, but its batch was aborted and it posts the same {again} again before any other"
+    )]
+    OtherBatch {
+        /// The thread.
+        cpu: u64,
+        /// How many IDs it posts.
+        ids: u8,
+        /// How many it has to.
+        again: u8,
+    },
+    /// An aborted batch, and other descriptors are posted.
+    #[error(
+        "CPU {cpu} has posted another ID in slot {slot} than in the batch that was aborted and that it posts again"
+    )]
+    OtherIds {
+        /// The thread.
+        cpu: u64,
+        /// The slot.
+        slot: u64,
+    },
+    /// The end comes before a batch is posted again.
+    #[error("the trace ends here, but CPU {0} has not posted again the batch that was aborted")]
+    NotPostedAgain(u64),
+    /// The end comes before ITE is cleared.
+    #[error("the trace ends here, but ITE is set and nobody has cleared it")]
+    IteLeft,
     /// The specification has no such step.
     #[error("the ring could do this, but the specification could not go from \"{from}\" to \"{to}\"")]
     Specification {
@@ -408,6 +570,7 @@ impl Display for Shown {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             Desc::Blank => write!(f, "nothing yet"),
+            Desc::Id { kind: IdKind::Device(_), .. } => write!(f, "an ID for a device"),
             Desc::Id { .. } => write!(f, "an ID"),
             Desc::Wd { target, .. } | Desc::InvalidWd { target } => {
                 write!(f, "a WD that writes desc_status[{target}]")
@@ -420,36 +583,35 @@ impl Display for Shown {
 ///
 /// `progress` is told how many events have been replayed.
 pub fn replay(trace: &Trace, rules: Rules, options: Options, mut progress: impl FnMut(usize)) -> Replayed {
-    let length = trace.length();
-    let mut counts: Vec<u8> = posts(trace).filter_map(|(_, count)| count).collect();
-    counts.sort_unstable();
-    counts.dedup();
-    counts.retain(|&count| count == 1 || !rules.one_id_only());
-    if counts.is_empty() {
-        counts.push(rules.one_id_only().into());
-    }
+    let has_faults = trace.has_faults() && options.hardware == Qemu::Async;
+    let plan = Plan::of(trace, &rules, has_faults);
     let submitters = trace.cpus().len().max(1);
-    let (lock, hardware) = (Lock::StrongFair, options.hardware.hardware());
-    let cfg = RingCfg { lock, hardware, length, ..RingCfg::new(rules, submitters, counts) };
-    let replayed = with_ring!(cfg, |ring| {
+    let (lock, hardware, length) = (Lock::StrongFair, options.hardware.hardware(), trace.length());
+    let faults = match has_faults {
+        true => Faults { after_ite: options.after_ite, ..Faults::of([FaultClass::LostAnswer], Faults::UNBOUNDED) },
+        false => Faults::none(),
+    };
+    let cfg = RingCfg { lock, hardware, length, faults, ..RingCfg::new(rules, submitters, []) };
+    let replayed = with_ring!(cfg, plan.requests.clone(), |ring| {
         if options.grain == Grain::Sections && has_sections(&rules) {
-            let sections = Tracker::new(&ring, trace, options).run(&mut progress);
-            sections.unwrap_or_else(|Unsound| by_steps(&ring, trace, options, &mut progress))
+            let sections = Tracker::new(&ring, trace, &plan, options).run(&mut progress);
+            sections.unwrap_or_else(|Unsound| by_steps(&ring, trace, &plan, options, &mut progress))
         } else {
-            by_steps(&ring, trace, options, &mut progress)
+            by_steps(&ring, trace, &plan, options, &mut progress)
         }
     });
-    replayed.expect("a trace has no more CPUs than submitters can be, and its counts fit into the ring")
+    replayed.expect("a trace has no more CPUs than submitters can be, and its batches fit into the ring")
 }
 
 fn by_steps<const N: usize, const T: usize, const F: usize>(
     ring: &Ring<N, T, F>,
     trace: &Trace,
+    plan: &Plan,
     options: Options,
     progress: &mut impl FnMut(usize),
 ) -> Replayed {
     let options = Options { grain: Grain::Steps, ..options };
-    let Ok(replayed) = Tracker::new(ring, trace, options).run(progress) else {
+    let Ok(replayed) = Tracker::new(ring, trace, plan, options).run(progress) else {
         unreachable!("single steps have no premise")
     };
     replayed
@@ -462,25 +624,15 @@ fn has_sections(rules: &Rules) -> bool {
         && rules.reclaim != Reclaim::WhileFree
 }
 
-/// Who posts, and how many IDs: `None` where that is no possible number.
-fn posts(trace: &Trace) -> impl Iterator<Item = (u8, Option<u8>)> + '_ {
-    let length = trace.length();
-    let most = u16::from(MAX_IDS).min(length.slots() - 2);
-    let mut tail = 0;
-    trace.events().iter().filter_map(move |event| {
-        let What::IqtWrite { slot } = event.what else { return None };
-        let before = tail;
-        let slots = in_ring(slot, length).map(|slot| {
-            tail = slot;
-            length.distance(before, slot)
-        });
-        let count = slots.and_then(|slots| slots.checked_sub(1)).filter(|ids| *ids <= most);
-        Some((trace.submitter(event.thread)?, count.map(|ids| ids as u8)))
-    })
+fn wd_data(data: u64) -> Option<WdData> {
+    [WdData::Done, WdData::InUse, WdData::Abort].into_iter().find(|known| known.status() as u64 == data)
 }
 
-fn in_ring(slot: u64, length: Length) -> Option<Slot> {
-    (slot < length.slots().into()).then_some(slot as Slot)
+fn said_data(fetched: Fetched) -> Reason {
+    match fetched {
+        Fetched::Wd { data, .. } => Reason::Data { data },
+        Fetched::Id { .. } => unreachable!("an ID carries no status data"),
+    }
 }
 
 /// A premise of [`Grain::Sections`] does not hold.
@@ -498,8 +650,22 @@ impl From<Reason> for Stop {
     }
 }
 
-/// A state, and the steps of the specification in a run that leads to it.
-type Run<const N: usize, const T: usize, const F: usize> = (State<N, T, F>, SpecSteps);
+/// A state, and what was counted in a run that leads to it.
+type Run<const N: usize, const T: usize, const F: usize> = (State<N, T, F>, Taken);
+
+/// What is counted in a run.
+#[derive(Clone, Copy, Default)]
+struct Taken {
+    steps: SpecSteps,
+    /// Who has to post its batch again, a bit for each.
+    again: u8,
+}
+
+impl Taken {
+    fn posts_again(self, t: u8) -> bool {
+        self.again >> t & 1 == 1
+    }
+}
 
 /// The set of possible states after some lines.
 struct Tracker<'a, const N: usize, const T: usize, const F: usize> {
@@ -508,10 +674,21 @@ struct Tracker<'a, const N: usize, const T: usize, const F: usize> {
     options: Options,
     spec: Abstraction<'a, N, T, F>,
     /// Closed under hidden steps, never empty.
-    runs: HashMap<State<N, T, F>, SpecSteps, FxBuildHasher>,
+    runs: HashMap<State<N, T, F>, Taken, FxBuildHasher>,
     most_states: usize,
-    /// The counts of each submitter's IQT writes to come, the next one last.
-    posts: Vec<Vec<Option<u8>>>,
+    plan: &'a Plan,
+    /// Each submitter's IQT writes to come, the next one last.
+    posts: Vec<Vec<usize>>,
+    /// The IQT write before, of the submitter of an IQT write that posts a batch again.
+    again: HashMap<usize, usize, FxBuildHasher>,
+    /// Each submitter's last IQT write.
+    posted: Vec<Option<usize>>,
+    /// Number of descriptors fetched.
+    fetched: usize,
+    /// What was fetched last, and from which slot.
+    last: Option<(u64, Fetched)>,
+    /// The fetched IDs that get no answer, oldest first: whose each is, and which of the batch.
+    unanswered: Vec<(u8, u8)>,
     /// The thread that is writing IQT, and the register's value.
     register: Option<(u64, u64)>,
     /// The slot that hardware has read from IQH and not fetched yet.
@@ -526,10 +703,9 @@ struct Tracker<'a, const N: usize, const T: usize, const F: usize> {
 }
 
 impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
-    fn new(ring: &'a Ring<N, T, F>, trace: &'a Trace, options: Options) -> Self {
+    fn new(ring: &'a Ring<N, T, F>, trace: &'a Trace, plan: &'a Plan, options: Options) -> Self {
         let mut to_come = vec![Vec::new(); ring.cfg().submitters];
-        posts(trace).for_each(|(t, count)| to_come[usize::from(t)].push(count));
-        to_come.iter_mut().for_each(|counts| counts.reverse());
+        plan.posts.iter().enumerate().rev().for_each(|(number, post)| to_come[usize::from(post.t)].push(number));
         Tracker {
             ring,
             trace,
@@ -537,7 +713,13 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
             spec: Abstraction::new(ring),
             runs: HashMap::default(),
             most_states: 0,
+            plan,
+            posted: vec![None; to_come.len()],
             posts: to_come,
+            again: HashMap::default(),
+            fetched: 0,
+            last: None,
+            unanswered: Vec::new(),
             register: None,
             head: None,
             writer: None,
@@ -548,7 +730,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
     }
 
     fn run(mut self, progress: &mut impl FnMut(usize)) -> Result<Replayed, Unsound> {
-        let initial = self.ring.init_states().into_iter().map(|state| (state, SpecSteps::default())).collect();
+        let initial = self.ring.init_states().into_iter().map(|state| (state, Taken::default())).collect();
         self.close(initial)?;
         for (i, event) in self.trace.events().iter().enumerate() {
             match self.event(event) {
@@ -563,12 +745,13 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
             End::Idle => between_lines && self.ring.at_rest(state),
             End::Anywhere => true,
         };
-        let accepted = self.runs.iter().filter(|(state, _)| may_end(state)).max_by_key(|(_, steps)| steps.observe);
+        let accepted =
+            self.runs.iter().filter(|(state, _)| may_end(state)).max_by_key(|(_, taken)| taken.steps.observe);
         Ok(match accepted {
-            Some((_, &steps)) => self.replayed(Verdict::Accepted(steps)),
+            Some((_, taken)) => self.replayed(Verdict::Accepted(taken.steps)),
             None => {
                 let torn = self.register.map(|(thread, value)| Reason::Torn { value, thread });
-                self.rejected(self.trace.lines(), "", torn.unwrap_or(Reason::NotIdle(self.left())))
+                self.rejected(self.trace.lines(), "", torn.unwrap_or_else(|| self.not_idle()))
             }
         })
     }
@@ -598,10 +781,15 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
             What::Head { slot } => self.head(event.thread, slot)?,
             What::Fetch { slot, desc } => self.fetch(event.thread, slot, desc)?,
             What::StatusWrite { address, data } => self.status_write(event.thread, address, data)?,
+            What::NoAnswer { slot } => return Ok(self.no_answer(event.thread, slot)?),
+            What::Pends { slot, address } => return Ok(self.pends(event.thread, slot, address)?),
+            What::Ite { head, tail, aborted } => self.ite(event.thread, head, tail, aborted)?,
+            What::Fsts { now } => self.clear(event.thread, now)?,
         };
-        let touches_statuses = matches!(event.what, What::IqtWrite { .. } | What::StatusWrite { .. });
+        let touches_statuses =
+            matches!(event.what, What::IqtWrite { .. } | What::StatusWrite { .. } | What::Fsts { .. });
         if self.options.grain == Grain::Sections && !touches_statuses {
-            // Sections commute with fetches: the image of a closed set is closed.
+            // Sections commute with fetches, and with an ITE: the image of a closed set is closed.
             self.runs = next.into_iter().collect();
             return Ok(());
         }
@@ -621,9 +809,9 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
     fn continued(
         &mut self,
         mut step: impl FnMut(&mut Self, Run<N, T, F>) -> Result<Option<Run<N, T, F>>, Stop>,
-        reason: impl FnOnce(&Self) -> Reason,
+        reason: impl FnOnce(&mut Self) -> Reason,
     ) -> Result<Vec<Run<N, T, F>>, Stop> {
-        let before: Vec<Run<N, T, F>> = self.runs.iter().map(|(state, steps)| (*state, *steps)).collect();
+        let before: Vec<Run<N, T, F>> = self.runs.iter().map(|(state, taken)| (*state, *taken)).collect();
         let mut next = Vec::new();
         for run in before {
             next.extend(step(self, run)?);
@@ -650,30 +838,52 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         }
         let t = self.trace.submitter(cpu).expect("the trace knows all who write IQT");
         let (from, slots) = (left.iqt, length.distance(left.iqt, to));
-        let ids = self.posts[usize::from(t)].pop().flatten().ok_or(match slots {
+        let number = self.posts[usize::from(t)].pop().expect("the plan knows every IQT write");
+        let ids = self.plan.posts[number].ids.ok_or(match slots {
             0 => Reason::NothingPosted(to),
             _ => Reason::TooFar { from, to, slots, length: length.slots() },
         })?;
         self.writer = Some(cpu);
         self.writers = self.writers.max(t + 1);
-        let post = |tracker: &mut Self, run| {
+        let mut first_time = false;
+        let post = |tracker: &mut Self, run: Run<N, T, F>| {
+            let again = run.1.posts_again(t);
             let posted = match tracker.options.grain {
-                Grain::Sections => tracker.post(run, t, ids)?,
+                Grain::Sections => tracker.post(run, t, number)?,
                 Grain::Steps if run.0.call(t.into()).pc == Pc::WriteIqt => tracker.driver(run, t),
                 Grain::Steps => None,
             };
-            Ok(posted.filter(|(state, _)| state.iqt() == to))
+            let posted = posted.filter(|(state, _)| state.iqt() == to);
+            first_time |= posted.is_some() && !again;
+            Ok(posted)
         };
-        self.continued(post, |tracker| tracker.no_post(cpu, t, ids, to))
+        let next = self.continued(post, |tracker| tracker.no_post(cpu, t, ids, to))?;
+        let before = self.posted[usize::from(t)].replace(number);
+        if let Some(before) = before.filter(|_| !first_time) {
+            self.again.insert(number, before);
+        }
+        Ok(next)
     }
 
     /// Why nobody can post.
     fn no_post(&self, cpu: u64, t: u8, ids: u8, to: Slot) -> Reason {
         let rules = &self.ring.cfg().rules;
+        if let Some(reason) = self.lock_kept(cpu) {
+            return reason;
+        }
         if let Some(state) =
             self.runs.keys().next().filter(|_| self.runs.keys().all(|s| self.ring.waiting(s, t.into())))
         {
-            return Reason::StillWaits { cpu, wd: self.ring.wait_index(&state.call(t.into())) };
+            let wd = self.ring.wait_index(&state.call(t.into()));
+            return match self.runs.keys().all(|state| self.passed_over(state, t, wd)) {
+                true => Reason::PassedOver { cpu, wd },
+                false => Reason::StillWaits { cpu, wd },
+            };
+        }
+        let again =
+            self.runs.iter().find(|(_, taken)| taken.posts_again(t)).map(|(state, _)| state.call(t.into()).count);
+        if let Some(again) = again.filter(|&again| again != ids) {
+            return Reason::OtherBatch { cpu, ids, again };
         }
         let (needed, free) = (rules.slots_needed(ids), self.runs.keys().map(|state| state.queue().free_cnt).max());
         match free {
@@ -696,6 +906,9 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         }
         self.unit_thread(thread)?;
         self.head = Some(slot);
+        if self.any().fsts().has(Fsts::ITE) {
+            return Err(Reason::Stopped(slot).into());
+        }
         let can_fetch = |tracker: &mut Self, run: Run<N, T, F>| {
             Ok(tracker.offers(&run.0, Action::Hardware(HwStep::Fetch)).then_some(run))
         };
@@ -706,17 +919,49 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         self.unit_thread(thread)?;
         let slot = slot.filter(|slot| self.head == Some(*slot)).ok_or(Reason::NoHead)?;
         self.head = None;
+        if self.any().fsts().has(Fsts::ITE) {
+            return Err(Reason::Stopped(slot).into());
+        }
+        let posted = self.plan.fetches[self.fetched].posted;
         let read = match fetched {
-            Fetched::Id => Desc::ID,
+            Fetched::Id { device, .. } if F > 0 => Desc::Id {
+                number: posted.map_or(0, |(_, place)| place),
+                kind: if device { IdKind::Device(1) } else { IdKind::Unit },
+            },
+            Fetched::Id { .. } => Desc::ID,
             Fetched::Wd { writes: false, .. } => return Err(Reason::NoStatusWrite(slot).into()),
-            Fetched::Wd { data, .. } if data != Status::Done as u64 => return Err(Reason::Data { data }.into()),
-            Fetched::Wd { address, .. } => Desc::wd(self.trace.status_slot(address).map_err(Reason::Address)?),
+            Fetched::Wd { data, address, .. } => {
+                let data = wd_data(data).filter(|&data| data == WdData::Done || self.posts_data(data));
+                let data = data.ok_or_else(|| said_data(fetched))?;
+                Desc::Wd { target: self.trace.status_slot(address).map_err(Reason::Address)?, data }
+            }
         };
-        let posted = |state: &State<N, T, F>| state.desc(state.iqh());
+        if let Some((post, place)) = posted.filter(|_| self.plan.fetches[self.fetched].unanswered) {
+            self.unanswered.push((self.plan.posts[post].t, place));
+        }
+        self.fetched += 1;
+        self.last = Some((slot, fetched));
+        let lies = |state: &State<N, T, F>| state.desc(state.iqh());
         let fetch = |tracker: &mut Self, run: Run<N, T, F>| {
-            Ok(if posted(&run.0) == read { tracker.hardware(run, HwStep::Fetch) } else { None })
+            Ok(if lies(&run.0) == read { tracker.hardware(run, HwStep::Fetch) } else { None })
         };
-        self.continued(fetch, |tracker| Reason::OtherDescriptor { slot, read, posted: posted(tracker.any()) })
+        let next =
+            self.continued(fetch, |tracker| Reason::OtherDescriptor { slot, read, posted: lies(tracker.any()) })?;
+        let again = posted.and_then(|(post, place)| Some((post, *self.again.get(&post)?, place)));
+        match again.filter(|&(post, before, place)| !self.plan.alike(before, post, place)) {
+            Some((post, ..)) => Err(Reason::OtherIds { cpu: self.cpu(self.plan.posts[post].t), slot }.into()),
+            None => Ok(next),
+        }
+    }
+
+    /// Whether the driver has rewritten the WD at IQH, in some state, so that it carries other data than `QI_DONE` (g5plus).
+    fn posts_data(&self, data: WdData) -> bool {
+        let carries = |desc| matches!(desc, Desc::Wd { data: carried, .. } if carried == data);
+        self.runs.keys().any(|state| carries(state.desc(state.iqh())))
+    }
+
+    fn cpu(&self, t: impl Into<usize>) -> u64 {
+        self.trace.cpus()[t.into()]
     }
 
     fn status_write(&mut self, thread: u64, address: u64, data: u64) -> Result<Vec<Run<N, T, F>>, Stop> {
@@ -725,12 +970,264 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         if due != Some(slot) {
             return Err(Reason::NotDue { slot, due }.into());
         }
-        if data != Status::Done as u64 {
+        let oldest = |state: &State<N, T, F>| state.pending().find(|(desc, _)| matches!(desc, Desc::Wd { .. }));
+        let due_data = match oldest(self.any()) {
+            Some((Desc::Wd { data, .. }, _)) => data,
+            _ => WdData::Done,
+        };
+        if data != due_data.status() as u64 {
             return Err(Reason::Data { data }.into());
         }
         self.unit_thread(thread)?;
+        if self.options.grain == Grain::Sections && F > 0 {
+            self.look_before(slot);
+        }
         let complete = |tracker: &mut Self, run| Ok(tracker.hardware(run, HwStep::Complete));
-        self.continued(complete, |_| Reason::NotDue { slot, due: None })
+        self.continued(complete, |tracker| match tracker.unanswered.is_empty() {
+            true => Reason::NotDue { slot, due: None },
+            false => Reason::Unanswered(slot),
+        })
+    }
+
+    fn no_answer(&mut self, thread: u64, slot: u64) -> Result<(), Reason> {
+        if self.options.hardware == Qemu::Stock {
+            return Err(Reason::StockFault("a device does not answer"));
+        }
+        self.unit_thread(thread)?;
+        match self.last {
+            Some((fetched, Fetched::Id { device: true, .. })) if fetched == slot && self.head.is_none() => Ok(()),
+            _ => Err(Reason::NoRequest(slot)),
+        }
+    }
+
+    fn pends(&mut self, thread: u64, slot: u64, said: u64) -> Result<(), Reason> {
+        if self.options.hardware == Qemu::Stock {
+            return Err(Reason::StockFault("a WD waits for an answer"));
+        }
+        self.unit_thread(thread)?;
+        match self.last {
+            Some((fetched, Fetched::Wd { address, .. }))
+                if (fetched, address) == (slot, said) && self.head.is_none() => {}
+            _ => return Err(Reason::NoWait(slot)),
+        }
+        if self.unanswered.is_empty() {
+            return Err(Reason::WaitsForNothing(slot));
+        }
+        Ok(())
+    }
+
+    /// The oldest ID that gets no answer has timed out.
+    fn ite(&mut self, thread: u64, head: u64, tail: u64, aborted: u64) -> Result<Vec<Run<N, T, F>>, Stop> {
+        if self.options.hardware == Qemu::Stock {
+            return Err(Reason::StockFault("ITE is set").into());
+        }
+        self.unit_thread(thread)?;
+        if let Some(before) = self.head {
+            return Err(Reason::HeadTwice { slot: head, before }.into());
+        }
+        let Left { iqh, iqt, .. } = self.left();
+        if (head, tail) != (iqh.into(), iqt.into()) {
+            return Err(Reason::IteElsewhere { head, tail, iqh, iqt }.into());
+        }
+        if self.unanswered.is_empty() {
+            return Err(Reason::IteForNothing.into());
+        }
+        let wds = |state: &State<N, T, F>| state.pending().filter(|(desc, _)| matches!(desc, Desc::Wd { .. })).count();
+        let before: Vec<Run<N, T, F>> = self.runs.iter().map(|(state, taken)| (*state, *taken)).collect();
+        let mut next = Vec::new();
+        for run in before {
+            let oldest = self.unanswered_at(&run.0).next();
+            self.actions.clear();
+            self.ring.actions(&run.0, &mut self.actions);
+            let lost = |action: &Action| matches!(action, Action::Hardware(HwStep::LoseAnswer { position, .. }) if Some(*position) == oldest);
+            let actions: Vec<Action> = self.actions.iter().copied().filter(lost).collect();
+            let runs = actions.into_iter().filter_map(|action| self.step(run, action));
+            next.extend(runs.filter(|(state, _)| wds(&run.0) - wds(state) == aborted as usize));
+        }
+        if next.is_empty() {
+            let refused = self.spec.refused.take();
+            return Err(refused.unwrap_or(Reason::Aborted { aborted, pending: wds(self.any()) }).into());
+        }
+        match self.options.after_ite {
+            AfterIte::Drop => self.unanswered.clear(),
+            AfterIte::IdsRun | AfterIte::WdsRun => drop(self.unanswered.remove(0)),
+        }
+        Ok(next)
+    }
+
+    /// Somebody has written FSTS.
+    fn clear(&mut self, cpu: u64, now: u64) -> Result<Vec<Run<N, T, F>>, Stop> {
+        if self.options.hardware == Qemu::Stock {
+            return Err(Reason::StockFault("FSTS is written").into());
+        }
+        if now & (FSTS_IQE | FSTS_ICE) != 0 {
+            return Err(Reason::OtherFault(now).into());
+        }
+        let t = self.trace.submitter(cpu).ok_or(Reason::NoCpuClears(cpu))?;
+        if !self.any().fsts().has(Fsts::ITE) {
+            return Err(Reason::NoIte(cpu).into());
+        }
+        if now & FSTS_ITE != 0 {
+            return Err(Reason::IteStays(now).into());
+        }
+        let clear = |tracker: &mut Self, run: Run<N, T, F>| match tracker.options.grain {
+            Grain::Sections => tracker.clear_ite(run, t),
+            Grain::Steps if run.0.call(t.into()).pc == Pc::ClearIte => Ok(tracker.driver(run, t)),
+            Grain::Steps => Ok(None),
+        };
+        self.continued(clear, |tracker| match tracker.lock_kept(cpu) {
+            Some(Reason::ClearsFirst { by, .. }) if by != cpu => Reason::NotItsIte { cpu, by },
+            Some(reason @ Reason::EndlessWalk { .. }) => reason,
+            _ => tracker.endless_before(cpu, t).unwrap_or(Reason::NoCheck(cpu)),
+        })
+    }
+
+    /// Whether in all states the same submitter holds the lock and will not drop it before ITE is cleared, or never.
+    fn lock_kept(&self, cpu: u64) -> Option<Reason> {
+        let holder = self.any().lock_holder()?;
+        let at = |state: &State<N, T, F>, pcs: &[Pc]| {
+            state.lock_holder() == Some(holder) && pcs.contains(&state.call(holder).pc)
+        };
+        let by = self.cpu(holder);
+        if self.runs.keys().all(|state| at(state, &[Pc::Walk, Pc::WalkAbort])) {
+            let end = self.any().call(holder).check.tail?;
+            return Some(Reason::EndlessWalk { cpu, by, end });
+        }
+        let (looks, clears) =
+            ([Pc::Poll, Pc::CheckAbort, Pc::ReadFsts], [Pc::IteIqh, Pc::IteIqt, Pc::ReadIqer, Pc::ClearIte]);
+        let t = holder as u8;
+        let will_clear = |state: &State<N, T, F>| {
+            at(state, &clears)
+                || at(state, &looks)
+                    && state.fsts().has(Fsts::ITE)
+                    && !(self.sees_done(state, t) || self.sees_abort(state, t))
+        };
+        self.runs.keys().all(will_clear).then_some(Reason::ClearsFirst { cpu, by })
+    }
+
+    /// Whether a walk that comes before ITE is cleared has no end.
+    fn endless_before(&mut self, cpu: u64, t: u8) -> Option<Reason> {
+        if self.ring.cfg().rules.ite_clear == IteClear::BeforeWalk {
+            return None;
+        }
+        let run = self.runs.iter().map(|(state, taken)| (*state, *taken)).find(|run| self.polls(&run.0, t))?;
+        let (state, _) = self.section(run, t)?;
+        let call = state.call(t.into());
+        let end = call.check.tail.filter(|_| matches!(call.pc, Pc::Walk | Pc::WalkAbort))?;
+        Some(Reason::EndlessWalk { cpu, by: cpu, end })
+    }
+
+    fn polls(&self, state: &State<N, T, F>, t: u8) -> bool {
+        state.lock_holder().is_none() && state.call(t.into()).pc == Pc::PollAcquire
+    }
+
+    /// Whether `t`'s WD is neither in the ring nor in hardware, and nobody has told its owner.
+    fn passed_over(&self, state: &State<N, T, F>, t: u8, wd: Slot) -> bool {
+        state.status(wd) == Status::InUse
+            && !state.fsts().has(Fsts::ITE)
+            && !state.ghost().posted_by(wd).is(t.into())
+            && state.pending().all(|(desc, owner)| !(owner.is(t.into()) && desc == Desc::wd(wd)))
+    }
+
+    /// Positions of the pending IDs that get no answer, oldest first.
+    fn unanswered_at(&self, state: &State<N, T, F>) -> impl Iterator<Item = u8> {
+        let mut left = self.unanswered.clone();
+        let positions: Vec<u8> = state
+            .pending()
+            .zip(0..)
+            .filter_map(|((desc, owner), position)| {
+                let Desc::Id { number, .. } = desc else { return None };
+                let is_this =
+                    |&(t, place): &(u8, u8)| place == number && (owner.is(t.into()) || owner == Owner::Returned);
+                left.iter().position(is_this).map(|i| {
+                    left.remove(i);
+                    position
+                })
+            })
+            .collect();
+        positions.into_iter()
+    }
+
+    /// Adds, for the one whose WD is about to write its status, that it has just looked, still holds the lock and is about to
+    /// read FSTS.
+    fn look_before(&mut self, slot: Slot) {
+        let rules = &self.ring.cfg().rules;
+        let looks = |state: &State<N, T, F>| {
+            (0..self.ring.cfg().submitters as u8)
+                .find(|&t| self.polls(state, t) && state.call(t.into()).polled_slot(rules, self.ring.length()) == slot)
+        };
+        let looking: Vec<(Run<N, T, F>, u8)> =
+            self.runs.iter().filter_map(|(state, taken)| Some(((*state, *taken), looks(state)?))).collect();
+        for (mut run, t) in looking {
+            while run.0.call(t.into()).pc != Pc::ReadFsts {
+                match self.driver(run, t) {
+                    Some(next) if next.0.lock_holder() == Some(t.into()) => run = next,
+                    _ => break,
+                }
+            }
+            if run.0.call(t.into()).pc == Pc::ReadFsts {
+                self.runs.insert(run.0, run.1);
+            }
+        }
+    }
+
+    /// `t` looks, or has looked, for its WD, and clears ITE; then the walk, if it comes after that.
+    fn clear_ite(&mut self, run: Run<N, T, F>, t: u8) -> Result<Option<Run<N, T, F>>, Stop> {
+        let me = usize::from(t);
+        let call = run.0.call(me);
+        let has_looked = run.0.lock_holder() == Some(me) && matches!(call.pc, Pc::ReadFsts | Pc::ClearIte);
+        let looks = self.polls(&run.0, t) && !self.sees_done(&run.0, t) && !self.sees_abort(&run.0, t);
+        if !has_looked && !looks {
+            return Ok(None);
+        }
+        let at_clear = if call.pc == Pc::ClearIte { Some(run) } else { self.section(run, t) };
+        let Some(run) = at_clear.filter(|(state, _)| state.call(me).pc == Pc::ClearIte) else { return Ok(None) };
+        let Some(mut run) = self.driver(run, t) else { return Ok(None) };
+        let (length, mut walked) = (self.ring.length(), 0);
+        loop {
+            let call = run.0.call(me);
+            match call.pc {
+                Pc::Walk if walked == length.slots() => break,
+                Pc::Walk => {
+                    walked += 1;
+                    let slot = call.check.head.expect("a walk is somewhere");
+                    if self.will_be_written(&run.0, slot) {
+                        return Err(Stop::Unsound);
+                    }
+                }
+                Pc::WalkAbort | Pc::StraddlerIqh | Pc::StraddlerLook | Pc::StraddlerSeek | Pc::StraddlerPatch => {}
+                _ => break,
+            }
+            match self.driver(run, t) {
+                Some(next) => run = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(run))
+    }
+
+    /// Whether a WD that is posted or pending writes a slot's status.
+    fn will_be_written(&self, state: &State<N, T, F>, slot: Slot) -> bool {
+        let length = self.ring.length();
+        let writes = |desc| matches!(desc, Desc::Wd { target, .. } if target == slot);
+        let posted = length.distance(state.iqh(), state.iqt());
+        (0..posted).any(|k| writes(state.desc(length.add(state.iqh(), k))))
+            || state.pending().any(|(desc, _)| writes(desc))
+    }
+
+    /// What is missing at the end.
+    fn not_idle(&self) -> Reason {
+        let left = self.left();
+        if self.any().fsts().has(Fsts::ITE) {
+            return Reason::IteLeft;
+        }
+        let again = |(state, taken): (&State<N, T, F>, &Taken), t: u8| {
+            taken.posts_again(t)
+                || state.call(t.into()).outcome == Outcome::Again
+                || self.ring.waiting(state, t.into()) && self.sees_abort(state, t)
+        };
+        let waits = (0..self.ring.cfg().submitters as u8).find(|&t| self.runs.iter().all(|run| again(run, t)));
+        waits.map_or(Reason::NotIdle(left), |t| Reason::NotPostedAgain(self.cpu(t)))
     }
 
     /// The stock unit works on the thread that wrote IQT, the other on one of its own, whose first read of IQH names it.
@@ -756,10 +1253,19 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
     }
 
     /// One step of the ring that the specification can follow.
-    fn step(&mut self, (state, steps): Run<N, T, F>, action: Action) -> Option<Run<N, T, F>> {
+    fn step(&mut self, (state, mut taken): Run<N, T, F>, action: Action) -> Option<Run<N, T, F>> {
         let next = self.ring.next_state(&state, action)?;
-        let steps = self.spec.follow(&state, &next, steps)?;
-        Some((next, steps))
+        taken.steps = self.spec.follow(&state, action, &next, taken.steps)?;
+        if let Action::Driver { t, .. } = action {
+            let call = state.call(t.into());
+            if call.pc == Pc::Return && call.outcome == Outcome::Again {
+                taken.again |= 1 << t;
+            } else if call.pc == Pc::WriteIqt && taken.posts_again(t) {
+                taken.again &= !(1 << t);
+                taken.steps.posted_again += 1;
+            }
+        }
+        Some((next, taken))
     }
 
     /// Submitter `t`'s next step, if it can be done.
@@ -777,7 +1283,8 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         while self.options.grain == Grain::Sections {
             self.actions.clear();
             self.ring.actions(&run.0, &mut self.actions);
-            let executes = |action: &&Action| matches!(action, Action::Hardware(HwStep::Execute { .. }));
+            let lost: Vec<u8> = if F > 0 { self.unanswered_at(&run.0).collect() } else { Vec::new() };
+            let executes = |action: &&Action| matches!(action, Action::Hardware(HwStep::Execute { position }) if !lost.contains(position));
             match self.actions.iter().find(executes) {
                 Some(&execute) => run = self.step(run, execute)?,
                 None => break,
@@ -786,15 +1293,18 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         Some(run)
     }
 
-    /// The whole post of an idle submitter, and its first look.
-    fn post(&mut self, run: Run<N, T, F>, t: u8, count: u8) -> Result<Option<Run<N, T, F>>, Stop> {
-        let free_head = run.0.queue().free_head;
-        if run.0.call(t.into()).pc != Pc::Idle || run.0.lock_holder().is_some() {
+    /// The whole post of a submitter that is idle or has to post again, and its first look.
+    fn post(&mut self, run: Run<N, T, F>, t: u8, number: usize) -> Result<Option<Run<N, T, F>>, Stop> {
+        let (post, call) = (self.plan.posts[number], run.0.call(t.into()));
+        let slots = u16::from(post.ids.unwrap_or(0)) + 1;
+        let again = call.pc == Pc::Acquire && call.slots() == slots;
+        if !(call.pc == Pc::Idle || again) || run.0.lock_holder().is_some() {
             return Ok(None);
         }
-        let Some(request) = self.request(count) else { return Ok(None) };
-        self.undisturbed(&run.0, free_head, u16::from(count) + 1).map_err(|Unsound| Stop::Unsound)?;
-        let posted = self.step(run, Action::Call { t, request }).and_then(|mut run| loop {
+        let Some(request) = post.request else { return Ok(None) };
+        self.undisturbed(&run.0, run.0.queue().free_head, slots).map_err(|Unsound| Stop::Unsound)?;
+        let called = if again { Some(run) } else { self.step(run, Action::Call { t, request }) };
+        let posted = called.and_then(|mut run| loop {
             let pc = run.0.call(t.into()).pc;
             if pc == Pc::NoRoom {
                 break None;
@@ -807,18 +1317,24 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         Ok(posted.and_then(|run| if self.sees_done(&run.0, t) { Some(run) } else { self.section(run, t) }))
     }
 
-    /// The call that brings so many IDs, if the driver makes any.
-    fn request(&self, count: u8) -> Option<u8> {
-        self.ring.requests().iter().position(|request| request.count() == count).map(|position| position as u8)
-    }
-
-    /// Steps of `t` until it drops the lock.
+    /// Steps of `t` until it drops the lock, or is about to clear ITE, which a line shows, or has walked in vain.
     fn section(&mut self, run: Run<N, T, F>, t: u8) -> Option<Run<N, T, F>> {
         let mut run = self.driver(run, t)?;
+        let mut walked = 0;
         while run.0.lock_holder() == Some(t.into()) {
+            match run.0.call(t.into()).pc {
+                Pc::ClearIte => break,
+                Pc::Walk if walked == self.ring.length().slots() => break,
+                Pc::Walk => walked += 1,
+                _ => {}
+            }
             run = self.driver(run, t)?;
         }
         Some(run)
+    }
+
+    fn sees_abort(&self, state: &State<N, T, F>, t: u8) -> bool {
+        F > 0 && state.status(self.ring.wait_index(&state.call(t.into()))) == Status::Abort
     }
 
     fn sees_done(&self, state: &State<N, T, F>, t: u8) -> bool {
@@ -848,11 +1364,11 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
     /// Makes the set of some states and all that hidden steps lead to.
     fn close(&mut self, mut to_do: Vec<Run<N, T, F>>) -> Result<(), Unsound> {
         self.runs.clear();
-        while let Some((state, steps)) = to_do.pop() {
-            if self.runs.insert(state, steps).is_none() {
+        while let Some((state, taken)) = to_do.pop() {
+            if self.runs.insert(state, taken).is_none() {
                 match self.options.grain {
-                    Grain::Sections => self.hidden_sections((state, steps), &mut to_do)?,
-                    Grain::Steps => self.hidden_steps((state, steps), &mut to_do),
+                    Grain::Sections => self.hidden_sections((state, taken), &mut to_do)?,
+                    Grain::Steps => self.hidden_steps((state, taken), &mut to_do),
                 }
             }
         }
@@ -860,15 +1376,26 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         Ok(())
     }
 
-    /// Those who can see DONE do, and clean up.
+    /// Those who can see DONE or ABORT do, and clean up; who holds the lock goes on.
     fn hidden_sections(&mut self, run: Run<N, T, F>, next: &mut Vec<Run<N, T, F>>) -> Result<(), Unsound> {
         let holder = run.0.lock_holder();
-        for t in 0..self.ring.cfg().submitters {
-            let call = run.0.call(t);
-            let is_next = holder == Some(t) || holder.is_none() && call.pc == Pc::PollAcquire;
-            if is_next && self.sees_done(&run.0, t as u8) {
+        for t in 0..self.ring.cfg().submitters as u8 {
+            let holds = holder == Some(t.into());
+            let call = run.0.call(t.into());
+            let sees = |tracker: &Self| tracker.sees_done(&run.0, t) || tracker.sees_abort(&run.0, t);
+            if holds && (call.pc == Pc::ReadFsts || call.pc == Pc::RecheckAbort && !self.sees_abort(&run.0, t)) {
+                next.extend(self.section(run, t));
+                continue;
+            }
+            let cleans_up = match call.pc {
+                Pc::PollAcquire => holder.is_none() && sees(self),
+                Pc::Poll => holds && self.sees_done(&run.0, t),
+                Pc::RecheckAbort | Pc::Mark | Pc::Reclaim => holds,
+                _ => false,
+            };
+            if cleans_up {
                 self.undisturbed(&run.0, call.index, call.slots())?;
-                next.extend(self.section(run, t as u8));
+                next.extend(self.section(run, t));
             }
         }
         Ok(())
@@ -879,53 +1406,21 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         let mut actions = std::mem::take(&mut self.actions);
         actions.clear();
         self.ring.actions(&run.0, &mut actions);
+        let lost: Vec<u8> = if F > 0 { self.unanswered_at(&run.0).collect() } else { Vec::new() };
         for &action in &actions {
             let hidden = match action {
                 Action::Call { t, request } => {
-                    let count = self.ring.requests()[usize::from(request)].count();
-                    self.posts[usize::from(t)].last() == Some(&Some(count))
+                    let to_come = self.posts[usize::from(t)].last();
+                    to_come.is_some_and(|&number| self.plan.posts[number].request == Some(request))
                 }
-                Action::Driver { step, .. } => step != Step::WriteIqt,
-                Action::Hardware(step) => matches!(step, HwStep::Execute { .. }),
+                Action::Driver { step, .. } => !matches!(step, Step::WriteIqt | Step::ClearIte),
+                Action::Hardware(HwStep::Execute { position }) => !lost.contains(&position),
+                Action::Hardware(_) => false,
             };
             if hidden {
                 next.extend(self.step(run, action));
             }
         }
         self.actions = actions;
-    }
-}
-
-/// The specification, expanded where a run leads.
-struct Abstraction<'a, const N: usize, const T: usize, const F: usize> {
-    mapping: RingToSpec<'a, N, T, F>,
-    successors: HashMap<View, Vec<(Label, View)>, FxBuildHasher>,
-    /// The last step that the specification could not follow.
-    refused: Option<Reason>,
-}
-
-impl<'a, const N: usize, const T: usize, const F: usize> Abstraction<'a, N, T, F> {
-    fn new(ring: &'a Ring<N, T, F>) -> Self {
-        let mapping = RingToSpec::new(ring, Loss::None).expect("what makes a ring makes a specification");
-        Abstraction { mapping, successors: HashMap::default(), refused: None }
-    }
-
-    /// The steps that the specification has taken after a step of the ring; `None` if it cannot follow.
-    fn follow(&mut self, from: &State<N, T, F>, to: &State<N, T, F>, steps: SpecSteps) -> Option<SpecSteps> {
-        let (before, after) = (self.mapping.view(from), self.mapping.view(to));
-        if before == after {
-            return Some(steps);
-        }
-        let spec = self.mapping.spec();
-        let successors = self.successors.entry(before).or_insert_with(|| {
-            let state = spec.state_of(&before);
-            let next = spec.next_steps(&state).into_iter();
-            next.map(|(action, next)| (spec::label(&action), spec::view(&next))).collect()
-        });
-        let taken = successors.iter().find(|(_, view)| *view == after);
-        if taken.is_none() {
-            self.refused = Some(Reason::Specification { from: before.to_string(), to: after.to_string() });
-        }
-        taken.map(|(label, _)| steps.with(*label))
     }
 }

@@ -11,6 +11,15 @@
 //! | `vtd_inv_desc invalidate desc type T high H low L` | the descriptor; a WD has its status data in bits 63:32 of L, its status address in H |
 //! | `vtd_inv_desc_wait_sw .. addr A data D` | the status write |
 //!
+//! A unit with device time-outs, which QEMU's own has not, says four things more:
+//!
+//! | line | what it says |
+//! | --- | --- |
+//! | `vtd_x_dev_noresp head S` | the device-TLB invalidation fetched from slot S gets no answer |
+//! | `vtd_x_wait_pend head S status addr A` | the WD fetched from slot S has to wait behind it |
+//! | `vtd_x_ite_set head S tail S aborted waits N` | ITE is set and N pending WDs are aborted; IQH and IQT |
+//! | `vtd_x_fsts_write fsts now V` | the thread, a CPU, has written FSTS, which is V now |
+//!
 //! All other kinds are counted ([`Trace::ignored`]). Status addresses are `base + 4 * slot`; the base is learned from the first
 //! WD, which is taken to write its own slot. The values are read, not judged: a tail outside of the ring is an event.
 //!
@@ -106,13 +115,53 @@ pub enum What {
         /// What is written.
         data: u64,
     },
+    /// The device does not answer the invalidation that was fetched last.
+    NoAnswer {
+        /// The slot it was fetched from.
+        slot: u64,
+    },
+    /// The WD that was fetched last has to wait for an answer to an ID ahead of it.
+    Pends {
+        /// The slot it was fetched from.
+        slot: u64,
+        /// The status address.
+        address: u64,
+    },
+    /// ITE is set.
+    Ite {
+        /// IQH.
+        head: u64,
+        /// IQT.
+        tail: u64,
+        /// How many pending WDs are aborted.
+        aborted: u64,
+    },
+    /// Software has written FSTS.
+    Fsts {
+        /// What FSTS is now.
+        now: u64,
+    },
 }
+
+/// FSTS.IQE, an invalidation queue error (VT-d 11.4.9.9).
+pub const FSTS_IQE: u64 = 1 << 4;
+/// FSTS.ICE, an invalidation completion error.
+pub const FSTS_ICE: u64 = 1 << 5;
+/// FSTS.ITE, an invalidation time-out error.
+pub const FSTS_ITE: u64 = 1 << 6;
 
 /// A descriptor as hardware has read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetched {
     /// An ID.
-    Id,
+    Id {
+        /// Whether a device has to answer it: a device-TLB invalidation.
+        device: bool,
+        /// The high half of the descriptor.
+        high: u64,
+        /// The low half.
+        low: u64,
+    },
     /// A WD.
     Wd {
         /// The status data.
@@ -215,14 +264,6 @@ pub enum TraceError {
         /// The kind.
         kind: String,
     },
-    /// An event of the fault path.
-    #[error("line {line}: {kind} is an event of a device time-out; the fault check is not modelled")]
-    Fault {
-        /// The line.
-        line: u64,
-        /// The kind.
-        kind: String,
-    },
     /// More CPUs than submitters can be modelled.
     #[error("line {line}: IQT is written by a 9th CPU; at most {MAX_SUBMITTERS} are modelled")]
     TooManyCpus {
@@ -280,6 +321,14 @@ impl Trace {
         &self.events
     }
 
+    /// Whether it has a line of a unit with device time-outs.
+    pub fn has_faults(&self) -> bool {
+        let of_a_fault = |event: &Event| {
+            matches!(event.what, What::NoAnswer { .. } | What::Pends { .. } | What::Ite { .. } | What::Fsts { .. })
+        };
+        self.events.iter().any(of_a_fault)
+    }
+
     /// The threads that write IQT, in the order in which they first do: thread `t` of the list is submitter `t`.
     pub fn cpus(&self) -> &[u64] {
         &self.cpus
@@ -327,16 +376,25 @@ impl Trace {
                     summary.slots += (slot % slots + slots - tail) % slots;
                     tail = slot % slots;
                     summary.iqt_writes += 1;
-                    let outstanding = summary.iqt_writes.saturating_sub(summary.status_writes);
+                    let ended = summary.status_writes + summary.aborted;
+                    let outstanding = summary.iqt_writes.saturating_sub(ended);
                     *summary.outstanding.entry(outstanding).or_default() += 1;
                 }
-                What::Register { .. } | What::Head { .. } => {}
-                What::Fetch { desc: Fetched::Id, .. } => ids += 1,
+                What::Fetch { desc: Fetched::Id { .. }, .. } => ids += 1,
                 What::Fetch { desc: Fetched::Wd { .. }, .. } => {
                     summary.wds += 1;
                     *summary.batches.entry(std::mem::take(&mut ids)).or_default() += 1;
                 }
                 What::StatusWrite { .. } => summary.status_writes += 1,
+                What::Ite { aborted, .. } => {
+                    summary.ites += 1;
+                    summary.aborted += aborted;
+                }
+                What::Register { .. }
+                | What::Head { .. }
+                | What::NoAnswer { .. }
+                | What::Pends { .. }
+                | What::Fsts { .. } => {}
             }
         }
         summary.laps = summary.slots as f64 / slots as f64;
@@ -353,13 +411,17 @@ pub struct Summary {
     pub wds: u64,
     /// Number of status writes.
     pub status_writes: u64,
+    /// How often ITE was set.
+    pub ites: u64,
+    /// Number of WDs aborted.
+    pub aborted: u64,
     /// Number of WDs fetched, by the number of IDs fetched before each.
     pub batches: BTreeMap<u64, u64>,
     /// How many slots IQT has gone on.
     pub slots: u64,
     /// How often IQT has gone round.
     pub laps: f64,
-    /// Number of IQT writes, by the number of batches then posted and without a status write, this one counted.
+    /// Number of IQT writes, by the number of batches then posted and neither written a status nor aborted, this one counted.
     pub outstanding: BTreeMap<u64, u64>,
 }
 
@@ -438,9 +500,12 @@ impl Reader {
                 What::Fetch { slot, desc: line.descriptor()? }
             }
             "vtd_inv_desc_wait_sw" => What::StatusWrite { address: line.number("addr")?, data: line.number("data")? },
-            kind if kind.starts_with("vtd_x_") => {
-                return Err(TraceError::Fault { line: line.number, kind: kind.into() })
+            "vtd_x_dev_noresp" => What::NoAnswer { slot: line.number("head")? },
+            "vtd_x_wait_pend" => What::Pends { slot: line.number("head")?, address: line.number("addr")? },
+            "vtd_x_ite_set" => {
+                What::Ite { head: line.number("head")?, tail: line.number("tail")?, aborted: line.number("waits")? }
             }
+            "vtd_x_fsts_write" => What::Fsts { now: line.number("now")? },
             kind => {
                 *self.ignored.entry(kind.into()).or_default() += 1;
                 return Ok(());
@@ -517,8 +582,9 @@ impl<'a> Line<'a> {
         const LIMIT: &str = "iotlb, device, iec, context-cache, p-iotlb or wait";
         /// Names and numbers of the types (VT-d 6.5.2).
         const TYPES: [(&str, u64); 6] =
-            [("context-cache", 1), ("iotlb", 2), ("device", 3), ("iec", 4), (WAIT, 5), ("p-iotlb", 6)];
+            [("context-cache", 1), ("iotlb", 2), (DEVICE, 3), ("iec", 4), (WAIT, 5), ("p-iotlb", 6)];
         const WAIT: &str = "wait";
+        const DEVICE: &str = "device";
         /// Bit 5 of a WD: write the status (VT-d 6.5.2.8).
         const SW: u64 = 1 << 5;
         let (address, low) = (self.number("high")?, self.number("low")?);
@@ -531,7 +597,7 @@ impl<'a> Line<'a> {
         }
         Ok(match name {
             WAIT => Fetched::Wd { data: low >> 32, address, writes: low & SW != 0 },
-            _ => Fetched::Id,
+            _ => Fetched::Id { device: name == DEVICE, high: address, low },
         })
     }
 
@@ -561,6 +627,10 @@ fn fields(kind: &str, text: &str) -> Vec<(&'static str, String)> {
         "vtd_inv_qi_head" => &["head"],
         "vtd_inv_desc" => &["type", "high", "low"],
         "vtd_inv_desc_wait_sw" => &["addr", "data"],
+        "vtd_x_dev_noresp" => &["head"],
+        "vtd_x_wait_pend" => &["head", "status", "addr"],
+        "vtd_x_ite_set" => &["head", "tail", "aborted", "waits"],
+        "vtd_x_fsts_write" => &["fsts", "now"],
         _ => &[],
     };
     let mut fields: Vec<(&'static str, Vec<&str>)> = Vec::new();

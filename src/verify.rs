@@ -541,7 +541,8 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         if self.ring.cfg().lock == Lock::Fifo {
             return "";
         }
-        let ring = Ring::<N, T, F>::of(RingCfg { lock: Lock::Fifo, ..self.ring.cfg().clone() });
+        let cfg = RingCfg { lock: Lock::Fifo, ..self.ring.cfg().clone() };
+        let ring = Ring::<N, T, F>::of(cfg, self.ring.requests().to_vec());
         let canonical = |state: &State<N, T, F>| ring.canonical(state);
         let max_states = self.limits.max_states.min(20 * self.graph.len()).min(MOST_UNDER_FIFO);
         let limits = Limits { max_states, progress: None, ..self.limits };

@@ -128,7 +128,9 @@ fn replayed(trace: &Trace, rules: Rules, hardware: Qemu) -> Said {
     let line = |event: VisibleEvent| match event {
         VisibleEvent::WriteIqt { line, .. }
         | VisibleEvent::Fetch { line, .. }
-        | VisibleEvent::Complete { line, .. } => line,
+        | VisibleEvent::Complete { line, .. }
+        | VisibleEvent::LoseAnswer { line, .. }
+        | VisibleEvent::ClearIte { line, .. } => line,
     };
     let line = VisibleEvent::all(trace).map(line).find(|line| *line >= rejection.line).unwrap();
     Said::RejectedAt { line }

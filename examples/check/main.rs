@@ -104,7 +104,7 @@ struct Args {
     #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = word::<FaultClass>, requires = "generation")]
     fault: Vec<FaultClass>,
     /// How many faults may be injected, 1 to 15
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "fault")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=15), requires = "fault")]
     bound: u8,
     /// How many devices IDs may address, up to 2; 1 where one is to fail if left out
     #[arg(long, value_name = "N", requires = "fault")]

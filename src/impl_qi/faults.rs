@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ring::{id_kind_bits, id_kind_from_bits, IdKind, RingError};
+use super::RingCfg;
 
 /// Most IDs in one batch where faults are modelled: the kernel's `QI_MAX_BATCHED_DESC_COUNT`.
 pub const MAX_IDS: u8 = 16;
@@ -104,10 +105,11 @@ impl FaultClass {
 }
 
 /// What becomes of work that hardware has fetched and not completed when ITE is raised; disputed, see [`A11`](ASSUMPTIONS).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AfterIte {
     /// All of it is discarded.
+    #[default]
     Drop,
     /// The ID that timed out is discarded, pending WDs are aborted, other fetched IDs still execute.
     IdsRun,
@@ -206,7 +208,7 @@ impl Quirk {
 pub struct Faults {
     /// The classes; none: no fault occurs.
     pub classes: Vec<FaultClass>,
-    /// How many events may be injected, of all classes together.
+    /// How many events may be injected, of all classes together: 1 to 15, or [`Faults::UNBOUNDED`].
     pub bound: u8,
     /// How many devices IDs may address, 0 to [`MAX_DEVICES`].
     pub devices: u8,
@@ -219,6 +221,9 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// A bound that is none: any number of events may be injected, and a state does not count them.
+    pub const UNBOUNDED: u8 = u8::MAX;
+
     /// No fault occurs.
     pub fn none() -> Faults {
         Faults {
@@ -248,6 +253,11 @@ impl Faults {
         self.classes.contains(&class)
     }
 
+    /// Whether a state counts what has been injected.
+    pub(super) fn is_counted(&self) -> bool {
+        self.bound != Faults::UNBOUNDED
+    }
+
     /// Whether ITE can be raised.
     pub fn time_out(&self) -> bool {
         self.classes.iter().any(|class| class.times_out())
@@ -266,7 +276,7 @@ impl Faults {
         if (self.bound == 0) != self.classes.is_empty() {
             return Err(RingError::BoundWithoutClass { bound: self.bound, classes: self.classes.len() });
         }
-        if self.bound > 15 {
+        if self.bound > 15 && self.is_counted() {
             return Err(RingError::FaultBound(self.bound));
         }
         Ok(())
@@ -380,6 +390,31 @@ pub(super) fn requests(counts: &[u8], faults: &Faults) -> Result<Vec<Request>, R
     Ok(all)
 }
 
+/// Checks calls that are given one by one.
+///
+/// # Errors
+/// [`RingError::Requests`], [`RingError::UnknownKind`], [`RingError::UnknownInvalidWd`].
+pub(super) fn validate_requests(requests: &[Request], cfg: &RingCfg) -> Result<(), RingError> {
+    if requests.len() > 255 {
+        return Err(RingError::Requests(requests.len()));
+    }
+    let faults = &cfg.faults;
+    let is_known = |kind: &IdKind| match *kind {
+        IdKind::Unit => true,
+        IdKind::Device(device) => cfg.checks_faults() && (1..=faults.devices).contains(&device),
+        IdKind::Invalid => faults.includes(FaultClass::InvalidId),
+    };
+    for request in requests {
+        if let Some(kind) = request.kinds().find(|kind| !is_known(kind)) {
+            return Err(RingError::UnknownKind(kind));
+        }
+        if request.has_invalid_wd() && !faults.includes(FaultClass::InvalidWd) {
+            return Err(RingError::UnknownInvalidWd);
+        }
+    }
+    Ok(())
+}
+
 /// Something that a verdict about faults rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assumption {
@@ -488,6 +523,27 @@ mod tests {
         let texts: Vec<String> = requests(&[0, 2], &faults).unwrap().into_iter().map(Request::text).collect();
         assert_eq!(texts, ["0", "2", "u d1", "u !", "d1 u", "d1 d1", "d1 !", "! u", "! d1"]);
         assert_eq!(requests(&[0, 254], &Faults::none()).unwrap(), [Request::plain(0), Request::plain(254)]);
+    }
+
+    #[test]
+    fn given_calls_ask_for_what_is_modelled() {
+        use super::super::{RingCfg, Rules};
+        let cfg = |classes: &[FaultClass]| RingCfg {
+            faults: Faults::of(classes, u8::from(!classes.is_empty())),
+            ..RingCfg::new(Rules::G5, 1, [1])
+        };
+        let error = |classes: &[FaultClass], request| validate_requests(&[request], &cfg(classes)).err();
+        let (device, invalid) = (Request::of(&[IdKind::Device(1)]), Request::of(&[IdKind::Unit, IdKind::Invalid]));
+        assert_eq!(error(&[FaultClass::LostAnswer], device), None);
+        assert_eq!(error(&[], device), Some(RingError::UnknownKind(IdKind::Device(1))));
+        assert_eq!(error(&[FaultClass::InvalidId], invalid), None);
+        assert_eq!(error(&[FaultClass::LostAnswer], invalid), Some(RingError::UnknownKind(IdKind::Invalid)));
+        let invalid_wd = Request::plain(0).with_invalid_wd();
+        assert_eq!(error(&[FaultClass::InvalidWd], invalid_wd), None);
+        assert_eq!(error(&[FaultClass::InvalidId], invalid_wd), Some(RingError::UnknownInvalidWd));
+        let many = vec![Request::plain(1); 256];
+        assert_eq!(validate_requests(&many, &cfg(&[])), Err(RingError::Requests(256)));
+        assert_eq!(validate_requests(&many[1..], &cfg(&[])), Ok(()));
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl Hardware {
                 can(HwStep::Fetch);
             }
         }
-        let may_inject = unit.injected() < faults.bound;
+        let may_inject = !faults.is_counted() || unit.injected() < faults.bound;
         if may_inject && faults.includes(FaultClass::Ice) && !fsts.has(Fsts::ICE) {
             can(HwStep::Ice);
         }
@@ -228,18 +228,25 @@ impl Hardware {
             }
             HwStep::TimeOut { position, kept } => time_out(faults, unit, position.into(), kept),
             HwStep::LoseAnswer { position, kept } => {
-                unit.inject();
+                inject(faults, unit);
                 time_out(faults, unit, position.into(), kept);
             }
             HwStep::Ice => {
-                unit.inject();
+                inject(faults, unit);
                 unit.set_fsts(unit.fsts().with(Fsts::ICE));
             }
             HwStep::Remove { device } => {
-                unit.inject();
+                inject(faults, unit);
                 unit.remove(device);
             }
         }
+    }
+}
+
+/// Counts an injected fault, where there is a bound.
+fn inject(faults: &Faults, unit: &mut impl Unit) {
+    if faults.is_counted() {
+        unit.inject();
     }
 }
 

@@ -130,7 +130,7 @@ pub enum RingError {
     #[error("{0} devices cannot be modelled; there may be 1 or 2 where one is to fail, else up to 2")]
     Devices(u8),
     /// More injected faults than are modelled.
-    #[error("{0} faults cannot be modelled; the bound must be 1 to 15")]
+    #[error("{0} faults cannot be modelled; the bound must be 1 to 15, or none")]
     FaultBound(u8),
     /// A bound without a class of faults, or the other way round.
     #[error("a bound of {bound} faults and {classes} classes of faults: both must be 0 or neither")]
@@ -143,9 +143,23 @@ pub enum RingError {
     /// More kinds of calls than a byte can number.
     #[error("counts, devices and faults make {0} kinds of calls; at most 255 can be modelled")]
     Requests(usize),
+    /// A call that asks for what is not modelled.
+    #[error("a call brings an ID for {}, which the faults do not include", named(*.0))]
+    UnknownKind(IdKind),
+    /// A call with a WD that no fault explains.
+    #[error("a call brings an invalid WD, which the faults do not include")]
+    UnknownInvalidWd,
     /// A rule set for one ID per batch.
     #[error("the driver before Linux 5.8 posts 1 ID and a WD, no other batch; counts must be 1, {0} is asked for")]
     OneIdOnly(u8),
+}
+
+fn named(kind: IdKind) -> String {
+    match kind {
+        IdKind::Unit => "the unit".to_string(),
+        IdKind::Device(device) => format!("device {device}"),
+        IdKind::Invalid => "nothing, an invalid one".to_string(),
+    }
 }
 
 /// `desc_status[slot]`: the kernel's `QI_FREE` .. `QI_ABORT`, with the kernel's values.

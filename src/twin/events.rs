@@ -44,6 +44,20 @@ pub enum VisibleEvent {
         /// What is written.
         data: u64,
     },
+    /// ITE is set. `spec/QITrace.tla` refuses a trace with this event: it does not know faults.
+    LoseAnswer {
+        /// The line's number.
+        line: u64,
+        /// How many pending WDs are aborted.
+        aborted: u64,
+    },
+    /// ITE is cleared; refused as `LoseAnswer` is.
+    ClearIte {
+        /// The line's number.
+        line: u64,
+        /// The submitter, from 1; 0 for a thread that is none.
+        cpu: u8,
+    },
 }
 
 impl VisibleEvent {
@@ -52,14 +66,14 @@ impl VisibleEvent {
         let slots = u64::from(trace.length().slots());
         let mut tail = 0;
         trace.events().iter().filter_map(move |&Event { line, thread, what, .. }| match what {
-            What::Register { .. } | What::Head { .. } => None,
+            What::Register { .. } | What::Head { .. } | What::NoAnswer { .. } | What::Pends { .. } => None,
             What::IqtWrite { slot } => {
                 let count = ((slot % slots + slots - tail) % slots).checked_sub(1);
                 tail = slot % slots;
                 let cpu = trace.submitter(thread).map_or(0, |t| t + 1);
                 Some(VisibleEvent::WriteIqt { line, cpu, slot, count })
             }
-            What::Fetch { slot, desc: Fetched::Id } => {
+            What::Fetch { slot, desc: Fetched::Id { .. } } => {
                 Some(VisibleEvent::Fetch { line, slot, desc: "ID", target: None })
             }
             What::Fetch { slot, desc: Fetched::Wd { address, .. } } => {
@@ -67,6 +81,10 @@ impl VisibleEvent {
             }
             What::StatusWrite { address, data } => {
                 Some(VisibleEvent::Complete { line, target: trace.status_slot(address).ok(), data })
+            }
+            What::Ite { aborted, .. } => Some(VisibleEvent::LoseAnswer { line, aborted }),
+            What::Fsts { .. } => {
+                Some(VisibleEvent::ClearIte { line, cpu: trace.submitter(thread).map_or(0, |t| t + 1) })
             }
         })
     }
