@@ -194,9 +194,14 @@ Fairness ==
         /\ WF_vars(Execute(t))
         /\ WF_vars(Complete(t))
         /\ WF_vars(Observe(t))
-        /\ Faults = "possible" => WF_vars(Again(t)) /\ WF_vars(Repost(t)) /\ WF_vars(Fail(t))
 
 FairSpec == Spec /\ Fairness
+
+\* With faults: who was aborted goes on.
+FaultFairness ==
+    \A t \in Submitters : WF_vars(Again(t)) /\ WF_vars(Repost(t)) /\ WF_vars(Fail(t))
+
+FaultFairSpec == FairSpec /\ FaultFairness
 
 -----------------------------------------------------------------------------
 (***************************************************************************)

@@ -1171,7 +1171,7 @@ LossyAbs == INSTANCE QI WITH
 RefinesSpec == Abs!Spec
 
 \* No fair run of the ring breaks a fairness condition of the specification.
-RefinesFairSpec == Abs!FairSpec
+RefinesFairSpec == Abs!FairSpec /\ (AbsFaults = "possible" => Abs!FaultFairness)
 
 \* As RefinesSpec, against the specification that may lose a Done.
 RefinesLossySpec == LossyAbs!Spec

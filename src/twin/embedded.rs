@@ -313,10 +313,10 @@ mod tests {
 
     /// The smallest graph there is: four states in a ring.
     const DOT: &str = r#"digraph StateGraph {
-  s0 [label="submitter=<<-1>>\nsubmit=<<-1>>\ndone=<<-1>>\nqueue=<<>>"];
-  s1 [label="submitter=<<0>>\nsubmit=<<0>>\ndone=<<-1>>\nqueue=<<>>"];
-  s2 [label="submitter=<<0>>\nsubmit=<<-1>>\ndone=<<-1>>\nqueue=<<[executed |-> 0, left |-> 0, submitter |-> 1]>>"];
-  s3 [label="submitter=<<0>>\nsubmit=<<-1>>\ndone=<<0>>\nqueue=<<>>"];
+  s0 [label="submitter=<<-1>>\nsubmit=<<-1>>\ndone=<<-1>>\nqueue=<<>>\nfault=<<\"none\">>\nagain=<<false>>"];
+  s1 [label="submitter=<<0>>\nsubmit=<<0>>\ndone=<<-1>>\nqueue=<<>>\nfault=<<\"none\">>\nagain=<<false>>"];
+  s2 [label="submitter=<<0>>\nsubmit=<<-1>>\ndone=<<-1>>\nqueue=<<[executed |-> 0, left |-> 0, submitter |-> 1]>>\nfault=<<\"none\">>\nagain=<<false>>"];
+  s3 [label="submitter=<<0>>\nsubmit=<<-1>>\ndone=<<0>>\nqueue=<<>>\nfault=<<\"none\">>\nagain=<<false>>"];
   s0 -> s1 [label="Submit"];
   s1 -> s2 [label="Accept"];
   s2 -> s3 [label="Complete"];
@@ -338,7 +338,7 @@ mod tests {
         starts(&DOT.replace("  s3 -> s0 [label=\"Observe\"];\n", ""), "the embedded checker lacks the step Observe");
         starts(&DOT.replace("Observe", "Lose"), "the embedded checker lacks the step Observe");
         starts(&DOT.replace("  s3 -> s0", "  s3 -> s1 [label=\"Submit\"];\n  s3 -> s0"), "Rust lacks the step Submit");
-        starts(&DOT.replace("done=<<0>>", "done=<<7>>"), "Rust lacks the state [done |-> <<7>>,");
+        starts(&DOT.replace("done=<<0>>", "done=<<7>>"), "Rust lacks the state [again |-> <<FALSE>>, done |-> <<7>>,");
         assert_eq!(compared(&DOT[..60]), Err("a label has no end".into()));
         assert_eq!(compared(""), Err("the graph is not whole".into()));
     }

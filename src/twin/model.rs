@@ -308,10 +308,11 @@ pub struct Model {
 impl Model {
     /// The behaviour specification that the properties need.
     pub fn specification(&self) -> &'static str {
-        match self.slots {
+        match (&self.subject, self.slots) {
             _ if !self.properties.iter().any(|property| property.needs_fairness()) => "Spec",
-            Slots::Unfair => "FairSpec",
-            Slots::Fair => "SlotsFairSpec",
+            (Subject::Spec(cfg), _) if cfg.faults == spec::Faults::Possible => "FaultFairSpec",
+            (_, Slots::Unfair) => "FairSpec",
+            (_, Slots::Fair) => "SlotsFairSpec",
         }
     }
 
@@ -358,7 +359,7 @@ impl Model {
         let slots = if file.specification == "SlotsFairSpec" { Slots::Fair } else { Slots::Unfair };
         let model = Model { name: name.into(), about: about.into(), subject, slots, properties };
         if file.specification != model.specification() && file.specification != "SlotsFairSpec" {
-            let fair = model.specification() == "FairSpec";
+            let fair = model.specification() != "Spec";
             if fair || file.specification != "FairSpec" {
                 return Err(TwinError::Model(format!(
                     "the specification is {}, but these properties are checked of {}",
@@ -435,7 +436,9 @@ impl CfgFile {
             }
         }
         if file.specification.is_empty() {
-            return Err(TwinError::Model("there is no SPECIFICATION; there are Spec, FairSpec, SlotsFairSpec".into()));
+            return Err(TwinError::Model(
+                "there is no SPECIFICATION; there are Spec, FairSpec, SlotsFairSpec, FaultFairSpec".into(),
+            ));
         }
         Ok(file)
     }
@@ -875,7 +878,7 @@ mod tests {
         );
         assert_eq!(
             message(|text| text.replace("SPECIFICATION Spec", "")),
-            "there is no SPECIFICATION; there are Spec, FairSpec, SlotsFairSpec"
+            "there is no SPECIFICATION; there are Spec, FairSpec, SlotsFairSpec, FaultFairSpec"
         );
     }
 

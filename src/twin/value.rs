@@ -258,8 +258,9 @@ impl Reader<'_> {
             Some('"') => self.string(),
             Some('-' | '0'..='9') => self.number(),
             _ => match self.name()?.as_str() {
-                "TRUE" => Ok(Value::Bool(true)),
-                "FALSE" => Ok(Value::Bool(false)),
+                // TLC writes them large, tla-checker small.
+                "TRUE" | "true" => Ok(Value::Bool(true)),
+                "FALSE" | "false" => Ok(Value::Bool(false)),
                 name => Err(TwinError::Value(format!("{name} is a model value, and the twin has none"))),
             },
         }
