@@ -87,7 +87,7 @@ fn run(args: &Args) -> Result<bool, TwinError> {
     if args.write_models {
         selection.write(&args.spec.join("models"))?;
         let mut manifest = Manifest::read(&manifest_file)?;
-        manifest.update(&selection)?;
+        manifest.update(&selection, &args.spec)?;
         manifest.write(&manifest_file)?;
         print_unconfirmed(&manifest);
         return Ok(true);
@@ -124,7 +124,7 @@ fn run(args: &Args) -> Result<bool, TwinError> {
         }
         manifest.check_side(&manifest_file, model, &pairing.ours)?;
         if let (Some(date), true) = (&args.write_manifest, pairing.differences.is_empty()) {
-            manifest.0.insert(model.name.clone(), Entry::paired(model, &pairing, date));
+            manifest.0.insert(model.name.clone(), Entry::paired(model, &pairing, date, &args.spec)?);
             manifest.write(&manifest_file)?;
         }
     }

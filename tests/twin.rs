@@ -80,15 +80,31 @@ fn what_changes_has_to_be_confirmed_again() {
     let model = Model::all().find("spec-c01-2").unwrap().clone();
     let selection = Selection { models: vec![model.clone()], left_out: Vec::new() };
     let mut manifest = Manifest::default();
-    manifest.update(&selection).unwrap();
+    manifest.update(&selection, &spec()).unwrap();
     assert_eq!(manifest.unconfirmed().collect::<Vec<_>>(), ["spec-c01-2"]);
-    let confirmed = Confirmed { checker: "TLC".into(), date: "2026-11-23".into(), state_for_state: true };
+    let modules = model.subject.fingerprint(&spec()).unwrap();
+    let confirmed = Confirmed { checker: "TLC".into(), date: "2026-11-23".into(), state_for_state: true, modules };
     manifest.0.get_mut("spec-c01-2").unwrap().confirmed = Some(confirmed);
-    manifest.update(&selection).unwrap();
+    manifest.update(&selection, &spec()).unwrap();
+    manifest.check_models(&spec().join("manifest.json"), &selection).unwrap();
     assert_eq!(manifest.unconfirmed().count(), 0);
+
+    // A comment more, and TLC has seen another text.
+    let edited = Path::new(env!("CARGO_TARGET_TMPDIR")).join("edited-spec");
+    std::fs::create_dir_all(&edited).unwrap();
+    std::fs::copy(spec().join("MCQI.tla"), edited.join("MCQI.tla")).unwrap();
+    let text = std::fs::read_to_string(spec().join("QI.tla")).unwrap();
+    std::fs::write(edited.join("QI.tla"), text + "\\* edited\n").unwrap();
+    let refused = manifest.check_models(&edited.join("manifest.json"), &selection).unwrap_err().to_string();
+    let what = "spec-c01-2 was confirmed of other text of MCQI, QI than there is now";
+    assert!(refused.ends_with(what), "{refused}");
+    let mut other = manifest.clone();
+    other.update(&selection, &edited).unwrap();
+    assert_eq!(other.unconfirmed().collect::<Vec<_>>(), ["spec-c01-2"]);
+
     let fewer = Selection { models: vec![model.with(&[Property::TypeOk])], left_out: Vec::new() };
-    manifest.update(&fewer).unwrap();
+    manifest.update(&fewer, &spec()).unwrap();
     assert_eq!(manifest.unconfirmed().collect::<Vec<_>>(), ["spec-c01-2"]);
-    manifest.update(&Selection { models: Vec::new(), left_out: Vec::new() }).unwrap();
+    manifest.update(&Selection { models: Vec::new(), left_out: Vec::new() }, &spec()).unwrap();
     assert_eq!(manifest, Manifest::default());
 }

@@ -24,7 +24,7 @@ pub struct Entry {
     pub depth: usize,
     /// The verdict of each property.
     pub properties: BTreeMap<String, Verdict>,
-    /// Who else says so; `null` if nobody has been asked since the Rust side last changed.
+    /// Who else says so; `null` if nobody has been asked since the Rust side or the modules last changed.
     pub confirmed: Option<Confirmed>,
 }
 
@@ -38,18 +38,24 @@ pub struct Confirmed {
     pub date: String,
     /// Whether the whole graphs were compared, transitions included.
     pub state_for_state: bool,
+    /// The [fingerprint](super::Subject::fingerprint) of the modules that it was shown.
+    pub modules: String,
 }
 
 impl Entry {
-    /// What both sides agree on.
-    pub fn paired(model: &Model, pairing: &Pairing, date: &str) -> Entry {
+    /// What both sides agree on, of the modules in a directory.
+    ///
+    /// # Errors
+    /// [`TwinError::Io`] if a module cannot be read.
+    pub fn paired(model: &Model, pairing: &Pairing, date: &str, spec: &Path) -> Result<Entry, TwinError> {
         let theirs = &pairing.theirs;
         let confirmed = Confirmed {
             checker: theirs.version.clone(),
             date: date.into(),
             state_for_state: theirs.transitions.is_some(),
+            modules: model.subject.fingerprint(spec)?,
         };
-        Entry { confirmed: Some(confirmed), ..Entry::unconfirmed(model, &pairing.ours) }
+        Ok(Entry { confirmed: Some(confirmed), ..Entry::unconfirmed(model, &pairing.ours) })
     }
 
     /// What the Rust side says alone.
@@ -103,15 +109,21 @@ impl Manifest {
         std::fs::write(file, text).map_err(TwinError::io(file, "written"))
     }
 
-    /// Brings the entries in line with the models and the Rust side. What changes has to be confirmed again.
+    /// Brings the entries in line with the models, the Rust side and the modules in a directory. What changes has to be
+    /// confirmed again.
     ///
     /// # Errors
-    /// See [`check`].
-    pub fn update(&mut self, selection: &Selection) -> Result<(), TwinError> {
+    /// See [`check`]; [`TwinError::Io`] if a module cannot be read.
+    pub fn update(&mut self, selection: &Selection, spec: &Path) -> Result<(), TwinError> {
         self.0.retain(|name, _| selection.find(name).is_some());
         for model in &selection.models {
             let side = check(model)?;
-            if self.0.get(&model.name).is_none_or(|entry| entry.objection(model, &side).is_some()) {
+            let modules = model.subject.fingerprint(spec)?;
+            let stands = |entry: &Entry| {
+                entry.objection(model, &side).is_none()
+                    && entry.confirmed.as_ref().is_none_or(|confirmed| confirmed.modules == modules)
+            };
+            if !self.0.get(&model.name).is_some_and(stands) {
                 self.0.insert(model.name.clone(), Entry::unconfirmed(model, &side));
             }
         }
@@ -123,20 +135,27 @@ impl Manifest {
         self.0.iter().filter(|(_, entry)| entry.confirmed.is_none()).map(|(name, _)| name.as_str())
     }
 
-    /// Checks that there is an entry for each model and for nothing else, with the model's constants.
+    /// Checks that there is an entry for each model and for nothing else, with the model's constants, and that what is
+    /// confirmed was confirmed of the modules beside the manifest as they are.
     ///
     /// # Errors
-    /// [`TwinError::Manifest`] with the first model of which that is not so.
+    /// [`TwinError::Manifest`] with the first model of which that is not so; [`TwinError::Io`] if a module cannot be read.
     pub fn check_models(&self, file: &Path, selection: &Selection) -> Result<(), TwinError> {
         let refuse = |what: String| Err(TwinError::Manifest { file: file.into(), what });
         if let Some(unknown) = self.0.keys().find(|name| selection.find(name).is_none()) {
             return refuse(format!("there is no model {unknown}"));
         }
+        let spec = file.parent().unwrap_or(Path::new("."));
         for model in &selection.models {
+            let modules = model.subject.fingerprint(spec)?;
             match self.0.get(&model.name) {
                 None => return refuse(format!("it has no entry for the model {}", model.name)),
                 Some(entry) if entry.constants != constants(model) => {
                     return refuse(format!("the constants of {} are not those of its .cfg file", model.name));
+                }
+                Some(Entry { confirmed: Some(confirmed), .. }) if confirmed.modules != modules => {
+                    let of = model.subject.modules().join(", ");
+                    return refuse(format!("{} was confirmed of other text of {of} than there is now", model.name));
                 }
                 Some(_) => {}
             }

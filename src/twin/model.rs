@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
 
 use super::{TwinError, Value};
 use crate::graph::{Coverage, Limits, Search};
@@ -91,10 +92,28 @@ fn camel(name: &str) -> String {
 impl Subject {
     /// The module that is checked.
     pub fn module(&self) -> &'static str {
+        self.modules()[0]
+    }
+
+    /// All modules of the repository that the model is made of, the root first.
+    pub fn modules(&self) -> &'static [&'static str] {
         match self {
-            Subject::Spec(_) => "MCQI",
-            Subject::Ring(_) => "MCQIRing",
+            Subject::Spec(_) => &["MCQI", "QI"],
+            Subject::Ring(_) => &["MCQIRing", "QIRing", "QI"],
         }
+    }
+
+    /// The first 8 bytes of the SHA-256 of its modules in a directory, one after the other, in hexadecimal.
+    ///
+    /// # Errors
+    /// [`TwinError::Io`] if a module cannot be read.
+    pub fn fingerprint(&self, spec: &Path) -> Result<String, TwinError> {
+        let mut text = Sha256::new();
+        for module in self.modules() {
+            let file = spec.join(module).with_extension("tla");
+            text.update(std::fs::read(&file).map_err(TwinError::io(&file, "read"))?);
+        }
+        Ok(text.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// The constants of the specification, by name.
