@@ -190,7 +190,7 @@ Slots == 0 .. Length - 1
 \* nobody, as the unit refuses it (VT-d 6.5.2.10).
 Unit == 0
 Invalid == -1
-Asks == {Unit} \cup 1 .. Devices \cup (IF "invalid-id" \in FaultClasses THEN {Invalid} ELSE {})
+Asks == {Unit} \cup (1 .. Devices) \cup (IF "invalid-id" \in FaultClasses THEN {Invalid} ELSE {})
 
 \* Number n tells the IDs of a batch apart, from 0, where the fault check is
 \* modelled.  A WD writes data to desc_status[s] (VT-d 6.5.2.8).
@@ -640,10 +640,10 @@ CheckAbort(t) ==
     /\ pc[t] \in {"CheckAbort", "RecheckAbort"}
     /\ IF desc_status[WaitIndex(t)] = "QI_ABORT"
        THEN EndWith(t, "Again") /\ Escape(t)
-       ELSE /\ IF pc[t] = "CheckAbort"
+       ELSE /\ UNCHANGED <<at, outcome>>
+            /\ IF pc[t] = "CheckAbort"
                THEN Goto(t, "ReadFsts") /\ UNCHANGED check
                ELSE GoOn(t, AfterIteCheck(check.fault), check)
-            /\ UNCHANGED <<at, outcome>>
     /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index>>
     /\ UNCHANGED <<posted_by, done_by, executions, world, request>>
 
@@ -755,18 +755,16 @@ WalkAbort(t) ==
 
 \* g5plus: if the descriptor before IQH does not end its batch, looks for the one that does.
 ReadDesc(t) ==
-    LET ends == EndsBatch(desc[check.head])
-        seek(t_) == /\ Goto(t_, "StraddlerSeek")
-                    /\ check' = [check EXCEPT !.head = Plus(@, 1)]
-                    /\ UNCHANGED <<at, outcome>>
-    IN  /\ \/ /\ pc[t] = "StraddlerLook"
-              /\ IF ends THEN Walked(t) ELSE seek(t)
-           \/ /\ pc[t] = "StraddlerSeek"
-              /\ IF ends
-                 THEN Goto(t, "StraddlerPatch") /\ UNCHANGED <<at, outcome, check>>
-                 ELSE IF check.head = check.tail THEN Walked(t) ELSE seek(t)
-        /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index>>
-        /\ UNCHANGED <<posted_by, done_by, executions, world, request>>
+    /\ pc[t] \in {"StraddlerLook", "StraddlerSeek"}
+    /\ CASE EndsBatch(desc[check.head]) /\ pc[t] = "StraddlerSeek" ->
+                Goto(t, "StraddlerPatch") /\ UNCHANGED <<at, outcome, check>>
+         [] ~EndsBatch(desc[check.head]) /\ (pc[t] = "StraddlerLook" \/ check.head # check.tail) ->
+                /\ Goto(t, "StraddlerSeek")
+                /\ check' = [check EXCEPT !.head = Plus(@, 1)]
+                /\ UNCHANGED <<at, outcome>>
+         [] OTHER -> Walked(t)
+    /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, count, index>>
+    /\ UNCHANGED <<posted_by, done_by, executions, world, request>>
 
 \* Kernel: qi_check_fault clears ICE.
 ClearIce(t) ==
@@ -881,7 +879,7 @@ LoseAnswer ==
     /\ MayInject("lost-answer")
     /\ injected' = injected + 1
     /\ \E i \in Acting :
-        /\ pending[i].asks \in 1 .. Devices \ gone
+        /\ pending[i].asks \in (1 .. Devices) \ gone
         /\ NotAnswered(i)
 
 \* Injected: a completion that nobody waits for.
@@ -896,7 +894,7 @@ Ice ==
 \* Injected: a device goes.
 Remove ==
     /\ MayInject("device-gone")
-    /\ \E d \in 1 .. Devices \ gone : gone' = gone \cup {d}
+    /\ \E d \in (1 .. Devices) \ gone : gone' = gone \cup {d}
     /\ injected' = injected + 1
     /\ UNCHANGED <<ring, desc_status, desc, unit, iqt, lock, waiters, locals, posted_by, done_by, executions>>
     /\ UNCHANGED <<fsts, itesid, request, outcome, check>>
@@ -1088,13 +1086,18 @@ Begun(t) ==
     \/ Unfetched(t) < Size(t)
     \/ "IQE" \in fsts /\ iqh = index[t] /\ posted_by[iqh] = t
 
+\* Its call will return -EINVAL, and waits in the specification until it does.
 Refused(t) == outcome[t] = "Invalid"
 
+\* It knows that its batch is lost, and has not posted it again or returned -ETIMEDOUT.
 AbsAgain ==
     [t \in Submitters |->
-        ~Waiting(t) /\ (outcome[t] = "Again" \/ (reposting[t] /\ outcome[t] = "Success"))]
+        /\ ~Waiting(t)
+        /\ \/ outcome[t] = "Again"
+           \/ outcome[t] = "TimedOut" /\ pc[t] # "GiveUp"
+           \/ outcome[t] = "Success" /\ reposting[t]]
 
-AbsSubmitter == [t \in Submitters |-> IF Waiting(t) \/ AbsAgain[t] THEN count[t] ELSE -1]
+AbsSubmitter == [t \in Submitters |-> IF Waiting(t) \/ Refused(t) \/ AbsAgain[t] THEN count[t] ELSE -1]
 
 AbsSubmit == [t \in Submitters |-> IF Waiting(t) /\ ~Refused(t) /\ ~Begun(t) THEN count[t] ELSE -1]
 
@@ -1141,9 +1144,9 @@ AbsFault ==
     LET abs == AbsQueue
         Lost(t) == AbsSubmit[t] = -1 /\ AbsDone[t] = -1 /\ \A i \in DOMAIN abs : abs[i].submitter # t
     IN  [t \in Submitters |->
-            CASE ~Waiting(t) -> "none"
-              [] Waiting(t) /\ Refused(t) -> "refused"
-              [] Waiting(t) /\ ~Refused(t) -> IF FaultClasses # {} /\ Lost(t) THEN "aborted" ELSE "none"]
+            CASE Refused(t) -> "refused"
+              [] Waiting(t) /\ ~Refused(t) -> IF FaultClasses # {} /\ Lost(t) THEN "aborted" ELSE "none"
+              [] ~Waiting(t) /\ ~Refused(t) -> "none"]
 
 AbsFaults == IF FaultClasses = {} THEN "none" ELSE "possible"
 

@@ -9,6 +9,7 @@
 //! | [`scenario`], [`verify`], [`timeline`] | what is checked and expected, the verdicts, and counterexamples as the patch draws them |
 //! | [`matrix`] | every generation under every class of faults |
 //! | [`mutants`] | rules, fairness and hardware altered one at a time: which property notices |
+//! | [`findings`] | what the newest driver does wrong under faults, and on which kernels' C that was seen |
 //! | [`trace`], [`replay`] | traces of the real driver |
 //! | [`drawing`] | the ring in stateright's Explorer |
 //! | [`twin`] | the same in TLA+, compared state for state |
@@ -28,9 +29,10 @@
 //! ```
 //!
 //! A verdict is about its configuration: this number of submitters, these counts, this ring, all runs of any length. What is not
-//! modelled at all (faults, memory ordering beyond sequential consistency, real time) is listed in the README.
+//! modelled at all (memory ordering beyond sequential consistency, real time) is listed in the README.
 
 pub mod drawing;
+pub mod findings;
 pub mod graph;
 pub mod impl_qi;
 #[cfg(feature = "kernel")]

@@ -78,7 +78,12 @@ impl Check {
     /// What is promised under faults.
     pub fn under_faults() -> impl Iterator<Item = Check> {
         let safety = (0..SAFETY.len() as u8).map(Check::Safety);
-        safety.chain([Check::NoDeadlock, Check::CallEventuallyReturns, Check::LockEventuallyDropped])
+        safety.chain([
+            Check::NoDeadlock,
+            Check::RefinesSpec,
+            Check::CallEventuallyReturns,
+            Check::LockEventuallyDropped,
+        ])
     }
 
     /// The name in tables, files and command lines.

@@ -19,6 +19,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 use stateright::Model;
 
 use crate::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
@@ -116,6 +117,14 @@ pub struct Violation {
     /// The run, drawn.
     #[serde(skip)]
     pub timeline: Timeline,
+}
+
+impl Violation {
+    /// Names the run: the first 8 bytes of the SHA-256 of its steps and of where its loop begins, in hexadecimal.
+    pub fn fingerprint(&self) -> String {
+        let text = Sha256::new_with_prefix(format!("{:?} {}", self.steps, self.stem));
+        text.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// Something that shows that what holds does not hold for want of anything to happen.

@@ -1,68 +1,73 @@
 //! `--findings`: FINDINGS.md, from findings.toml and what is checked anew.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::Deserialize;
-use vtd_qi::impl_qi::{assumption, AfterIte, ASSUMPTIONS, GENERATIONS};
+use clap::ValueEnum;
+use vtd_qi::findings::{cells, Confirmations, Finding, Findings, NEWEST};
+use vtd_qi::impl_qi::{assumption, AfterIte, FaultClass, ASSUMPTIONS, GENERATIONS};
 use vtd_qi::matrix::{Cell, Matrix, Scope};
-use vtd_qi::mutants::Mutant;
 use vtd_qi::scenario::{Check, Scenario};
-use vtd_qi::verify::{Detail, Report, Verdict};
+use vtd_qi::verify::{Detail, Report, Verdict, Violation};
 
 use crate::complain;
 use crate::pool::{run_all, How};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    finding: Vec<Finding>,
-    part: Vec<Part>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Finding {
-    title: String,
-    classes: Vec<String>,
-    properties: Vec<String>,
-    /// Whose first property's timeline is shown.
-    cell: String,
-    takes: String,
-    window: String,
-    regression: String,
-    rests_on: Vec<String>,
-    mended_by: Vec<String>,
-}
-
-/// A rule of g5plus, and what fails without it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Part {
-    rule: String,
-    without: String,
-    cell: String,
-    property: String,
+/// Which of the files.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Wanted {
+    /// FINDINGS.md
+    Summary,
+    /// FINDINGS-cells.md
+    Cells,
 }
 
 const INTRODUCTION: &str = include_str!("findings-introduction.md");
 const G5PLUS: &str = include_str!("findings-g5plus.md");
+const CELLS: &str = include_str!("findings-cells.md");
 
-pub fn run(how: How, cancel: &'static AtomicBool) -> ExitCode {
-    let file: File = toml::from_str(include_str!("findings.toml")).unwrap_or_else(|e| panic!("findings.toml: {e}"));
-    let matrix = Matrix::embedded();
-    let cell = |name: &str| matrix.find(name).unwrap_or_else(|| panic!("findings.toml: there is no cell {name}"));
-    let mut scenarios: Vec<Scenario> = file.finding.iter().map(|finding| shown(finding, cell(&finding.cell))).collect();
-    scenarios.extend(file.part.iter().map(|part| without(part, cell(&part.cell))));
-    let reports = run_all(&scenarios, How { detail: Detail::Readable, ..how }, cancel, |_, _| ());
+pub fn run(wanted: Wanted, how: How, cancel: &'static AtomicBool) -> ExitCode {
+    let (matrix, findings, confirmed) = (Matrix::embedded(), Findings::embedded(), Confirmations::embedded());
+    let how = How { detail: Detail::Readable, ..how };
+    let text = match wanted {
+        Wanted::Summary => summary(&matrix, &findings, &confirmed, how, cancel),
+        Wanted::Cells => every_cell(&matrix, &findings, &confirmed, how, cancel),
+    };
+    match text {
+        None => ExitCode::from(130),
+        Some((text, fine)) => {
+            print!("{text}");
+            if fine {
+                return ExitCode::SUCCESS;
+            }
+            complain("error: something that is claimed is not found; see NOTHING and `no timeline` above");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The findings one by one, the assumptions, and g5plus; `None` if interrupted. Whether all that is claimed was found.
+fn summary(
+    matrix: &Matrix,
+    findings: &Findings,
+    confirmed: &Confirmations,
+    how: How,
+    cancel: &'static AtomicBool,
+) -> Option<(String, bool)> {
+    let mut scenarios: Vec<Scenario> = findings.findings.iter().map(|finding| finding.scenario(matrix)).collect();
+    scenarios.extend(findings.parts.iter().map(|part| part.scenario(matrix)));
+    let reports = run_all(&scenarios, how, cancel, |_, _| ());
     if cancel.load(Ordering::Relaxed) {
-        return ExitCode::from(130);
+        return None;
     }
     let mut out = INTRODUCTION.to_string();
-    let (found, parts) = reports.split_at(file.finding.len());
-    for (i, (finding, report)) in file.finding.iter().zip(found).enumerate() {
-        finding_text(&mut out, i + 1, finding, report, &matrix);
+    let mut fine = true;
+    let (found, parts) = reports.split_at(findings.findings.len());
+    for (i, (finding, report)) in findings.findings.iter().zip(found).enumerate() {
+        fine &= counterexample(report, finding.shown()).is_some();
+        finding_text(&mut out, i + 1, finding, report, matrix, confirmed);
     }
     out += "\n## Assumptions\n\n| number | name | what | source |\n| --- | --- | --- | --- |\n";
     for a in ASSUMPTIONS {
@@ -70,42 +75,114 @@ pub fn run(how: How, cancel: &'static AtomicBool) -> ExitCode {
     }
     out += G5PLUS;
     out += "\n| left out | then it is | fails | in |\n| --- | --- | --- | --- |\n";
-    let mut fine = true;
-    for (part, report) in file.part.iter().zip(parts) {
-        let check = Check::named(&part.property).expect("a property");
-        let verdict = report.outcome(check).map(|outcome| outcome.verdict);
+    for (part, report) in findings.parts.iter().zip(parts) {
+        let verdict = Check::named(&part.property).and_then(|check| report.outcome(check)).map(|o| o.verdict);
         fine &= verdict == Some(Verdict::Violated);
         let fails = if verdict == Some(Verdict::Violated) { part.property.as_str() } else { "NOTHING" };
         out += &format!("| {} | {} | {fails} | {} |\n", part.rule, part.without, part.cell);
     }
-    fine &= found.iter().zip(&file.finding).all(|(report, finding)| counterexample(report, finding).is_some());
-    print!("{out}");
-    if fine {
-        ExitCode::SUCCESS
-    } else {
-        complain("error: something that is claimed is not found; see NOTHING and `no timeline` above");
-        ExitCode::FAILURE
+    Some((out, fine))
+}
+
+fn counterexample(report: &Report, check: Check) -> Option<&Violation> {
+    report.outcome(check)?.counterexample.as_ref()
+}
+
+/// Which kernels' C has gone the same way, or why none has.
+fn said_by_c(confirmed: &Confirmations, scenario: &Scenario, check: Check, run: &Violation) -> String {
+    match confirmed.kernels(&scenario.name, check.name(), run).as_slice() {
+        [] if scenario.cfg.faults.includes(FaultClass::InvalidWd) => {
+            "Not replayed on the C: a real driver builds no invalid WD.".into()
+        }
+        [] => "Not replayed on the C.".into(),
+        kernels => format!("**Confirmed on the C** of kernel {}.", kernels.join(" and of kernel ")),
     }
 }
 
-/// The cell of a finding, asked for what is shown only.
-fn shown(finding: &Finding, cell: &Cell) -> Scenario {
-    let check = Check::named(&finding.properties[0]).expect("a property");
-    Scenario { checks: vec![check], ..cell.scenario.clone() }
+/// Every cell of the newest generation that does not hold: how long the shortest runs are, and the runs on the smallest ring.
+fn every_cell(
+    matrix: &Matrix,
+    findings: &Findings,
+    confirmed: &Confirmations,
+    how: How,
+    cancel: &'static AtomicBool,
+) -> Option<(String, bool)> {
+    let failing: Vec<&Cell> = cells(matrix).collect();
+    let violated = |cell: &Cell| {
+        let expected = |check: &&Check| cell.scenario.expected(check.name()).is_some_and(|expected| expected.violated);
+        cell.scenario.checks.iter().filter(expected).copied().collect()
+    };
+    let scenarios: Vec<Scenario> =
+        failing.iter().map(|cell| Scenario { checks: violated(cell), ..cell.scenario.clone() }).collect();
+    let reports = run_all(&scenarios, how, cancel, |_, _| ());
+    if cancel.load(Ordering::Relaxed) {
+        return None;
+    }
+    let mut out = CELLS.to_string();
+    let mut fine = true;
+    let classes: BTreeSet<&str> = failing.iter().map(|cell| cell.class.as_str()).collect();
+    // The runs on the smallest ring, each with the properties and cells that it is of.
+    let mut runs: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for class in classes {
+        let rows: Vec<(&Cell, &Report)> =
+            failing.iter().copied().zip(&reports).filter(|(cell, _)| cell.class == class).collect();
+        let columns: Vec<Check> =
+            Check::all().filter(|check| rows.iter().any(|(_, report)| report.outcome(*check).is_some())).collect();
+        let names: Vec<&str> = columns.iter().map(|check| check.name()).collect();
+        out += &format!("\n## {class}\n\n| cell | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 1));
+        for (cell, report) in rows {
+            let name = &cell.scenario.name;
+            let entry = |check: &Check| match (report.outcome(*check), counterexample(report, *check)) {
+                (None, _) => "-".to_string(),
+                (Some(_), None) => "NOTHING".into(),
+                (Some(_), Some(run)) => {
+                    let on_c = !confirmed.kernels(name, check.name(), run).is_empty();
+                    format!("{}{}", length(run), if on_c { " C" } else { "" })
+                }
+            };
+            let entries: Vec<String> = columns.iter().map(entry).collect();
+            fine &= !entries.iter().any(|entry| entry == "NOTHING");
+            out += &format!("| {name} | {} |\n", entries.join(" | "));
+            if name.ends_with("-2x4") {
+                for outcome in &report.properties {
+                    let Some(run) = &outcome.counterexample else { continue };
+                    let number = findings.findings.iter().position(|finding| {
+                        finding.classes.contains(&cell.class)
+                            && finding.properties.iter().any(|name| name == outcome.check.name())
+                    });
+                    let said = said_by_c(confirmed, &cell.scenario, outcome.check, run);
+                    let key = (run.timeline.to_string(), format!("{} ({})", length(run), run.length));
+                    let of = number.map_or(String::new(), |number| format!(", finding {}", number + 1));
+                    runs.entry(key).or_default().push(format!("- `{}` in `{name}`{of}. {said}", outcome.check.name()));
+                }
+            }
+        }
+    }
+    out += "\n## The runs on the smallest ring\n";
+    let mut runs: Vec<_> = runs.into_iter().collect();
+    runs.sort_by(|a, b| a.1.cmp(&b.1));
+    for (i, ((timeline, length), of)) in runs.into_iter().enumerate() {
+        out += &format!("\n### Run {}: {length}\n\n{}\n\n```text\n{timeline}```\n", i + 1, of.join("\n"));
+    }
+    Some((out, fine))
 }
 
-/// A cell of g5plus without one of its parts.
-fn without(part: &Part, cell: &Cell) -> Scenario {
-    let mutant = Mutant::Rule { rule: part.rule.clone(), value: part.without.clone() };
-    let scenario = mutant.apply(&cell.scenario).expect("a rule set that fits");
-    Scenario { checks: vec![Check::named(&part.property).expect("a property")], ..scenario }
+/// Steps, and steps of the loop.
+fn length(run: &Violation) -> String {
+    match run.repeating {
+        0 => format!("{}", run.stem),
+        repeating => format!("{}+{repeating}", run.stem),
+    }
 }
 
-fn counterexample<'a>(report: &'a Report, finding: &Finding) -> Option<&'a vtd_qi::verify::Violation> {
-    report.outcome(Check::named(&finding.properties[0])?)?.counterexample.as_ref()
-}
-
-fn finding_text(out: &mut String, number: usize, finding: &Finding, report: &Report, matrix: &Matrix) {
+fn finding_text(
+    out: &mut String,
+    number: usize,
+    finding: &Finding,
+    report: &Report,
+    matrix: &Matrix,
+    confirmed: &Confirmations,
+) {
     let of = |generation: &str, after_ite: Option<AfterIte>, property: &str| {
         let cells = matrix.cells(Scope::Quick).filter(|cell| {
             cell.scenario.generation == generation
@@ -119,7 +196,7 @@ fn finding_text(out: &mut String, number: usize, finding: &Finding, report: &Rep
     let write = |out: &mut String, line: String| out.write_str(&(line + "\n")).expect("a string");
     write(out, format!("\n## {number}. {}\n", finding.title));
     for property in &finding.properties {
-        let (violated, all) = of("g5", None, property);
+        let (violated, all) = of(NEWEST, None, property);
         let meaning = Check::named(property).map_or("", Check::meaning);
         write(
             out,
@@ -140,7 +217,7 @@ fn finding_text(out: &mut String, number: usize, finding: &Finding, report: &Rep
     write(out, format!("**Rests on** {}.\n", finding.rests_on.iter().map(named).collect::<Vec<_>>().join(", ")));
     let readings: Vec<String> = AfterIte::ALL
         .into_iter()
-        .map(|reading| (reading, of("g5", Some(reading), &finding.properties[0])))
+        .map(|reading| (reading, of(NEWEST, Some(reading), &finding.properties[0])))
         .filter(|(_, (_, all))| *all > 0)
         .map(|(reading, (violated, all))| format!("{}: {violated} of {all} cells", reading.name()))
         .collect();
@@ -159,7 +236,7 @@ fn finding_text(out: &mut String, number: usize, finding: &Finding, report: &Rep
         rules => rules.iter().map(|rule| format!("`{rule}`")).collect::<Vec<_>>().join(", "),
     };
     write(out, format!("**Mended by** {mended}.\n"));
-    match counterexample(report, finding) {
+    match counterexample(report, finding.shown()) {
         None => write(out, "no timeline".to_string()),
         Some(violation) => {
             let lap = if violation.repeating > 0 {
@@ -170,8 +247,13 @@ fn finding_text(out: &mut String, number: usize, finding: &Finding, report: &Rep
             write(
                 out,
                 format!(
-                    "The shortest run that violates `{}` in `{}`: {} steps{lap} ({}).\n\n```text\n{}```",
-                    finding.properties[0], report.name, violation.stem, violation.length, violation.timeline
+                    "The shortest run that violates `{}` in `{}`: {} steps{lap} ({}). {}\n\n```text\n{}```",
+                    finding.properties[0],
+                    report.name,
+                    violation.stem,
+                    violation.length,
+                    said_by_c(confirmed, &finding.scenario(matrix), finding.shown(), violation),
+                    violation.timeline
                 ),
             );
         }

@@ -60,9 +60,9 @@ struct Args {
     /// Mutants: rules, fairness and hardware altered one at a time, and which property notices
     #[arg(long, conflicts_with_all = ["names", "generation", "scenarios", "from_tlc", "faults"])]
     mutants: bool,
-    /// Print FINDINGS.md: what the newest driver does under faults, each timeline drawn anew
-    #[arg(long, conflicts_with_all = ["names", "generation", "scenarios", "from_tlc", "faults", "mutants", "json"])]
-    findings: bool,
+    /// Print FINDINGS.md, what the newest driver does under faults, or FINDINGS-cells.md, each cell of it; all is found anew
+    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, default_missing_value = "summary", conflicts_with_all = ["names", "generation", "scenarios", "from_tlc", "faults", "mutants", "json"])]
+    findings: Option<findings::Wanted>,
     /// List the scenarios and the properties instead of checking
     #[arg(long)]
     list: bool,
@@ -170,8 +170,8 @@ fn main() -> ExitCode {
         complain(&format!("warning: Ctrl-C will lose what is known so far: {error}"));
     }
     let how = How { threads: args.threads, max_states: args.max_states, detail: Detail::Readable };
-    if args.findings {
-        return findings::run(how, &CANCEL);
+    if let Some(wanted) = args.findings {
+        return findings::run(wanted, how, &CANCEL);
     }
     if args.mutants {
         return mutants::run(args.json, how, &CANCEL);

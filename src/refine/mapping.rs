@@ -15,10 +15,10 @@
 //! | --- | --- |
 //! | `Accept(t)` | also: IQE is set at the first descriptor of t's batch |
 //! | `Abort` | the ITE that drops pending WDs, or a status write of `QI_ABORT` |
-//! | `Again(t)` | t's fault check sees `QI_ABORT` |
+//! | `Again(t)` | t's fault check sees `QI_ABORT`, or that its device is the one that timed out |
 //! | `Repost(t)` | t's next IQT write for the same call |
 //! | `Refuse(t)` | t clears an IQE that it has found to be its own |
-//! | `Fail(t)` | t leaves the poll loop to return `-EINVAL`, or is about to post again and decides to return `-ETIMEDOUT` |
+//! | `Fail(t)` | t returns `-EINVAL`, or `-ETIMEDOUT` after an ITE; or it is about to post again and decides to return `-ETIMEDOUT` |
 //!
 //! All other steps stutter. The mapping reads the ring, the submitters' local variables and the ghosts. Once a batch is
 //! refused, nothing that becomes of its descriptors is seen: the call will fail whatever they do. An ID counts as executed
@@ -28,7 +28,7 @@
 use stateright::Model;
 
 use super::{AbstractFairness, Mapping, Strength};
-use crate::impl_qi::{Call, Desc, Fsts, Outcome, Owner, Ring, RingCfg, State, Status};
+use crate::impl_qi::{Call, Desc, Fsts, Outcome, Owner, Pc, Ring, RingCfg, State, Status};
 use crate::spec::{self, Batch, Fault, Faults, Loss, Spec, SpecCfg, SpecError, Submitter, View};
 
 /// The ring as an implementation of the [`Spec`] with the same submitters and counts.
@@ -65,15 +65,19 @@ impl<'a, const N: usize, const T: usize, const F: usize> RingToSpec<'a, N, T, F>
 
     /// A submitter and its messages; `queued` says whether hardware has its batch.
     fn call(&self, state: &State<N, T, F>, t: usize, call: &Call, queued: bool) -> spec::Call {
-        if !self.ring.waiting(state, t) {
-            let reposting = state.ghost().is_reposting(t) && call.outcome == Outcome::Success;
-            let aborted = call.outcome == Outcome::Again || reposting;
-            let submitter = if aborted { Submitter::Aborted(call.count) } else { Submitter::Idle };
-            return spec::Call { submitter, ..spec::Call::default() };
-        }
         let waiting = spec::Call { submitter: Submitter::Waiting(call.count), ..spec::Call::default() };
         if call.outcome == Outcome::Invalid {
             return spec::Call { fault: Some(Fault::Refused), ..waiting };
+        }
+        if !self.ring.waiting(state, t) {
+            let aborted = match call.outcome {
+                Outcome::Again => true,
+                Outcome::TimedOut => call.pc != Pc::GiveUp,
+                Outcome::Success => state.ghost().is_reposting(t),
+                Outcome::Invalid => false,
+            };
+            let submitter = if aborted { Submitter::Aborted(call.count) } else { Submitter::Idle };
+            return spec::Call { submitter, ..spec::Call::default() };
         }
         let slot = self.ring.wait_index(call);
         let done = state.status(slot) == Status::Done && state.ghost().done_by(slot).is(t);

@@ -179,7 +179,9 @@ fn counted(model: &Model, stats: &CheckStats) -> Result<Counted, TwinError> {
 /// The action as the embedded checker names it: the operator that stands in Next.
 fn step_of_ring(action: &str) -> String {
     match action {
-        "Call" | "Acquire" | "Fetch" | "Execute" | "Complete" => action,
+        "Call" | "Acquire" | "Fetch" | "Execute" | "Complete" | "Iqe" | "TimeOut" | "LoseAnswer" | "Ice" | "Remove" => {
+            action
+        }
         _ => "Step",
     }
     .into()

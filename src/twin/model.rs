@@ -792,7 +792,7 @@ impl FaultModel {
             properties,
         };
         let (violated, holds): (Vec<Check>, Vec<Check>) =
-            Check::under_faults().chain([Check::RefinesSpec]).partition(|check| self.violated.contains(&check.name()));
+            Check::under_faults().partition(|check| self.violated.contains(&check.name()));
         let holds = [Property::TypeOk].into_iter().chain(holds.into_iter().map(Property::Ring)).collect();
         let violated = violated.into_iter().map(|check| {
             let name = format!("{}--{}", self.name(), check.name());

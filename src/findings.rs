@@ -1,0 +1,253 @@
+//! Findings: what the newest driver does wrong under faults, the cells of the [`crate::matrix`] that show it, and the kernels
+//! whose own C has gone the same way.
+//!
+//! `check --findings` prints FINDINGS.md and FINDINGS-cells.md from this; `kernel --only confirm --record` adds what a kernel's C
+//! confirms.
+//!
+//! ```
+//! use vtd_qi::findings::{Findings, NEWEST};
+//! use vtd_qi::matrix::Matrix;
+//! let (findings, matrix) = (Findings::embedded(), Matrix::embedded());
+//! let first = &findings.findings[0];
+//! assert_eq!(first.scenario(&matrix).generation, NEWEST);
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::matrix::{Cell, Matrix, Scope};
+use crate::mutants::Mutant;
+use crate::scenario::{Check, Scenario};
+use crate::verify::Violation;
+
+/// The generation that findings are about.
+pub const NEWEST: &str = "g5";
+
+/// What is said of the newest generation, and of the rule set that mends it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Findings {
+    /// The findings.
+    #[serde(rename = "finding")]
+    pub findings: Vec<Finding>,
+    /// The parts of g5plus.
+    #[serde(rename = "part")]
+    pub parts: Vec<Part>,
+}
+
+/// Something that does not hold, and what one should know of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// In a few words.
+    pub title: String,
+    /// The classes of faults of the matrix that it is about.
+    pub classes: Vec<String>,
+    /// The properties that are violated, the one first whose run is shown.
+    pub properties: Vec<String>,
+    /// The cell whose run is shown.
+    pub cell: String,
+    /// Which fault, how many CPUs, which order of steps.
+    pub takes: String,
+    /// How wide the window for it is.
+    pub window: String,
+    /// Whether it is a regression, and of which change.
+    pub regression: String,
+    /// The numbers of the assumptions it rests on.
+    pub rests_on: Vec<String>,
+    /// The rules of g5plus that mend it.
+    pub mended_by: Vec<String>,
+}
+
+/// A rule of g5plus, and what fails without it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The rule.
+    pub rule: String,
+    /// Its value where it is left out.
+    pub without: String,
+    /// A cell in which something fails then.
+    pub cell: String,
+    /// What.
+    pub property: String,
+}
+
+impl Findings {
+    /// The findings of this crate.
+    ///
+    /// # Panics
+    /// Never: a test reads them.
+    pub fn embedded() -> Findings {
+        toml::from_str(include_str!("findings.toml")).unwrap_or_else(|error| panic!("findings.toml: {error}"))
+    }
+}
+
+impl Finding {
+    /// The property whose run is shown.
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    pub fn shown(&self) -> Check {
+        property(&self.properties[0])
+    }
+
+    /// The cell, asked for what is shown only.
+    ///
+    /// # Panics
+    /// If there is no such cell or property.
+    pub fn scenario(&self, matrix: &Matrix) -> Scenario {
+        Scenario { checks: vec![self.shown()], ..cell(matrix, &self.cell).scenario.clone() }
+    }
+}
+
+impl Part {
+    /// The cell of g5plus without this part, asked for what fails.
+    ///
+    /// # Panics
+    /// If there is no such cell, rule or property.
+    pub fn scenario(&self, matrix: &Matrix) -> Scenario {
+        let mutant = Mutant::Rule { rule: self.rule.clone(), value: self.without.clone() };
+        let scenario = mutant.apply(&cell(matrix, &self.cell).scenario).expect("a rule set that fits");
+        Scenario { checks: vec![property(&self.property)], ..scenario }
+    }
+}
+
+fn cell<'a>(matrix: &'a Matrix, name: &str) -> &'a Cell {
+    matrix.find(name).unwrap_or_else(|| panic!("findings.toml: there is no cell {name}"))
+}
+
+fn property(name: &str) -> Check {
+    Check::named(name).unwrap_or_else(|| panic!("findings.toml: there is no property {name}"))
+}
+
+/// The quick cells of the newest generation in which something does not hold.
+pub fn cells(matrix: &Matrix) -> impl Iterator<Item = &Cell> {
+    matrix.cells(Scope::Quick).filter(|cell| {
+        cell.scenario.generation == NEWEST && cell.scenario.expected.values().any(|expected| expected.violated)
+    })
+}
+
+/// Which kernels' C has repeated which runs of the newest generation: by cell and property.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmations(BTreeMap<String, BTreeMap<String, Confirmed>>);
+
+/// A run, and who repeated it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmed {
+    /// The run's [`Violation::fingerprint`].
+    run: String,
+    /// The kernels.
+    kernels: BTreeSet<String>,
+}
+
+impl Confirmations {
+    /// Those of this crate.
+    ///
+    /// # Panics
+    /// Never: a test reads them.
+    pub fn embedded() -> Confirmations {
+        serde_json::from_str(include_str!("confirmed.json")).unwrap_or_else(|error| panic!("confirmed.json: {error}"))
+    }
+
+    /// Reads what [`Confirmations::write`] has written.
+    ///
+    /// # Errors
+    /// If the file cannot be read or holds something else.
+    pub fn read(file: &Path) -> std::io::Result<Confirmations> {
+        Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?)
+    }
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, file: &Path) -> std::io::Result<()> {
+        std::fs::write(file, serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Adds that a kernel's C has repeated a run. What was said of another run of that cell and property is forgotten.
+    ///
+    /// # Examples
+    /// See the tests of this module.
+    pub fn add(&mut self, cell: &str, property: &str, run: &Violation, kernel: &str) {
+        let run = run.fingerprint();
+        let known = self.0.entry(cell.into()).or_default();
+        match known.get_mut(property) {
+            Some(confirmed) if confirmed.run == run => _ = confirmed.kernels.insert(kernel.into()),
+            _ => _ = known.insert(property.into(), Confirmed { run, kernels: BTreeSet::from([kernel.into()]) }),
+        }
+    }
+
+    /// The kernels whose C has repeated a run; none if it was another run.
+    pub fn kernels(&self, cell: &str, property: &str, run: &Violation) -> Vec<&str> {
+        let confirmed = self.0.get(cell).and_then(|known| known.get(property));
+        let confirmed = confirmed.filter(|confirmed| confirmed.run == run.fingerprint());
+        confirmed.map_or(Vec::new(), |confirmed| confirmed.kernels.iter().map(String::as_str).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Limits;
+    use crate::impl_qi::ASSUMPTIONS;
+    use crate::verify::verify;
+
+    #[test]
+    fn what_the_files_name_exists() {
+        let (findings, matrix) = (Findings::embedded(), Matrix::embedded());
+        for finding in &findings.findings {
+            let scenario = finding.scenario(&matrix);
+            assert_eq!(scenario.generation, NEWEST);
+            assert!(finding.properties.iter().all(|name| Check::named(name).is_some()), "{}", finding.title);
+            for number in &finding.rests_on {
+                assert!(ASSUMPTIONS.iter().any(|a| a.number == number), "{number}");
+            }
+        }
+        for part in &findings.parts {
+            assert_eq!(part.scenario(&matrix).generation, "g5plus");
+        }
+        for (cell, known) in &Confirmations::embedded().0 {
+            assert!(cells(&matrix).any(|known| known.scenario.name == *cell), "{cell}");
+            assert!(known.keys().all(|property| Check::named(property).is_some()), "{cell}");
+        }
+    }
+
+    /// Every property that the matrix expects to be violated of the newest generation belongs to a finding.
+    #[test]
+    fn no_violation_is_without_a_finding() {
+        let (findings, matrix) = (Findings::embedded(), Matrix::embedded());
+        for cell in cells(&matrix) {
+            for (property, expected) in &cell.scenario.expected {
+                let told = |finding: &Finding| {
+                    finding.classes.contains(&cell.class) && finding.properties.iter().any(|name| name == property)
+                };
+                let name = &cell.scenario.name;
+                assert!(!expected.violated || findings.findings.iter().any(told), "{property} in {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_confirmation_is_of_one_run() {
+        let (findings, matrix) = (Findings::embedded(), Matrix::embedded());
+        let run = |finding: &Finding| {
+            let report = verify(&finding.scenario(&matrix), Limits::default());
+            report.outcome(finding.shown()).unwrap().counterexample.clone().unwrap()
+        };
+        let (run, other) = (run(&findings.findings[0]), run(&findings.findings[1]));
+        let mut known = Confirmations::default();
+        known.add("cell", "property", &run, "6.12");
+        known.add("cell", "property", &run, "7.3");
+        assert_eq!(known.kernels("cell", "property", &run), ["6.12", "7.3"]);
+        assert!(known.kernels("cell", "property", &other).is_empty());
+        assert!(known.kernels("cell", "another", &run).is_empty());
+        known.add("cell", "property", &other, "7.3");
+        assert!(known.kernels("cell", "property", &run).is_empty());
+        assert_eq!(known.kernels("cell", "property", &other), ["7.3"]);
+    }
+}
