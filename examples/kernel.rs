@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, ValueEnum};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use vtd_qi::findings::{cells, violated, Confirmations, NEWEST};
 use vtd_qi::graph::Limits;
 use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, Request, RingCfg};
 use vtd_qi::kernel::{
@@ -17,9 +18,9 @@ use vtd_qi::kernel::{
     Covered, Cut, Death, Difference, Edit, Finding, Found, Grain, Machine, Optimise, Program, Pulse, Recognised,
     SearchCfg, Searched, Source, Strategy, Tally,
 };
-use vtd_qi::matrix::{Cell, Matrix, Scope};
-use vtd_qi::scenario::Table;
-use vtd_qi::verify::{verify_with, Detail, Verdict};
+use vtd_qi::matrix::{Matrix, Scope};
+use vtd_qi::scenario::{Check, Scenario, Table};
+use vtd_qi::verify::{verify_with, Detail, Verdict, Violation};
 
 /// Run the kernel's own qi_submit_sync, qi_check_fault and reclaim_free_desc: which generation they are, whether they are the
 /// model step for step, whether its counterexamples are theirs, and whether they hang.
@@ -83,10 +84,17 @@ struct Args {
     /// Run one seed of the search again, shrink what it finds and draw it
     #[arg(long, value_name = "SEED", conflicts_with = "only")]
     replay: Option<u64>,
+    /// Confirm the runs of every cell of the newest generation, and note it under this name of the kernel in src/confirmed.json,
+    /// for FINDINGS.md
+    #[arg(long, value_name = "KERNEL", conflicts_with = "replay")]
+    record: Option<String>,
     /// Print the results as JSON, and nothing else, on standard output
     #[arg(long)]
     json: bool,
 }
+
+/// Where `--record` notes what was confirmed.
+const CONFIRMED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/confirmed.json");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
@@ -315,7 +323,10 @@ fn check(args: &Args, report: &mut Report) -> Result<(), String> {
             compare_all(args, &base, &mut programs, report)?;
         }
         if wants(Part::Confirm) {
-            confirm_all(generation, &mut programs, report)?;
+            match &args.record {
+                None => confirm_smallest(generation, &mut programs, report)?,
+                Some(kernel) => record(kernel, generation, &mut programs, report)?,
+            }
         }
     }
     if wants(Part::Search) {
@@ -390,29 +401,56 @@ fn compare_all(args: &Args, base: &RingCfg, programs: &mut Programs, report: &mu
 }
 
 /// Replays every counterexample that the table's scenarios and the matrix's smallest cells of a generation have.
-fn confirm_all(generation: &Generation, programs: &mut Programs, report: &mut Report) -> Result<(), String> {
+fn confirm_smallest(generation: &Generation, programs: &mut Programs, report: &mut Report) -> Result<(), String> {
     let (table, matrix) = (Table::embedded(), Matrix::embedded());
-    // Of the matrix the cells on the smallest ring; a real driver builds no invalid WD.
-    let small = |cell: &&Cell| {
-        cell.scenario.name.ends_with("-2x4") && !cell.scenario.cfg.faults.includes(FaultClass::InvalidWd)
-    };
-    let cells = matrix.cells(Scope::Quick).filter(small).map(|cell| &cell.scenario);
-    let scenarios: Vec<_> = table
+    let cells = matrix.cells(Scope::Quick).filter(|cell| cell.scenario.name.ends_with("-2x4"));
+    let cells = cells.map(|cell| &cell.scenario);
+    let scenarios: Vec<Scenario> = table
         .scenarios
         .iter()
         .chain(cells)
         .filter(|s| s.generation == generation.name && s.cfg.rules == generation.rules)
         .filter(|s| s.expected.values().any(|expected| expected.violated))
+        .cloned()
         .collect();
+    confirm_all(&scenarios, Detail::Verdicts, programs, report, |_, _, _| Ok(()))
+}
+
+/// Replays the shortest run of every property that some cell of the newest generation violates, and notes what is confirmed.
+fn record(kernel: &str, generation: &Generation, programs: &mut Programs, report: &mut Report) -> Result<(), String> {
+    if generation.name != NEWEST {
+        return Err(format!("this tree is {}, but what --record notes is about {NEWEST}", generation.name));
+    }
+    let file = Path::new(CONFIRMED);
+    let at = |error: std::io::Error| format!("{CONFIRMED} cannot be used: {error}");
+    let mut confirmed = Confirmations::read(file).map_err(at)?;
+    let matrix = Matrix::embedded();
+    let scenarios: Vec<Scenario> = cells(&matrix).map(violated).collect();
+    confirm_all(&scenarios, Detail::Readable, programs, report, |scenario, check, run| {
+        confirmed.add(&scenario.name, check.name(), run, kernel);
+        confirmed.write(file).map_err(at)
+    })
+}
+
+/// Replays every counterexample of some scenarios, and calls `done` with each that is confirmed.
+fn confirm_all(
+    scenarios: &[Scenario],
+    detail: Detail,
+    programs: &mut Programs,
+    report: &mut Report,
+    mut done: impl FnMut(&Scenario, Check, &Violation) -> Result<(), String>,
+) -> Result<(), String> {
     let mut line = ProgressLine::new();
-    for (i, scenario) in scenarios.iter().enumerate() {
+    // A real driver builds no invalid WD.
+    let possible = scenarios.iter().filter(|scenario| !scenario.cfg.faults.includes(FaultClass::InvalidWd));
+    for (i, scenario) in possible.enumerate() {
         if CANCEL.load(Ordering::Relaxed) {
             return Ok(());
         }
         line.show(&format!("confirm: {} of {} scenarios done; {}", i, scenarios.len(), scenario.name));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = Limits { threads: cores, cancel: Some(&CANCEL), ..Limits::default() };
-        let checked = verify_with(scenario, limits, Detail::Verdicts);
+        let checked = verify_with(scenario, limits, detail);
         for outcome in checked.properties.iter().filter(|outcome| outcome.verdict == Verdict::Violated) {
             let Some(violation) = &outcome.counterexample else { continue };
             let program = programs.get(scenario.cfg.length, Optimise::O2)?;
@@ -421,10 +459,12 @@ fn confirm_all(generation: &Generation, programs: &mut Programs, report: &mut Re
                 confirm(program, &scenario.cfg, &violation.actions, violation.repeating, pulse)
                     .map_err(|e| e.to_string())
             })?;
-            if let Some(confirmation) = confirmation {
-                let (scenario, property) = (scenario.name.clone(), outcome.check.name());
-                report.confirmations.push(Confirmed { scenario, property, confirmation });
+            let Some(confirmation) = confirmation else { continue };
+            if confirmation.confirmed {
+                done(scenario, outcome.check, violation)?;
             }
+            let (scenario, property) = (scenario.name.clone(), outcome.check.name());
+            report.confirmations.push(Confirmed { scenario, property, confirmation });
         }
     }
     line.clear();

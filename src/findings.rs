@@ -130,6 +130,13 @@ pub fn cells(matrix: &Matrix) -> impl Iterator<Item = &Cell> {
     })
 }
 
+/// A cell, asked for what is violated in it only.
+pub fn violated(cell: &Cell) -> Scenario {
+    let expected = |check: &&Check| cell.scenario.expected(check.name()).is_some_and(|expected| expected.violated);
+    let checks = cell.scenario.checks.iter().filter(expected).copied().collect();
+    Scenario { checks, ..cell.scenario.clone() }
+}
+
 /// Which kernels' C has repeated which runs of the newest generation: by cell and property.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmations(BTreeMap<String, BTreeMap<String, Confirmed>>);

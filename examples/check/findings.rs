@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
-use vtd_qi::findings::{cells, Confirmations, Finding, Findings, NEWEST};
+use vtd_qi::findings::{cells, violated, Confirmations, Finding, Findings, NEWEST};
 use vtd_qi::impl_qi::{assumption, AfterIte, FaultClass, ASSUMPTIONS, GENERATIONS};
 use vtd_qi::matrix::{Cell, Matrix, Scope};
 use vtd_qi::scenario::{Check, Scenario};
@@ -108,12 +108,7 @@ fn every_cell(
     cancel: &'static AtomicBool,
 ) -> Option<(String, bool)> {
     let failing: Vec<&Cell> = cells(matrix).collect();
-    let violated = |cell: &Cell| {
-        let expected = |check: &&Check| cell.scenario.expected(check.name()).is_some_and(|expected| expected.violated);
-        cell.scenario.checks.iter().filter(expected).copied().collect()
-    };
-    let scenarios: Vec<Scenario> =
-        failing.iter().map(|cell| Scenario { checks: violated(cell), ..cell.scenario.clone() }).collect();
+    let scenarios: Vec<Scenario> = failing.iter().map(|cell| violated(cell)).collect();
     let reports = run_all(&scenarios, how, cancel, |_, _| ());
     if cancel.load(Ordering::Relaxed) {
         return None;
@@ -132,12 +127,15 @@ fn every_cell(
         out += &format!("\n## {class}\n\n| cell | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 1));
         for (cell, report) in rows {
             let name = &cell.scenario.name;
-            let entry = |check: &Check| match (report.outcome(*check), counterexample(report, *check)) {
-                (None, _) => "-".to_string(),
-                (Some(_), None) => "NOTHING".into(),
-                (Some(_), Some(run)) => {
-                    let on_c = !confirmed.kernels(name, check.name(), run).is_empty();
-                    format!("{}{}", length(run), if on_c { " C" } else { "" })
+            let entry = |check: &Check| {
+                let Some(outcome) = report.outcome(*check) else { return "-".to_string() };
+                match (&outcome.counterexample, outcome.verdict) {
+                    (None, Verdict::Unknown) => "?".into(),
+                    (None, _) => "NOTHING".into(),
+                    (Some(run), _) => {
+                        let on_c = !confirmed.kernels(name, check.name(), run).is_empty();
+                        format!("{}{}", length(run), if on_c { " C" } else { "" })
+                    }
                 }
             };
             let entries: Vec<String> = columns.iter().map(entry).collect();

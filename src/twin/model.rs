@@ -709,7 +709,6 @@ const FAULTS: &[FaultModel] = {
         "hw-fetched-unowned",
         "no-slot-leak",
         "no-stray-status-write",
-        "refines-spec",
         "call-eventually-returns",
     ];
     /// An ID is lost and the WD behind it, fetched after that, completes.
