@@ -389,20 +389,25 @@ fn g5_fails_where_it_takes_lost_ids_for_executed_or_leaves_work_behind() {
         let before = steps.view(step.source);
         graph.labels()[step.label as usize] == Label::Complete && before.queue.first().is_some_and(|head| head.left > 0)
     }));
-    for class in [FaultClass::InvalidId, FaultClass::DeviceGone] {
-        let ring = with_fault(Rules::G5, class, AfterIte::Drop);
-        let (_, steps) = refined(&ring);
-        // A submitter is idle again while its batch is in hardware's queue, or on its way there.
-        assert!(
-            steps.failures.iter().any(|step| {
-                let (before, after) = (steps.view(step.source), steps.view(step.target));
-                (0..2).any(|t| {
-                    let queued = before.queue.iter().any(|batch| usize::from(batch.submitter) == t);
-                    let idle = after.calls[t].submitter == spec::Submitter::Idle;
-                    idle && (queued || before.calls[t].submit.is_some())
-                })
-            }),
-            "{class:?}"
-        );
-    }
+    // A submitter knows that its batch is lost while it is in hardware's queue, or on its way there.
+    let ring = with_fault(Rules::G5, FaultClass::DeviceGone, AfterIte::Drop);
+    let (_, steps) = refined(&ring);
+    assert!(steps.failures.iter().any(|step| {
+        let (before, after) = (steps.view(step.source), steps.view(step.target));
+        (0..2).any(|t| {
+            let queued = before.queue.iter().any(|batch| usize::from(batch.submitter) == t);
+            let aborted = matches!(after.calls[t].submitter, spec::Submitter::Aborted(_));
+            aborted && (queued || before.calls[t].submit.is_some())
+        })
+    }));
+    // After an early -EINVAL hardware goes on to fetch slots that were handed out again, and a WD in them before it is posted.
+    let cfg =
+        RingCfg { counts: vec![1, 2], ..with_fault(Rules::G5, FaultClass::InvalidId, AfterIte::Drop).cfg().clone() };
+    let ring: Ring<8, 3, 1> = Ring::new(cfg).unwrap();
+    let (graph, steps) = refined(&ring);
+    assert!(steps.failures.iter().any(|step| {
+        let after = steps.view(step.target);
+        let idle = |batch: &spec::Batch| after.calls[usize::from(batch.submitter)].submitter == spec::Submitter::Idle;
+        graph.labels()[step.label as usize] == Label::Fetch && after.queue.iter().any(idle)
+    }));
 }
