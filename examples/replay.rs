@@ -22,7 +22,7 @@ use vtd_qi::twin::{events_module, VisibleEvent};
 /// trace is rejected at the first line after which no state is left, or at its last line if it does not end idle.
 ///
 /// A unit with device time-outs says when ITE is set and when FSTS is written (vtd_x_ lines). Batches that are aborted then have
-/// to be posted again. The specification knows no time-outs: batches aborted and posted again are counted beside its steps.
+/// to be posted again, in the specification too.
 ///
 /// A trace is what QEMU writes with `-trace 'vtd_*'`, plain or compressed with gzip; it has to begin before the queue is
 /// enabled. Kinds of lines that say nothing about the ring are counted and listed; a known kind that cannot be read or
@@ -267,14 +267,14 @@ impl Fit {
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let Fit { generation, most_states, .. } = self;
         if let Some(steps) = self.spec_steps {
-            let SpecSteps { submit, accept, execute, complete, observe, aborted, posted_again } = steps;
+            let SpecSteps { submit, accept, execute, complete, observe, abort, again, repost } = steps;
             write!(
                 out,
                 "  {generation}: accepted, at most {most_states} states at once; steps of the specification: Submit \
                  {submit}, Accept {accept}, Execute {execute}, Complete {complete}, Observe {observe}"
             )?;
-            if aborted > 0 {
-                write!(out, "; {aborted} batches aborted, {posted_again} posted again")?;
+            if abort > 0 {
+                write!(out, ", Abort {abort}, Again {again}, Repost {repost}")?;
             }
             writeln!(out)?;
         }

@@ -41,16 +41,29 @@ pub enum Tier {
     Ring,
     /// (g) Nobody keeps the lock for ever.
     Lock,
+    /// (r) The ring refines the specification with faults.
+    Refinement,
 }
 
 impl Tier {
     /// All of them, in order.
-    pub const ALL: [Tier; 7] =
-        [Tier::Observed, Tier::Returns, Tier::Success, Tier::Errors, Tier::Slots, Tier::Ring, Tier::Lock];
+    pub const ALL: [Tier; 8] = [
+        Tier::Observed,
+        Tier::Returns,
+        Tier::Success,
+        Tier::Errors,
+        Tier::Slots,
+        Tier::Ring,
+        Tier::Lock,
+        Tier::Refinement,
+    ];
 
     /// Its letter.
     pub fn letter(self) -> char {
-        (b'a' + self as u8) as char
+        match self {
+            Tier::Refinement => 'r',
+            tier => (b'a' + tier as u8) as char,
+        }
     }
 
     /// What is promised, in one line.
@@ -65,6 +78,7 @@ impl Tier {
             Tier::Slots => "no slot leaks",
             Tier::Ring => "free_cnt, posts, fetches, DONEs and the lock stay sound; no stray status write",
             Tier::Lock => "nobody keeps the lock for ever",
+            Tier::Refinement => "every step of the ring is one step of the specification with faults, or none",
         }
     }
 
@@ -77,6 +91,7 @@ impl Tier {
             "einval-only-if-invalid" | "etimedout-only-if-gone" => Tier::Errors,
             "no-slot-leak" => Tier::Slots,
             "lock-eventually-dropped" => Tier::Lock,
+            "refines-spec" => Tier::Refinement,
             _ => Tier::Ring,
         }
     }

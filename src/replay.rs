@@ -40,12 +40,9 @@
 //! trace is replayed by [`Grain::Steps`] instead ([`Replayed::grain`]).
 //!
 //! # Time-outs and the specification
-//! The specification knows no faults. Each post of a batch is therefore held against it as if it were a call: what an ITE aborts
-//! ends without a Done ([`SpecSteps::aborted`]), and the same batch is submitted again ([`SpecSteps::posted_again`], and
-//! [`SpecSteps::submit`] counts it too). What is left says that each post that completes has executed all of its IDs; it does not
-//! say that an aborted batch is posted again, which the ring does. A caller that is told of success though one of its IDs timed
-//! out, as where ITE comes before its WD has been fetched, is a step that the specification cannot follow, and the trace is
-//! rejected.
+//! The run is held against the specification with faults ([`crate::spec::Faults`]): an ITE drops batches (`Abort`), their owners learn of it
+//! (`Again`) and submit the same once more (`Repost`). A caller that is told of success though one of its IDs timed out, as where
+//! ITE comes before its WD has been fetched, is a step that the specification cannot follow, and the trace is rejected.
 //!
 //! In the ring any number of answers may be lost, and a device that did not answer is present. All devices are one, since which
 //! it is matters only where one is gone. The calls that can be made are the batches of the trace; that a batch is posted again
@@ -176,7 +173,7 @@ pub enum Verdict {
 /// How many steps of the specification a run contains, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SpecSteps {
-    /// IQT writes.
+    /// IQT writes that begin a call.
     pub submit: u64,
     /// Batches of which the first descriptor was fetched.
     pub accept: u64,
@@ -186,10 +183,12 @@ pub struct SpecSteps {
     pub complete: u64,
     /// Polls that saw DONE.
     pub observe: u64,
-    /// No step of the specification: batches that an ITE ended, without a status write.
-    pub aborted: u64,
-    /// Of `submit`, those of a batch posted before.
-    pub posted_again: u64,
+    /// Batches that hardware dropped.
+    pub abort: u64,
+    /// Looks that saw ABORT.
+    pub again: u64,
+    /// IQT writes that post a dropped batch once more; `submit` does not count them.
+    pub repost: u64,
 }
 
 impl SpecSteps {
@@ -200,7 +199,10 @@ impl SpecSteps {
             Label::Execute(_) => &mut self.execute,
             Label::Complete(_) => &mut self.complete,
             Label::Observe(_) => &mut self.observe,
-            label => unreachable!("nothing goes wrong here, so there is no {label}"),
+            Label::Abort => &mut self.abort,
+            Label::Again(_) => &mut self.again,
+            Label::Repost(_) => &mut self.repost,
+            label => unreachable!("nothing is lost or invalid here, so there is no {label}"),
         };
         *kind += 1;
         self
@@ -650,22 +652,8 @@ impl From<Reason> for Stop {
     }
 }
 
-/// A state, and what was counted in a run that leads to it.
-type Run<const N: usize, const T: usize, const F: usize> = (State<N, T, F>, Taken);
-
-/// What is counted in a run.
-#[derive(Clone, Copy, Default)]
-struct Taken {
-    steps: SpecSteps,
-    /// Who has to post its batch again, a bit for each.
-    again: u8,
-}
-
-impl Taken {
-    fn posts_again(self, t: u8) -> bool {
-        self.again >> t & 1 == 1
-    }
-}
+/// A state, and the steps of the specification in a run that leads to it.
+type Run<const N: usize, const T: usize, const F: usize> = (State<N, T, F>, SpecSteps);
 
 /// The set of possible states after some lines.
 struct Tracker<'a, const N: usize, const T: usize, const F: usize> {
@@ -674,7 +662,7 @@ struct Tracker<'a, const N: usize, const T: usize, const F: usize> {
     options: Options,
     spec: Abstraction<'a, N, T, F>,
     /// Closed under hidden steps, never empty.
-    runs: HashMap<State<N, T, F>, Taken, FxBuildHasher>,
+    runs: HashMap<State<N, T, F>, SpecSteps, FxBuildHasher>,
     most_states: usize,
     plan: &'a Plan,
     /// Each submitter's IQT writes to come, the next one last.
@@ -730,7 +718,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
     }
 
     fn run(mut self, progress: &mut impl FnMut(usize)) -> Result<Replayed, Unsound> {
-        let initial = self.ring.init_states().into_iter().map(|state| (state, Taken::default())).collect();
+        let initial = self.ring.init_states().into_iter().map(|state| (state, SpecSteps::default())).collect();
         self.close(initial)?;
         for (i, event) in self.trace.events().iter().enumerate() {
             match self.event(event) {
@@ -745,10 +733,9 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
             End::Idle => between_lines && self.ring.at_rest(state),
             End::Anywhere => true,
         };
-        let accepted =
-            self.runs.iter().filter(|(state, _)| may_end(state)).max_by_key(|(_, taken)| taken.steps.observe);
+        let accepted = self.runs.iter().filter(|(state, _)| may_end(state)).max_by_key(|(_, steps)| steps.observe);
         Ok(match accepted {
-            Some((_, taken)) => self.replayed(Verdict::Accepted(taken.steps)),
+            Some((_, steps)) => self.replayed(Verdict::Accepted(*steps)),
             None => {
                 let torn = self.register.map(|(thread, value)| Reason::Torn { value, thread });
                 self.rejected(self.trace.lines(), "", torn.unwrap_or_else(|| self.not_idle()))
@@ -811,7 +798,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         mut step: impl FnMut(&mut Self, Run<N, T, F>) -> Result<Option<Run<N, T, F>>, Stop>,
         reason: impl FnOnce(&mut Self) -> Reason,
     ) -> Result<Vec<Run<N, T, F>>, Stop> {
-        let before: Vec<Run<N, T, F>> = self.runs.iter().map(|(state, taken)| (*state, *taken)).collect();
+        let before: Vec<Run<N, T, F>> = self.runs.iter().map(|(state, steps)| (*state, *steps)).collect();
         let mut next = Vec::new();
         for run in before {
             next.extend(step(self, run)?);
@@ -847,7 +834,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         self.writers = self.writers.max(t + 1);
         let mut first_time = false;
         let post = |tracker: &mut Self, run: Run<N, T, F>| {
-            let again = run.1.posts_again(t);
+            let again = run.0.ghost().is_reposting(t.into());
             let posted = match tracker.options.grain {
                 Grain::Sections => tracker.post(run, t, number)?,
                 Grain::Steps if run.0.call(t.into()).pc == Pc::WriteIqt => tracker.driver(run, t),
@@ -881,7 +868,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
             };
         }
         let again =
-            self.runs.iter().find(|(_, taken)| taken.posts_again(t)).map(|(state, _)| state.call(t.into()).count);
+            self.runs.keys().find(|state| state.ghost().is_reposting(t.into())).map(|state| state.call(t.into()).count);
         if let Some(again) = again.filter(|&again| again != ids) {
             return Reason::OtherBatch { cpu, ids, again };
         }
@@ -1033,7 +1020,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
             return Err(Reason::IteForNothing.into());
         }
         let wds = |state: &State<N, T, F>| state.pending().filter(|(desc, _)| matches!(desc, Desc::Wd { .. })).count();
-        let before: Vec<Run<N, T, F>> = self.runs.iter().map(|(state, taken)| (*state, *taken)).collect();
+        let before: Vec<Run<N, T, F>> = self.runs.iter().map(|(state, steps)| (*state, *steps)).collect();
         let mut next = Vec::new();
         for run in before {
             let oldest = self.unanswered_at(&run.0).next();
@@ -1110,7 +1097,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         if self.ring.cfg().rules.ite_clear == IteClear::BeforeWalk {
             return None;
         }
-        let run = self.runs.iter().map(|(state, taken)| (*state, *taken)).find(|run| self.polls(&run.0, t))?;
+        let run = self.runs.iter().map(|(state, steps)| (*state, *steps)).find(|run| self.polls(&run.0, t))?;
         let (state, _) = self.section(run, t)?;
         let call = state.call(t.into());
         let end = call.check.tail.filter(|_| matches!(call.pc, Pc::Walk | Pc::WalkAbort))?;
@@ -1157,7 +1144,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
                 .find(|&t| self.polls(state, t) && state.call(t.into()).polled_slot(rules, self.ring.length()) == slot)
         };
         let looking: Vec<(Run<N, T, F>, u8)> =
-            self.runs.iter().filter_map(|(state, taken)| Some(((*state, *taken), looks(state)?))).collect();
+            self.runs.iter().filter_map(|(state, steps)| Some(((*state, *steps), looks(state)?))).collect();
         for (mut run, t) in looking {
             while run.0.call(t.into()).pc != Pc::ReadFsts {
                 match self.driver(run, t) {
@@ -1221,12 +1208,12 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         if self.any().fsts().has(Fsts::ITE) {
             return Reason::IteLeft;
         }
-        let again = |(state, taken): (&State<N, T, F>, &Taken), t: u8| {
-            taken.posts_again(t)
+        let again = |state: &State<N, T, F>, t: u8| {
+            state.ghost().is_reposting(t.into())
                 || state.call(t.into()).outcome == Outcome::Again
                 || self.ring.waiting(state, t.into()) && self.sees_abort(state, t)
         };
-        let waits = (0..self.ring.cfg().submitters as u8).find(|&t| self.runs.iter().all(|run| again(run, t)));
+        let waits = (0..self.ring.cfg().submitters as u8).find(|&t| self.runs.keys().all(|state| again(state, t)));
         waits.map_or(Reason::NotIdle(left), |t| Reason::NotPostedAgain(self.cpu(t)))
     }
 
@@ -1253,19 +1240,10 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
     }
 
     /// One step of the ring that the specification can follow.
-    fn step(&mut self, (state, mut taken): Run<N, T, F>, action: Action) -> Option<Run<N, T, F>> {
+    fn step(&mut self, (state, steps): Run<N, T, F>, action: Action) -> Option<Run<N, T, F>> {
         let next = self.ring.next_state(&state, action)?;
-        taken.steps = self.spec.follow(&state, action, &next, taken.steps)?;
-        if let Action::Driver { t, .. } = action {
-            let call = state.call(t.into());
-            if call.pc == Pc::Return && call.outcome == Outcome::Again {
-                taken.again |= 1 << t;
-            } else if call.pc == Pc::WriteIqt && taken.posts_again(t) {
-                taken.again &= !(1 << t);
-                taken.steps.posted_again += 1;
-            }
-        }
-        Some((next, taken))
+        let steps = self.spec.follow(&state, &next, steps)?;
+        Some((next, steps))
     }
 
     /// Submitter `t`'s next step, if it can be done.
@@ -1364,11 +1342,11 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
     /// Makes the set of some states and all that hidden steps lead to.
     fn close(&mut self, mut to_do: Vec<Run<N, T, F>>) -> Result<(), Unsound> {
         self.runs.clear();
-        while let Some((state, taken)) = to_do.pop() {
-            if self.runs.insert(state, taken).is_none() {
+        while let Some((state, steps)) = to_do.pop() {
+            if self.runs.insert(state, steps).is_none() {
                 match self.options.grain {
-                    Grain::Sections => self.hidden_sections((state, taken), &mut to_do)?,
-                    Grain::Steps => self.hidden_steps((state, taken), &mut to_do),
+                    Grain::Sections => self.hidden_sections((state, steps), &mut to_do)?,
+                    Grain::Steps => self.hidden_steps((state, steps), &mut to_do),
                 }
             }
         }
