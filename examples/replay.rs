@@ -267,14 +267,14 @@ impl Fit {
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let Fit { generation, most_states, .. } = self;
         if let Some(steps) = self.spec_steps {
-            let SpecSteps { submit, accept, execute, complete, observe, abort, again, repost } = steps;
+            let SpecSteps { submit, accept, execute, complete, observe, abort, repost } = steps;
             write!(
                 out,
                 "  {generation}: accepted, at most {most_states} states at once; steps of the specification: Submit \
                  {submit}, Accept {accept}, Execute {execute}, Complete {complete}, Observe {observe}"
             )?;
             if abort > 0 {
-                write!(out, ", Abort {abort}, Again {again}, Repost {repost}")?;
+                write!(out, ", Abort {abort}, Repost {repost}")?;
             }
             writeln!(out)?;
         }

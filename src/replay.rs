@@ -185,9 +185,7 @@ pub struct SpecSteps {
     pub observe: u64,
     /// Batches that hardware dropped.
     pub abort: u64,
-    /// Looks that saw ABORT.
-    pub again: u64,
-    /// IQT writes that post a dropped batch once more; `submit` does not count them.
+    /// IQT writes that post a dropped batch once more, each after an `Again`; `submit` does not count them.
     pub repost: u64,
 }
 
@@ -200,7 +198,8 @@ impl SpecSteps {
             Label::Complete(_) => &mut self.complete,
             Label::Observe(_) => &mut self.observe,
             Label::Abort => &mut self.abort,
-            Label::Again(_) => &mut self.again,
+            // Whether the owner of the last one has looked is not to be seen.
+            Label::Again(_) => return self,
             Label::Repost(_) => &mut self.repost,
             label => unreachable!("nothing is lost or invalid here, so there is no {label}"),
         };

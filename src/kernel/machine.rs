@@ -805,6 +805,12 @@ impl Machine {
         self.board_mut().decider = decider;
     }
 
+    /// How many accesses have not been stopped at that [`Grain::Every`] stops at, since the machine was made.
+    pub fn passed(&self) -> u64 {
+        // SAFETY: the shim's own variable, which only the running C writes.
+        unsafe { *self.loaded.passed }
+    }
+
     /// Takes away the limit of accesses under the lock: for those who look at each access.
     pub(super) fn without_budget(&mut self) {
         // SAFETY: the shim's own variables; nothing runs.

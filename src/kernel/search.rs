@@ -125,8 +125,10 @@ pub struct Finding {
 pub struct Searched {
     /// Runs.
     pub runs: u64,
-    /// Accesses of the C, lock operations and relaxations: its steps.
+    /// Accesses of the C to statuses, descriptors, private fields and registers, lock operations and relaxations: its steps.
     pub steps: u64,
+    /// Those of them at which another could go on.
+    pub stops: u64,
     /// Steps of the hardware.
     pub hardware_steps: u64,
     /// Time taken, in seconds.
@@ -549,9 +551,11 @@ pub fn search(
         let seed = seed.wrapping_add(searched.runs);
         pulse.seed.store(seed, Ordering::Relaxed);
         pulse.beats.fetch_add(1, Ordering::Relaxed);
+        let passed = machine.passed();
         let ended = run(machine, cfg, seed, Scheduler::picker(cfg), LAPS[0], false);
         searched.runs += 1;
-        searched.steps += u64::from(ended.steps);
+        searched.stops += u64::from(ended.steps);
+        searched.steps += u64::from(ended.steps) + (machine.passed() - passed);
         searched.hardware_steps += u64::from(ended.hardware_steps);
         pulse.steps.store(searched.steps, Ordering::Relaxed);
         searched.seconds = started.elapsed().as_secs_f64();
@@ -581,28 +585,55 @@ pub fn replay(machine: &mut Machine, cfg: &SearchCfg, seed: u64) -> Option<Findi
 /// Leaves out what is not needed: halves, quarters, and so on down to single steps (Zeller's ddmin).
 fn shrink(machine: &mut Machine, cfg: &SearchCfg, mut schedule: Vec<Choice>, found: Found) -> Vec<Choice> {
     let until = Instant::now() + Duration::from_secs(5);
-    let mut chunk = schedule.len().div_ceil(2);
-    while Instant::now() < until {
-        let (mut at, before) = (0, schedule.len());
+    // What could not be done was skipped and what was missing was added: the record is what was done.
+    let mut shorter = |schedule: &[Choice], without: &[Choice]| {
+        let ended = run(machine, cfg, 0, Picker::Replay { schedule: without, at: 0 }, LAPS[0], true);
+        let same = ended.found.is_some_and(|(other, _)| other == found);
+        (same && ended.record.len() < schedule.len()).then_some(ended.record)
+    };
+    loop {
+        let before = schedule.len();
+        let mut chunk = schedule.len().div_ceil(2);
+        while chunk > 0 {
+            let mut at = 0;
+            while at < schedule.len() && Instant::now() < until {
+                let end = (at + chunk).min(schedule.len());
+                match shorter(&schedule, &[&schedule[..at], &schedule[end..]].concat()) {
+                    Some(less) => schedule = less,
+                    None => at = end,
+                }
+            }
+            chunk = if chunk == 1 { 0 } else { chunk.div_ceil(2) };
+        }
+        let mut at = 0;
         while at < schedule.len() && Instant::now() < until {
-            let end = (at + chunk).min(schedule.len());
-            let without: Vec<Choice> = [&schedule[..at], &schedule[end..]].concat();
-            let ended = run(machine, cfg, 0, Picker::Replay { schedule: &without, at: 0 }, LAPS[0], true);
-            // What could not be done was skipped and what was missing was added: the record is what was done.
-            let same = ended.found.is_some_and(|(other, _)| other == found);
-            if same && ended.record.len() < schedule.len() {
-                schedule = ended.record;
-            } else {
-                at = end;
+            let is_step = matches!(schedule[at], Choice::Step(..));
+            let mut laps = 2..=if is_step { LAP } else { 0 };
+            match laps.find_map(|steps| shorter(&schedule, &without_lap(&schedule, at, steps))) {
+                Some(less) => schedule = less,
+                None => at += 1,
             }
         }
-        match chunk {
-            1 if schedule.len() == before => break,
-            1 => {}
-            _ => chunk = chunk.div_ceil(2),
+        if schedule.len() == before || Instant::now() >= until {
+            return schedule;
         }
     }
-    schedule
+}
+
+/// Most steps of a lap of the poll loop that shrinking takes out, those with a walk left out.
+const LAP: usize = 16;
+
+/// A schedule without the next so many steps of the submitter whose step is at `at`: a lap of its poll loop, whatever others do
+/// meanwhile.
+fn without_lap(schedule: &[Choice], at: usize, steps: usize) -> Vec<Choice> {
+    let Choice::Step(t) = schedule[at] else { return schedule.to_vec() };
+    let mut left = steps;
+    let is_of_lap = |(i, choice): &(usize, &Choice)| {
+        let is = *i >= at && left > 0 && **choice == Choice::Step(t);
+        left -= usize::from(is);
+        !is
+    };
+    schedule.iter().enumerate().filter(is_of_lap).map(|(_, choice)| *choice).collect()
 }
 
 /// The last steps of a run that kills its process, or never comes back: it is run again in a child of its own, and each step

@@ -26,6 +26,8 @@ unsigned int vtd_qi_mask;
 /* How many accesses may follow before the lock is next taken or dropped. */
 unsigned int vtd_qi_budget;
 unsigned int vtd_qi_budget_full;
+/* How many accesses did not stop that would have with every bit of the mask. */
+uint64_t vtd_qi_passed;
 const void *vtd_qi_q_lock;
 void *vtd_qi_reg;
 void *vtd_qi_context;
@@ -50,21 +52,29 @@ static int inside(const struct piece *piece, uintptr_t at, uintptr_t bytes)
 	return at - piece->at < piece->bytes && bytes <= piece->bytes - (at - piece->at);
 }
 
+/* What a log line reads is no access of the driver. */
+static void step(unsigned int bit, enum kind kind, uint32_t bytes, uintptr_t at)
+{
+	if (logging && kind == READ)
+		return;
+	if (vtd_qi_mask & bit)
+		stop(kind, bytes, at, 0);
+	else
+		vtd_qi_passed++;
+}
+
 static __attribute__((noinline)) void arena_access(uintptr_t at, uint32_t bytes, enum kind kind)
 {
 	if (!--vtd_qi_budget) {
 		vtd_qi_budget = vtd_qi_budget_full;
 		stop(RUNAWAY, bytes, at, 0);
 	}
-	if (inside(&vtd_qi_status, at, bytes) || inside(&vtd_qi_descs, at, bytes)) {
-		if ((vtd_qi_mask & 1) && !(logging && kind == READ))
-			stop(kind, bytes, at, 0);
-	} else if (inside(&vtd_qi_private, at, bytes)) {
-		if ((vtd_qi_mask & 2) && !(logging && kind == READ))
-			stop(kind, bytes, at, 0);
-	} else if (!inside(&vtd_qi_queue, at, bytes) && !inside(&vtd_qi_unit, at, bytes)) {
+	if (inside(&vtd_qi_status, at, bytes) || inside(&vtd_qi_descs, at, bytes))
+		step(1, kind, bytes, at);
+	else if (inside(&vtd_qi_private, at, bytes))
+		step(2, kind, bytes, at);
+	else if (!inside(&vtd_qi_queue, at, bytes) && !inside(&vtd_qi_unit, at, bytes))
 		stop(OUTSIDE, bytes, at, kind);
-	}
 }
 
 static inline __attribute__((always_inline)) void access(const void *p, uint32_t bytes, enum kind kind)
