@@ -88,12 +88,9 @@ pub fn run(json: bool, how: How, cancel: &'static AtomicBool) -> ExitCode {
         grid.load_style(presets::NOTHING);
         grid.set_header(["base", "mutant", "killed by"]);
         for (base, name, killed, verdict) in &rows {
-            let killers: Vec<&str> = killed.keys().copied().collect();
-            grid.add_row([
-                *base,
-                name,
-                &if killers.is_empty() { verdict.clone() } else { killers.join(", ") + verdict },
-            ]);
+            let said = Some(verdict.as_str()).filter(|verdict| !verdict.is_empty());
+            let killers: Vec<&str> = killed.keys().copied().chain(said).collect();
+            grid.add_row([*base, name, &killers.join(", ")]);
         }
         let lines: Vec<String> = grid.lines().map(|line| line.trim_end().to_string()).collect();
         let survivors = rows.iter().filter(|(_, _, killed, _)| killed.is_empty()).count();
