@@ -165,7 +165,7 @@ VARIABLES
     pending_by,     \* Whose the pending descriptors are.
     executed,       \* executed[t]: how many IDs of t's present call were executed.
     executed_ids,   \* executed_ids[t]: which of them, and
-    executed_since_post, \* which since the call began or last began again after -EAGAIN;
+    executed_since_post, \* which as last posted;
                     \* where the fault check is modelled.
     reposting       \* reposting[t]: t began again and has not written IQT since.
 
@@ -809,6 +809,16 @@ Fetch ==
     /\ iqh' = Plus(iqh, 1)
     /\ UNCHANGED <<ring, desc_status, desc, iqt, lock, waiters, locals, done_by, executions, faulty>>
 
+\* The ID at position i of the pending ones is left over from an earlier post of its batch:
+\* t posts again, or the same ID of its present post is still in the ring or behind.
+LeftOver(i, t) ==
+    LET n == pending[i].number
+        Same(d) == d.kind = "id" /\ d.number = n
+    IN  \/ reposting[t]
+        \/ \E j \in DOMAIN pending : j > i /\ pending_by[j] = t /\ Same(pending[j])
+        \/ \E k \in 0 .. count[t] :
+            posted_by[Plus(index[t], k)] = t /\ Same(desc[Plus(index[t], k)])
+
 \* The unit does what an ID asks for, or the device answers.
 Execute ==
     /\ \E i \in Acting :
@@ -819,7 +829,10 @@ Execute ==
            THEN LET t == pending_by[i]
                     ids == executed_ids[t] \cup {pending[i].number}
                 IN  /\ executed_ids' = [executed_ids EXCEPT ![t] = ids]
-                    /\ executed_since_post' = [executed_since_post EXCEPT ![t] = @ \cup {pending[i].number}]
+                    /\ executed_since_post' =
+                        IF LeftOver(i, t)
+                        THEN executed_since_post
+                        ELSE [executed_since_post EXCEPT ![t] = @ \cup {pending[i].number}]
                     /\ executed' = [executed EXCEPT ![t] = Cardinality(ids)]
            ELSE /\ executed' = [executed EXCEPT ![pending_by[i]] = @ + 1]
                 /\ UNCHANGED <<executed_ids, executed_since_post>>
@@ -1066,16 +1079,16 @@ LockEventuallyDropped == \A t \in Submitters : lock = t ~> lock # t
 (*   Accept(t)    also: IQE is set at the first descriptor of t's batch    *)
 (*   Abort        the ITE that drops pending WDs, or a status write of     *)
 (*                QI_ABORT                                                 *)
-(*   Again(t)     t's fault check sees QI_ABORT                            *)
+(*   Again(t)     t's fault check sees QI_ABORT, or that its device is the *)
+(*                one that timed out                                       *)
 (*   Repost(t)    t's next IQT write for the same call                     *)
 (*   Refuse(t)    t clears an IQE that it has found to be its own          *)
-(*   Fail(t)      t leaves the poll loop to return -EINVAL, or is about to *)
-(*                post again and decides to return -ETIMEDOUT              *)
+(*   Fail(t)      t returns -EINVAL, or -ETIMEDOUT after an ITE; or it is  *)
+(*                about to post again and decides to return -ETIMEDOUT     *)
 (*                                                                         *)
 (* Once a batch is refused, nothing that becomes of its descriptors is     *)
-(* seen.  An ID counts as executed if it was since the batch was last      *)
-(* posted and is not to be executed again: what an earlier post has left   *)
-(* may execute first.                                                      *)
+(* seen.  An ID counts as executed if it was as last posted: what an       *)
+(* earlier post has left executes for nobody.                              *)
 (***************************************************************************)
 
 \* How many descriptors of t's batch still lie in the ring.
@@ -1102,15 +1115,7 @@ AbsSubmitter == [t \in Submitters |-> IF Waiting(t) \/ Refused(t) \/ AbsAgain[t]
 AbsSubmit == [t \in Submitters |-> IF Waiting(t) /\ ~Refused(t) /\ ~Begun(t) THEN count[t] ELSE -1]
 
 \* How many IDs of t's batch, as last posted, were executed.
-AbsExecuted(t) ==
-    IF ~ChecksFaults
-    THEN executed[t]
-    ELSE LET Is(d, n) == d.kind = "id" /\ d.number = n
-             Outstanding(n) ==
-                \/ \E k \in 0 .. count[t] :
-                    LET s == Plus(index[t], k) IN posted_by[s] = t /\ Is(desc[s], n)
-                \/ \E i \in DOMAIN pending : pending_by[i] = t /\ Is(pending[i], n)
-         IN  Cardinality({n \in executed_since_post[t] : ~Outstanding(n)})
+AbsExecuted(t) == IF ChecksFaults THEN Cardinality(executed_since_post[t]) ELSE executed[t]
 
 AbsDone ==
     [t \in Submitters |->

@@ -111,7 +111,7 @@ impl<const N: usize, const T: usize, const F: usize> Ghost<N, T, F> {
         self.faults.first().map_or(0, |ids| ids.since_call[t])
     }
 
-    /// The same since it began or last began again after `-EAGAIN`.
+    /// The same as last posted: without what an earlier post has left.
     pub fn executed_ids_since_post(&self, t: usize) -> u16 {
         self.faults.first().map_or(0, |ids| ids.since_post[t])
     }
@@ -155,20 +155,21 @@ impl<const N: usize, const T: usize, const F: usize> Ghost<N, T, F> {
         self.set_posted(slot, Owner::Nobody);
     }
 
-    pub(super) fn executed_id(&mut self, position: usize, number: u8) {
+    /// An ID was executed; `left_over` says whether it is of an earlier post of its batch.
+    pub(super) fn executed_id(&mut self, position: usize, number: u8, left_over: bool) {
         if let Owner::Submitter(t) = self.pending(position) {
             let t = usize::from(t);
             match self.faults.first_mut() {
                 Some(ids) => {
                     ids.since_call[t] |= 1 << number;
-                    ids.since_post[t] |= 1 << number;
+                    ids.since_post[t] |= u16::from(!left_over) << number;
                 }
                 None => self.executed[t] += 1,
             }
         }
     }
 
-    /// The call is posted again: what an earlier post has left executes for it all the same.
+    /// The call is to be posted again.
     pub(super) fn restarted(&mut self, t: usize) {
         if let Some(ids) = self.faults.first_mut() {
             ids.since_post[t] = 0;

@@ -539,6 +539,21 @@ impl<const N: usize, const T: usize, const F: usize> Bus for Memory<'_, N, T, F>
     }
 }
 
+impl<const N: usize, const T: usize, const F: usize> Memory<'_, N, T, F> {
+    /// Whether the pending ID at a position is of an earlier post of its batch: its submitter posts again, or the same ID of the
+    /// present post is still in the ring or behind.
+    fn is_left_over(&self, position: usize, number: u8) -> bool {
+        let Owner::Submitter(t) = self.state.ghost.pending(position) else { return false };
+        let (t, call) = (usize::from(t), self.state.call(t.into()));
+        let same = |desc: Desc| matches!(desc, Desc::Id { number: n, .. } if n == number);
+        let mut behind = self.state.pending().skip(position + 1);
+        let mut in_ring = (0..call.slots()).map(|k| self.ring.add(call.index, k));
+        self.state.ghost.is_reposting(t)
+            || behind.any(|(desc, owner)| owner.is(t) && same(desc))
+            || in_ring.any(|slot| self.state.ghost.posted_by(slot).is(t) && same(self.state.desc(slot)))
+    }
+}
+
 impl<const N: usize, const T: usize, const F: usize> Unit for Memory<'_, N, T, F> {
     fn length(&self) -> Length {
         self.ring
@@ -578,7 +593,8 @@ impl<const N: usize, const T: usize, const F: usize> Unit for Memory<'_, N, T, F
 
     fn retire(&mut self, position: usize) {
         if let Desc::Id { number, .. } = self.state.pending_at(position) {
-            self.state.ghost.executed_id(position, number);
+            let left_over = F > 0 && self.is_left_over(position, number);
+            self.state.ghost.executed_id(position, number, left_over);
         }
         self.discard(position);
     }

@@ -18,12 +18,11 @@
 //! | `Again(t)` | t's fault check sees `QI_ABORT`, or that its device is the one that timed out |
 //! | `Repost(t)` | t's next IQT write for the same call |
 //! | `Refuse(t)` | t clears an IQE that it has found to be its own |
-//! | `Fail(t)` | t returns `-EINVAL`, or `-ETIMEDOUT` after an ITE; or it is about to post again and decides to return `-ETIMEDOUT` |
+//! | `Fail(t)` | t returns `-EINVAL`, or `-ETIMEDOUT` after an ITE; or decides on it when about to post again |
 //!
 //! All other steps stutter. The mapping reads the ring, the submitters' local variables and the ghosts. Once a batch is
 //! refused, nothing that becomes of its descriptors is seen: the call will fail whatever they do. An ID counts as executed
-//! if it was since the batch was last posted and is not to be executed again: what an earlier post has left may execute
-//! first.
+//! if it was as last posted: what an earlier post has left executes for nobody.
 
 use stateright::Model;
 
@@ -85,7 +84,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> RingToSpec<'a, N, T, F>
         let lost = !done && !submit && !queued && self.spec.cfg().faults == Faults::Possible;
         spec::Call {
             submit: submit.then_some(call.count),
-            done: done.then(|| self.executed(state, t, call)),
+            done: done.then(|| executed(state, t)),
             fault: lost.then_some(Fault::Aborted),
             ..waiting
         }
@@ -103,21 +102,13 @@ impl<'a, const N: usize, const T: usize, const F: usize> RingToSpec<'a, N, T, F>
         let ring = self.ring.length();
         (0..call.slots()).filter(|&k| state.ghost().posted_by(ring.add(call.index, k)).is(t)).count() as u16
     }
+}
 
-    /// How many IDs of the batch, as last posted, were executed.
-    fn executed(&self, state: &State<N, T, F>, t: usize, call: &Call) -> u8 {
-        if F == 0 {
-            return state.ghost().executed(t);
-        }
-        let ring = self.ring.length();
-        let in_ring =
-            (0..call.slots()).map(|k| ring.add(call.index, k)).filter(|&slot| state.ghost().posted_by(slot).is(t));
-        let pending = state.pending().filter(|(_, owner)| owner.is(t)).map(|(desc, _)| desc);
-        let outstanding = in_ring.map(|slot| state.desc(slot)).chain(pending).fold(0u16, |bits, desc| match desc {
-            Desc::Id { number, .. } => bits | 1 << number,
-            _ => bits,
-        });
-        (state.ghost().executed_ids_since_post(t) & !outstanding).count_ones() as u8
+/// How many IDs of t's batch, as last posted, were executed.
+fn executed<const N: usize, const T: usize, const F: usize>(state: &State<N, T, F>, t: usize) -> u8 {
+    match F {
+        0 => state.ghost().executed(t),
+        _ => state.ghost().executed_ids_since_post(t).count_ones() as u8,
     }
 }
 
@@ -145,7 +136,7 @@ impl<const N: usize, const T: usize, const F: usize> Mapping for RingToSpec<'_, 
         let submitters = self.ring.cfg().submitters;
         let mut view = View::new(submitters);
         let batch = |t: usize, call: &Call| {
-            let executed = self.executed(state, t, call);
+            let executed = executed(state, t);
             Batch { submitter: t as u8, executed, left: call.count.saturating_sub(executed) }
         };
         let refused = |call: &Call| call.outcome == Outcome::Invalid;
