@@ -413,41 +413,49 @@ fn confirm_smallest(generation: &Generation, programs: &mut Programs, report: &m
         .filter(|s| s.expected.values().any(|expected| expected.violated))
         .cloned()
         .collect();
-    confirm_all(&scenarios, Detail::Verdicts, programs, report, |_, _, _| Ok(()))
+    confirm_all(&scenarios, Detail::Verdicts, programs, report, |_, _, _, _| Ok(()))
 }
 
 /// Replays the shortest run of every property that some cell of the newest generation violates, and notes what is confirmed.
+///
+/// What a kernel of that name was said to confirm before and does not now is taken back.
 fn record(kernel: &str, generation: &Generation, programs: &mut Programs, report: &mut Report) -> Result<(), String> {
-    if generation.name != NEWEST {
-        return Err(format!("this tree is {}, but what --record notes is about {NEWEST}", generation.name));
+    let recognised = report.recognised.as_ref().and_then(|recognised| recognised.generation.as_deref());
+    if recognised != Some(NEWEST) {
+        let what = recognised.map_or(format!("not recognised, though nearest to {}", generation.name), str::to_string);
+        return Err(format!("this tree is {what}, but what --record notes is about {NEWEST}"));
     }
     let file = Path::new(CONFIRMED);
     let at = |error: std::io::Error| format!("{CONFIRMED} cannot be used: {error}");
     let mut confirmed = Confirmations::read(file).map_err(at)?;
     let matrix = Matrix::embedded();
     let scenarios: Vec<Scenario> = cells(&matrix).map(violated).collect();
-    confirm_all(&scenarios, Detail::Readable, programs, report, |scenario, check, run| {
-        confirmed.add(&scenario.name, check.name(), run, kernel);
+    confirm_all(&scenarios, Detail::Readable, programs, report, |scenario, check, run, is_confirmed| {
+        match is_confirmed {
+            true => confirmed.add(&scenario.name, check.name(), run, kernel),
+            false => confirmed.remove(&scenario.name, check.name(), kernel),
+        }
         confirmed.write(file).map_err(at)
     })
 }
 
-/// Replays every counterexample of some scenarios, and calls `done` with each that is confirmed.
+/// Replays every counterexample of some scenarios, and calls `done` with each and whether it is confirmed.
 fn confirm_all(
     scenarios: &[Scenario],
     detail: Detail,
     programs: &mut Programs,
     report: &mut Report,
-    mut done: impl FnMut(&Scenario, Check, &Violation) -> Result<(), String>,
+    mut done: impl FnMut(&Scenario, Check, &Violation, bool) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut line = ProgressLine::new();
     // A real driver builds no invalid WD.
     let possible = scenarios.iter().filter(|scenario| !scenario.cfg.faults.includes(FaultClass::InvalidWd));
-    for (i, scenario) in possible.enumerate() {
+    let possible: Vec<&Scenario> = possible.collect();
+    for (i, scenario) in possible.iter().enumerate() {
         if CANCEL.load(Ordering::Relaxed) {
             return Ok(());
         }
-        line.show(&format!("confirm: {} of {} scenarios done; {}", i, scenarios.len(), scenario.name));
+        line.show(&format!("confirm: {} of {} scenarios done; {}", i, possible.len(), scenario.name));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = Limits { threads: cores, cancel: Some(&CANCEL), ..Limits::default() };
         let checked = verify_with(scenario, limits, detail);
@@ -460,9 +468,7 @@ fn confirm_all(
                     .map_err(|e| e.to_string())
             })?;
             let Some(confirmation) = confirmation else { continue };
-            if confirmation.confirmed {
-                done(scenario, outcome.check, violation)?;
-            }
+            done(scenario, outcome.check, violation, confirmation.confirmed)?;
             let (scenario, property) = (scenario.name.clone(), outcome.check.name());
             report.confirmations.push(Confirmed { scenario, property, confirmation });
         }

@@ -189,6 +189,13 @@ impl Confirmations {
         }
     }
 
+    /// Takes back what was said of a kernel's C.
+    pub fn remove(&mut self, cell: &str, property: &str, kernel: &str) {
+        if let Some(confirmed) = self.0.get_mut(cell).and_then(|known| known.get_mut(property)) {
+            confirmed.kernels.remove(kernel);
+        }
+    }
+
     /// The kernels whose C has repeated a run; none if it was another run.
     pub fn kernels(&self, cell: &str, property: &str, run: &Violation) -> Vec<&str> {
         let confirmed = self.0.get(cell).and_then(|known| known.get(property));
@@ -253,6 +260,8 @@ mod tests {
         assert_eq!(known.kernels("cell", "property", &run), ["6.12", "7.3"]);
         assert!(known.kernels("cell", "property", &other).is_empty());
         assert!(known.kernels("cell", "another", &run).is_empty());
+        known.remove("cell", "property", "6.12");
+        assert_eq!(known.kernels("cell", "property", &run), ["7.3"]);
         known.add("cell", "property", &other, "7.3");
         assert!(known.kernels("cell", "property", &run).is_empty());
         assert_eq!(known.kernels("cell", "property", &other), ["7.3"]);

@@ -632,7 +632,11 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
                 fair.detail = Some("wd-eventually-observed-done follows, as checked directly".to_string())
             }
             (Some(true), _) => fair.detail = Some("wd-eventually-observed-done follows".to_string()),
-            (Some(false), _) => fair.detail = Some("the specification itself is not live".to_string()),
+            (Some(false), _) => {
+                fair.detail = Some(
+                    "the specification itself is not live, as where batches can be aborted again and again".to_string(),
+                )
+            }
             (None, _) => fair.detail = Some("the specification is too large for a check of its own".to_string()),
         }
     }

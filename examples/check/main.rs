@@ -72,8 +72,8 @@ struct Args {
     /// Check a configuration of one's own: its generation
     #[arg(long, value_name = "NAME")]
     generation: Option<String>,
-    /// Replace a rule of the generation: room, room-wait, layout, id-status, publish, poll, mark, reclaim or clean-up; a wrong
-    /// value is answered with the right ones
+    /// Replace a rule of the generation: room, room-wait, layout, id-status, publish, poll, mark, reclaim, clean-up, ite-walk,
+    /// time-out, ite-clear, straddler, iqe-at, iqe-patch, iqe-return or presence; a wrong value is answered with the right ones
     #[arg(long = "rule", value_name = "RULE=VALUE", requires = "generation")]
     rules: Vec<String>,
     /// Number of submitters, 1 to 8

@@ -22,7 +22,14 @@ const KEPT: &str = "vtd-qi-faults.jsonl";
 pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
     let scope = if args.full { Scope::Full } else { Scope::Quick };
     let matrix = Matrix::embedded();
-    let cells: Vec<&Cell> = matrix.cells(scope).collect();
+    let limited = |cell: &Cell| {
+        let mut cell = cell.clone();
+        let limits = [cell.scenario.max_states, how.max_states.map(|n| n as usize)];
+        cell.scenario.max_states = limits.into_iter().flatten().min();
+        cell
+    };
+    let cells: Vec<Cell> = matrix.cells(scope).map(limited).collect();
+    let cells: Vec<&Cell> = cells.iter().collect();
     let file = args.keep.as_deref().or_else(|| args.full.then(|| Path::new(KEPT)));
     let mut results = match file.map(read).transpose() {
         Ok(kept) => kept.unwrap_or_default(),
@@ -31,7 +38,9 @@ pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    results.retain(|name, kept| matrix.find(name).is_some_and(|cell| cell.subject() == kept.subject));
+    let subjects: BTreeMap<&str, String> =
+        cells.iter().map(|cell| (cell.scenario.name.as_str(), cell.subject())).collect();
+    results.retain(|name, kept| subjects.get(name.as_str()) == Some(&kept.subject));
     let mut to_do: Vec<&Cell> =
         cells.iter().copied().filter(|cell| !results.contains_key(&cell.scenario.name)).collect();
     // The larger ones first, so that no worker is left alone with one at the end.
@@ -42,7 +51,7 @@ pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
     let scenarios: Vec<Scenario> = to_do.iter().map(|cell| cell.scenario.clone()).collect();
     let mut lost = None;
     run_all(&scenarios, How { detail: Detail::Verdicts, ..how }, cancel, |i, report| {
-        if cancel.load(Ordering::Relaxed) && !report.complete {
+        if cancel.load(Ordering::Relaxed) && !report.is_decided() {
             return;
         }
         let judged = Judged::of(to_do[i], report);
@@ -84,14 +93,17 @@ fn read(file: &Path) -> Result<BTreeMap<String, Judged>, String> {
         Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
     };
     let mut kept = BTreeMap::new();
-    let lines: Vec<&str> = text.lines().collect();
-    for (i, line) in lines.iter().enumerate() {
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    for (i, line) in text[..whole].lines().enumerate() {
         match serde_json::from_str::<Judged>(line) {
             Ok(judged) => drop(kept.insert(judged.name.clone(), judged)),
-            // A last line that was cut off when the program was killed.
-            Err(_) if i + 1 == lines.len() && !text.ends_with('\n') => {}
             Err(error) => return Err(format!("{}, line {}, is no finished cell: {error}", file.display(), i + 1)),
         }
+    }
+    if whole < text.len() {
+        // A last line that was cut off when the program was killed: the next is not to be written behind it.
+        let cut = OpenOptions::new().write(true).open(file).and_then(|out| out.set_len(whole as u64));
+        cut.map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
     }
     Ok(kept)
 }

@@ -178,8 +178,11 @@ impl TraceModule {
         let variables: Vec<String> =
             variables.keys().map(|name| name.to_string().trim_matches('"').to_string()).collect();
         let model = model.with(&[property]);
-        let fairness = if model.specification() == "SlotsFairSpec" { "Fairness /\\ SlotsFairness" } else { "Fairness" };
-        let fairness = fairness.replace("\\\\", "\\");
+        let fairness = match model.specification() {
+            "SlotsFairSpec" => "Fairness /\\ SlotsFairness",
+            "FaultFairSpec" => "Fairness /\\ FaultFairness",
+            _ => "Fairness",
+        };
         let mut tla =
             format!("---- MODULE Trace ----\nEXTENDS {}, TLC\nVARIABLE step\n\nStates == <<\n", model.subject.module());
         let listed: Vec<String> = states.iter().map(|state| format!("    {state}")).collect();
