@@ -3,8 +3,8 @@
 use stateright::{Checker as _, Expectation, HasDiscoveries, Model, Property};
 use vtd_qi::graph::{Graph, Limits, Search};
 use vtd_qi::impl_qi::{
-    Action, AfterIte, FaultClass, Faults, Handout, Hardware, Label, Length, Lock, Ring, RingCfg, Rules, Slots, State,
-    Status, Step,
+    Action, AfterIte, FaultClass, Faults, Handout, Hardware, Label, Length, Lock, Owner, Ring, RingCfg, Rules, Slots,
+    State, Status, Step,
 };
 use vtd_qi::liveness::{judge, realize, Checker, Fairness, Formula, Verdict as Judged};
 use vtd_qi::refine::{
@@ -366,6 +366,27 @@ fn g5plus_refines_the_specification_under_every_fault() {
             assert_eq!(broken, None, "{class:?} {after_ite:?}: {}", condition.name);
         }
     }
+}
+
+/// With two faults an ITE can drop the copy of an ID whose first one, left by an earlier post, has been executed.
+#[test]
+fn what_an_earlier_post_has_left_executes_for_nobody() {
+    let faults = Faults { after_ite: AfterIte::IdsRun, ..Faults::of([FaultClass::LostAnswer], 2) };
+    let hardware = Hardware::Pipelined { depth: 4 };
+    let length = Length::new(6).unwrap();
+    let ring = Ring::new(RingCfg { faults, hardware, length, ..RingCfg::new(Rules::G5_PLUS, 2, [1]) }).unwrap();
+    let (graph, steps) = refined(&ring);
+    assert_eq!(steps.verdict, StepVerdict::Holds);
+    // That it happens at all: an ID executes, and no ID of a batch does.
+    let left_over = |id| {
+        graph.edges(id).any(|edge| {
+            graph.labels()[edge.label as usize] == Label::Execute
+                && edge.source != edge.target
+                && steps.view(edge.source) == steps.view(edge.target)
+                && graph.state(id).pending().any(|(_, owner)| matches!(owner, Owner::Submitter(_)))
+        })
+    };
+    assert!(graph.ids().any(left_over));
 }
 
 /// If a fetched WD may still write its status after an ITE, its owner, sent back, posts again while it is under way.
