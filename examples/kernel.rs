@@ -1,16 +1,16 @@
 //! Holds a kernel tree's own C against the model: is it that code, step for step, and does that code hang?
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::HumanCount;
 use serde::Serialize;
-use vtd_qi::findings::{cells, violated, Confirmations, NEWEST};
+use vtd_qi::findings::{can_be_replayed, cells, violated, Confirmations, NEWEST};
 use vtd_qi::graph::Limits;
 use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, Request, RingCfg};
 use vtd_qi::kernel::{
@@ -21,6 +21,11 @@ use vtd_qi::kernel::{
 use vtd_qi::matrix::{Matrix, Scope};
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::verify::{verify_with, Detail, Verdict, Violation};
+
+#[path = "check/progress.rs"]
+mod progress;
+
+use progress::{complain, ProgressLine};
 
 /// Run the kernel's own qi_submit_sync, qi_check_fault and reclaim_free_desc: which generation they are, whether they are the
 /// model step for step, whether its counterexamples are theirs, and whether they hang.
@@ -216,11 +221,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// A line on standard error, if anybody still reads it.
-fn complain(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
 fn fine(report: &Report) -> bool {
     report.deaths.is_empty()
         && report.recognised.as_ref().is_none_or(|recognised| recognised.generation.is_some())
@@ -403,8 +403,7 @@ fn compare_all(args: &Args, base: &RingCfg, programs: &mut Programs, report: &mu
 /// Replays every counterexample that the table's scenarios and the matrix's smallest cells of a generation have.
 fn confirm_smallest(generation: &Generation, programs: &mut Programs, report: &mut Report) -> Result<(), String> {
     let (table, matrix) = (Table::embedded(), Matrix::embedded());
-    let cells = matrix.cells(Scope::Quick).filter(|cell| cell.scenario.name.ends_with("-2x4"));
-    let cells = cells.map(|cell| &cell.scenario);
+    let cells = matrix.cells(Scope::Quick).filter(|cell| cell.is_smallest()).map(|cell| &cell.scenario);
     let scenarios: Vec<Scenario> = table
         .scenarios
         .iter()
@@ -448,9 +447,7 @@ fn confirm_all(
     mut done: impl FnMut(&Scenario, Check, &Violation, bool) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut line = ProgressLine::new();
-    // A real driver builds no invalid WD.
-    let possible = scenarios.iter().filter(|scenario| !scenario.cfg.faults.includes(FaultClass::InvalidWd));
-    let possible: Vec<&Scenario> = possible.collect();
+    let possible: Vec<&Scenario> = scenarios.iter().filter(|scenario| can_be_replayed(scenario)).collect();
     for (i, scenario) in possible.iter().enumerate() {
         if CANCEL.load(Ordering::Relaxed) {
             return Ok(());
@@ -597,47 +594,6 @@ fn one_search(
 /// The last steps of a run that kills its process.
 fn last_steps(program: &Program, cfg: &SearchCfg, grain: Grain, seed: u64) -> Result<String, String> {
     vtd_qi::kernel::last_steps(program, cfg, grain, seed, 40).map_err(|e| e.to_string())
-}
-
-/// One line on standard error about what takes longer than a second: redrawn on a terminal, now and then repeated elsewhere.
-struct ProgressLine {
-    bar: Option<ProgressBar>,
-    started: Instant,
-    written: Instant,
-}
-
-impl ProgressLine {
-    fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("a valid template"));
-            bar
-        });
-        ProgressLine { bar, started: Instant::now(), written: Instant::now() }
-    }
-
-    fn show(&mut self, message: &str) {
-        if self.started.elapsed() < Duration::from_secs(1) {
-            return;
-        }
-        match &self.bar {
-            Some(bar) => {
-                bar.set_message(message.to_string());
-                bar.tick();
-            }
-            None if self.written.elapsed() >= Duration::from_secs(5) => {
-                self.written = Instant::now();
-                complain(message);
-            }
-            None => {}
-        }
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 fn count(n: u64) -> String {

@@ -17,6 +17,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::impl_qi::FaultClass;
 use crate::matrix::{Cell, Matrix, Scope};
 use crate::mutants::Mutant;
 use crate::scenario::{Check, Scenario};
@@ -83,6 +84,14 @@ impl Findings {
     pub fn embedded() -> Findings {
         toml::from_str(include_str!("findings.toml")).unwrap_or_else(|error| panic!("findings.toml: {error}"))
     }
+
+    /// The number, from 1, of the first finding that a violated property of a cell belongs to.
+    pub fn number(&self, cell: &Cell, property: &str) -> Option<usize> {
+        let told = |finding: &Finding| {
+            finding.classes.contains(&cell.class) && finding.properties.iter().any(|name| name == property)
+        };
+        Some(self.findings.iter().position(told)? + 1)
+    }
 }
 
 impl Finding {
@@ -135,6 +144,11 @@ pub fn violated(cell: &Cell) -> Scenario {
     let expected = |check: &&Check| cell.scenario.expected(check.name()).is_some_and(|expected| expected.violated);
     let checks = cell.scenario.checks.iter().filter(expected).copied().collect();
     Scenario { checks, ..cell.scenario.clone() }
+}
+
+/// Whether a driver's C can come to the runs of a scenario: a real driver builds no invalid WD.
+pub fn can_be_replayed(scenario: &Scenario) -> bool {
+    !scenario.cfg.faults.includes(FaultClass::InvalidWd)
 }
 
 /// Which kernels' C has repeated which runs of the newest generation: by cell and property.
@@ -237,11 +251,8 @@ mod tests {
         let (findings, matrix) = (Findings::embedded(), Matrix::embedded());
         for cell in cells(&matrix) {
             for (property, expected) in &cell.scenario.expected {
-                let told = |finding: &Finding| {
-                    finding.classes.contains(&cell.class) && finding.properties.iter().any(|name| name == property)
-                };
-                let name = &cell.scenario.name;
-                assert!(!expected.violated || findings.findings.iter().any(told), "{property} in {name}");
+                let told = findings.number(cell, property).is_some();
+                assert!(!expected.violated || told, "{property} in {}", cell.scenario.name);
             }
         }
     }

@@ -33,6 +33,7 @@
 
 pub mod drawing;
 pub mod findings;
+mod fingerprint;
 pub mod graph;
 pub mod impl_qi;
 #[cfg(feature = "kernel")]

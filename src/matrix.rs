@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::fingerprint::fingerprint;
 use crate::impl_qi::{
     AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Itesid, Length, Lock, RingCfg, Slots, GENERATIONS,
 };
@@ -109,30 +109,27 @@ pub enum Scope {
     Full,
 }
 
-/// The first 8 bytes of the SHA-256 of model and checker, in hexadecimal.
-fn fingerprint() -> String {
-    const SOURCES: [&str; 18] = [
-        include_str!("graph.rs"),
-        include_str!("impl_qi.rs"),
-        include_str!("impl_qi/driver.rs"),
-        include_str!("impl_qi/fairness.rs"),
-        include_str!("impl_qi/faults.rs"),
-        include_str!("impl_qi/ghost.rs"),
-        include_str!("impl_qi/hardware.rs"),
-        include_str!("impl_qi/ring.rs"),
-        include_str!("impl_qi/rules.rs"),
-        include_str!("impl_qi/safety.rs"),
-        include_str!("impl_qi/state.rs"),
-        include_str!("liveness.rs"),
-        include_str!("liveness/run.rs"),
-        include_str!("liveness/search.rs"),
-        include_str!("refine.rs"),
-        include_str!("refine/mapping.rs"),
-        include_str!("spec.rs"),
-        include_str!("verify.rs"),
-    ];
-    Sha256::digest(SOURCES.concat())[..8].iter().map(|byte| format!("{byte:02x}")).collect()
-}
+/// What decides what is found: model and checker.
+const SOURCES: [&str; 18] = [
+    include_str!("graph.rs"),
+    include_str!("impl_qi.rs"),
+    include_str!("impl_qi/driver.rs"),
+    include_str!("impl_qi/fairness.rs"),
+    include_str!("impl_qi/faults.rs"),
+    include_str!("impl_qi/ghost.rs"),
+    include_str!("impl_qi/hardware.rs"),
+    include_str!("impl_qi/ring.rs"),
+    include_str!("impl_qi/rules.rs"),
+    include_str!("impl_qi/safety.rs"),
+    include_str!("impl_qi/state.rs"),
+    include_str!("liveness.rs"),
+    include_str!("liveness/run.rs"),
+    include_str!("liveness/search.rs"),
+    include_str!("refine.rs"),
+    include_str!("refine/mapping.rs"),
+    include_str!("spec.rs"),
+    include_str!("verify.rs"),
+];
 
 /// One cell: a scenario and where it stands in the matrix.
 #[derive(Clone, Debug)]
@@ -152,10 +149,15 @@ pub struct Cell {
 impl Cell {
     /// What is checked, in full, and the fingerprint of the sources that decide what is found.
     pub fn subject(&self) -> String {
-        static SOURCES: LazyLock<String> = LazyLock::new(fingerprint);
+        static FOUND_BY: LazyLock<String> = LazyLock::new(|| fingerprint(SOURCES));
         let Scenario { cfg, slots, max_states, checks, .. } = &self.scenario;
         let checks: Vec<_> = checks.iter().map(|check| check.name()).collect();
-        format!("{} {cfg:?} {slots:?} {max_states:?} {checks:?}", *SOURCES)
+        format!("{} {cfg:?} {slots:?} {max_states:?} {checks:?}", *FOUND_BY)
+    }
+
+    /// Whether its ring is as small as can be: what is shown in full is shown of these.
+    pub fn is_smallest(&self) -> bool {
+        self.scenario.cfg.length.slots() == 4
     }
 
     /// The bits of FSTS that its faults set.

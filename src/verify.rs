@@ -19,9 +19,9 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize, Serializer};
-use sha2::{Digest, Sha256};
 use stateright::Model;
 
+use crate::fingerprint::fingerprint;
 use crate::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
 use crate::impl_qi::{Action, Label, Lock, Ring, RingCfg, State, Step};
 use crate::liveness::{find, judge, realize, Checker, Condition, Fairness, Formula, Lasso, Objection, Query, Run};
@@ -122,8 +122,7 @@ pub struct Violation {
 impl Violation {
     /// Names the run: the first 8 bytes of the SHA-256 of its steps and of where its loop begins, in hexadecimal.
     pub fn fingerprint(&self) -> String {
-        let text = Sha256::new_with_prefix(format!("{:?} {}", self.steps, self.stem));
-        text.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        fingerprint([format!("{:?} {}", self.steps, self.stem)])
     }
 }
 

@@ -1,4 +1,4 @@
-//! `--findings`: FINDINGS.md, from findings.toml and what is checked anew.
+//! `--findings`: FINDINGS.md and FINDINGS-cells.md, from what is known and what is checked anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
-use vtd_qi::findings::{cells, violated, Confirmations, Finding, Findings, NEWEST};
-use vtd_qi::impl_qi::{assumption, AfterIte, FaultClass, ASSUMPTIONS, GENERATIONS};
+use vtd_qi::findings::{can_be_replayed, cells, violated, Confirmations, Finding, Findings, NEWEST};
+use vtd_qi::impl_qi::{assumption, AfterIte, ASSUMPTIONS, GENERATIONS};
 use vtd_qi::matrix::{Cell, Matrix, Scope};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{Detail, Report, Verdict, Violation};
 
-use crate::complain;
 use crate::pool::{run_all, How};
+use crate::progress::complain;
 
 /// Which of the files.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -28,60 +28,119 @@ const INTRODUCTION: &str = include_str!("findings-introduction.md");
 const G5PLUS: &str = include_str!("findings-g5plus.md");
 const CELLS: &str = include_str!("findings-cells.md");
 
-pub fn run(wanted: Wanted, how: How, cancel: &'static AtomicBool) -> ExitCode {
-    let (matrix, findings, confirmed) = (Matrix::embedded(), Findings::embedded(), Confirmations::embedded());
-    let how = How { detail: Detail::Readable, ..how };
-    let text = match wanted {
-        Wanted::Summary => summary(&matrix, &findings, &confirmed, how, cancel),
-        Wanted::Cells => every_cell(&matrix, &findings, &confirmed, how, cancel),
-    };
-    match text {
-        None => ExitCode::from(130),
-        Some((text, fine)) => {
-            print!("{text}");
-            if fine {
-                return ExitCode::SUCCESS;
-            }
-            complain("error: something that is claimed is not found; see NOTHING and `no timeline` above");
-            ExitCode::FAILURE
-        }
-    }
+/// What is known before anything is checked.
+struct Known {
+    matrix: Matrix,
+    findings: Findings,
+    confirmed: Confirmations,
 }
 
-/// The findings one by one, the assumptions, and g5plus; `None` if interrupted. Whether all that is claimed was found.
-fn summary(
-    matrix: &Matrix,
-    findings: &Findings,
-    confirmed: &Confirmations,
-    how: How,
-    cancel: &'static AtomicBool,
-) -> Option<(String, bool)> {
-    let mut scenarios: Vec<Scenario> = findings.findings.iter().map(|finding| finding.scenario(matrix)).collect();
-    scenarios.extend(findings.parts.iter().map(|part| part.scenario(matrix)));
-    let reports = run_all(&scenarios, how, cancel, |_, _| ());
-    if cancel.load(Ordering::Relaxed) {
-        return None;
+pub fn run(wanted: Wanted, how: How, cancel: &'static AtomicBool) -> ExitCode {
+    let known =
+        Known { matrix: Matrix::embedded(), findings: Findings::embedded(), confirmed: Confirmations::embedded() };
+    let check = |scenarios: &[Scenario]| {
+        let reports = run_all(scenarios, How { detail: Detail::Readable, ..how }, cancel, |_, _| ());
+        (!cancel.load(Ordering::Relaxed)).then_some(reports)
+    };
+    let text = match wanted {
+        Wanted::Summary => known.summary(check),
+        Wanted::Cells => known.every_cell(check),
+    };
+    let Some((text, fine)) = text else { return ExitCode::from(130) };
+    print!("{text}");
+    if fine {
+        return ExitCode::SUCCESS;
     }
-    let mut out = INTRODUCTION.to_string();
-    let mut fine = true;
-    let (found, parts) = reports.split_at(findings.findings.len());
-    for (i, (finding, report)) in findings.findings.iter().zip(found).enumerate() {
-        fine &= counterexample(report, finding.shown()).is_some();
-        finding_text(&mut out, i + 1, finding, report, matrix, confirmed);
+    complain("error: something that is claimed is not found; see NOTHING and `no timeline` above");
+    ExitCode::FAILURE
+}
+
+impl Known {
+    /// The findings one by one, the assumptions, and g5plus; `None` if interrupted. Whether all that is claimed was found.
+    fn summary(&self, check: impl Fn(&[Scenario]) -> Option<Vec<Report>>) -> Option<(String, bool)> {
+        let Known { matrix, findings, confirmed } = self;
+        let mut scenarios: Vec<Scenario> = findings.findings.iter().map(|finding| finding.scenario(matrix)).collect();
+        scenarios.extend(findings.parts.iter().map(|part| part.scenario(matrix)));
+        let reports = check(&scenarios)?;
+        let mut out = INTRODUCTION.to_string();
+        let mut fine = true;
+        let (found, parts) = reports.split_at(findings.findings.len());
+        for (i, (finding, report)) in findings.findings.iter().zip(found).enumerate() {
+            fine &= counterexample(report, finding.shown()).is_some();
+            finding_text(&mut out, i + 1, finding, report, matrix, confirmed);
+        }
+        out += "\n## Assumptions\n\n| number | name | what | source |\n| --- | --- | --- | --- |\n";
+        for a in ASSUMPTIONS {
+            out += &format!("| {} | {} | {} | {} |\n", a.number, a.name, a.text, a.source);
+        }
+        out += G5PLUS;
+        out += "\n| left out | then it is | fails | in |\n| --- | --- | --- | --- |\n";
+        for (part, report) in findings.parts.iter().zip(parts) {
+            let verdict = Check::named(&part.property).and_then(|check| report.outcome(check)).map(|o| o.verdict);
+            fine &= verdict == Some(Verdict::Violated);
+            let fails = if verdict == Some(Verdict::Violated) { part.property.as_str() } else { "NOTHING" };
+            out += &format!("| {} | {} | {fails} | {} |\n", part.rule, part.without, part.cell);
+        }
+        Some((out, fine))
     }
-    out += "\n## Assumptions\n\n| number | name | what | source |\n| --- | --- | --- | --- |\n";
-    for a in ASSUMPTIONS {
-        out += &format!("| {} | {} | {} | {} |\n", a.number, a.name, a.text, a.source);
+
+    /// Every cell of the newest generation that does not hold: how long the shortest runs are, and the runs on the smallest ring.
+    fn every_cell(&self, check: impl Fn(&[Scenario]) -> Option<Vec<Report>>) -> Option<(String, bool)> {
+        let Known { matrix, findings, confirmed } = self;
+        let failing: Vec<&Cell> = cells(matrix).collect();
+        let scenarios: Vec<Scenario> = failing.iter().map(|cell| violated(cell)).collect();
+        let reports = check(&scenarios)?;
+        let mut out = CELLS.to_string();
+        let mut fine = true;
+        let classes: BTreeSet<&str> = failing.iter().map(|cell| cell.class.as_str()).collect();
+        // The runs on the smallest ring, each with the properties and cells that it is of.
+        let mut runs: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+        for class in classes {
+            let rows: Vec<(&Cell, &Report)> =
+                failing.iter().copied().zip(&reports).filter(|(cell, _)| cell.class == class).collect();
+            let columns: Vec<Check> =
+                Check::all().filter(|check| rows.iter().any(|(_, report)| report.outcome(*check).is_some())).collect();
+            let names: Vec<&str> = columns.iter().map(|check| check.name()).collect();
+            out +=
+                &format!("\n## {class}\n\n| cell | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 1));
+            for (cell, report) in rows {
+                let name = &cell.scenario.name;
+                let entry = |check: &Check| {
+                    let Some(outcome) = report.outcome(*check) else { return "-".to_string() };
+                    match (&outcome.counterexample, outcome.verdict) {
+                        (None, Verdict::Unknown) => "?".into(),
+                        (None, _) => "NOTHING".into(),
+                        (Some(run), _) => {
+                            let on_c = !confirmed.kernels(name, check.name(), run).is_empty();
+                            format!("{}{}", length(run), if on_c { " C" } else { "" })
+                        }
+                    }
+                };
+                let entries: Vec<String> = columns.iter().map(entry).collect();
+                fine &= !entries.iter().any(|entry| entry == "NOTHING");
+                out += &format!("| {name} | {} |\n", entries.join(" | "));
+                if cell.is_smallest() {
+                    for outcome in &report.properties {
+                        let Some(run) = &outcome.counterexample else { continue };
+                        let number = findings.number(cell, outcome.check.name());
+                        let said = said_by_c(confirmed, &cell.scenario, outcome.check, run);
+                        let key = (run.timeline.to_string(), format!("{} ({})", length(run), run.length));
+                        let of = number.map_or(String::new(), |number| format!(", finding {number}"));
+                        runs.entry(key)
+                            .or_default()
+                            .push(format!("- `{}` in `{name}`{of}. {said}", outcome.check.name()));
+                    }
+                }
+            }
+        }
+        out += "\n## The runs on the smallest ring\n";
+        let mut runs: Vec<_> = runs.into_iter().collect();
+        runs.sort_by(|a, b| a.1.cmp(&b.1));
+        for (i, ((timeline, length), of)) in runs.into_iter().enumerate() {
+            out += &format!("\n### Run {}: {length}\n\n{}\n\n```text\n{timeline}```\n", i + 1, of.join("\n"));
+        }
+        Some((out, fine))
     }
-    out += G5PLUS;
-    out += "\n| left out | then it is | fails | in |\n| --- | --- | --- | --- |\n";
-    for (part, report) in findings.parts.iter().zip(parts) {
-        let verdict = Check::named(&part.property).and_then(|check| report.outcome(check)).map(|o| o.verdict);
-        fine &= verdict == Some(Verdict::Violated);
-        let fails = if verdict == Some(Verdict::Violated) { part.property.as_str() } else { "NOTHING" };
-        out += &format!("| {} | {} | {fails} | {} |\n", part.rule, part.without, part.cell);
-    }
-    Some((out, fine))
 }
 
 fn counterexample(report: &Report, check: Check) -> Option<&Violation> {
@@ -91,78 +150,10 @@ fn counterexample(report: &Report, check: Check) -> Option<&Violation> {
 /// Which kernels' C has gone the same way, or why none has.
 fn said_by_c(confirmed: &Confirmations, scenario: &Scenario, check: Check, run: &Violation) -> String {
     match confirmed.kernels(&scenario.name, check.name(), run).as_slice() {
-        [] if scenario.cfg.faults.includes(FaultClass::InvalidWd) => {
-            "Not replayed on the C: a real driver builds no invalid WD.".into()
-        }
+        [] if !can_be_replayed(scenario) => "Not replayed on the C: a real driver builds no invalid WD.".into(),
         [] => "Not replayed on the C.".into(),
         kernels => format!("**Confirmed on the C** of kernel {}.", kernels.join(" and of kernel ")),
     }
-}
-
-/// Every cell of the newest generation that does not hold: how long the shortest runs are, and the runs on the smallest ring.
-fn every_cell(
-    matrix: &Matrix,
-    findings: &Findings,
-    confirmed: &Confirmations,
-    how: How,
-    cancel: &'static AtomicBool,
-) -> Option<(String, bool)> {
-    let failing: Vec<&Cell> = cells(matrix).collect();
-    let scenarios: Vec<Scenario> = failing.iter().map(|cell| violated(cell)).collect();
-    let reports = run_all(&scenarios, how, cancel, |_, _| ());
-    if cancel.load(Ordering::Relaxed) {
-        return None;
-    }
-    let mut out = CELLS.to_string();
-    let mut fine = true;
-    let classes: BTreeSet<&str> = failing.iter().map(|cell| cell.class.as_str()).collect();
-    // The runs on the smallest ring, each with the properties and cells that it is of.
-    let mut runs: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for class in classes {
-        let rows: Vec<(&Cell, &Report)> =
-            failing.iter().copied().zip(&reports).filter(|(cell, _)| cell.class == class).collect();
-        let columns: Vec<Check> =
-            Check::all().filter(|check| rows.iter().any(|(_, report)| report.outcome(*check).is_some())).collect();
-        let names: Vec<&str> = columns.iter().map(|check| check.name()).collect();
-        out += &format!("\n## {class}\n\n| cell | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 1));
-        for (cell, report) in rows {
-            let name = &cell.scenario.name;
-            let entry = |check: &Check| {
-                let Some(outcome) = report.outcome(*check) else { return "-".to_string() };
-                match (&outcome.counterexample, outcome.verdict) {
-                    (None, Verdict::Unknown) => "?".into(),
-                    (None, _) => "NOTHING".into(),
-                    (Some(run), _) => {
-                        let on_c = !confirmed.kernels(name, check.name(), run).is_empty();
-                        format!("{}{}", length(run), if on_c { " C" } else { "" })
-                    }
-                }
-            };
-            let entries: Vec<String> = columns.iter().map(entry).collect();
-            fine &= !entries.iter().any(|entry| entry == "NOTHING");
-            out += &format!("| {name} | {} |\n", entries.join(" | "));
-            if name.ends_with("-2x4") {
-                for outcome in &report.properties {
-                    let Some(run) = &outcome.counterexample else { continue };
-                    let number = findings.findings.iter().position(|finding| {
-                        finding.classes.contains(&cell.class)
-                            && finding.properties.iter().any(|name| name == outcome.check.name())
-                    });
-                    let said = said_by_c(confirmed, &cell.scenario, outcome.check, run);
-                    let key = (run.timeline.to_string(), format!("{} ({})", length(run), run.length));
-                    let of = number.map_or(String::new(), |number| format!(", finding {}", number + 1));
-                    runs.entry(key).or_default().push(format!("- `{}` in `{name}`{of}. {said}", outcome.check.name()));
-                }
-            }
-        }
-    }
-    out += "\n## The runs on the smallest ring\n";
-    let mut runs: Vec<_> = runs.into_iter().collect();
-    runs.sort_by(|a, b| a.1.cmp(&b.1));
-    for (i, ((timeline, length), of)) in runs.into_iter().enumerate() {
-        out += &format!("\n### Run {}: {length}\n\n{}\n\n```text\n{timeline}```\n", i + 1, of.join("\n"));
-    }
-    Some((out, fine))
 }
 
 /// Steps, and steps of the loop.

@@ -20,11 +20,13 @@ use vtd_qi::twin::timeline_of_trace;
 use vtd_qi::verify::{Detail, Outcome, Report, Verdict};
 
 use pool::{run_all, How};
+use progress::complain;
 
 mod findings;
 mod matrix;
 mod mutants;
 mod pool;
+mod progress;
 
 /// Check the model of VT-d queued invalidation: safety, refinement, liveness under fairness.
 
@@ -192,11 +194,6 @@ fn main() -> ExitCode {
         _ if fine => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
-}
-
-/// A line on standard error, if anybody still reads it.
-fn complain(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The scenarios that the arguments name.

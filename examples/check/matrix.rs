@@ -14,7 +14,8 @@ use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, FaultBit, Verdict};
 
 use crate::pool::{run_all, How};
-use crate::{complain, Args};
+use crate::progress::complain;
+use crate::Args;
 
 /// Where `--full` keeps finished cells.
 const KEPT: &str = "vtd-qi-faults.jsonl";

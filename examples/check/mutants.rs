@@ -10,8 +10,8 @@ use vtd_qi::mutants::{equivalents, mutants, subjects, BASES};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, Verdict};
 
-use crate::complain;
 use crate::pool::{run_all, How};
+use crate::progress::complain;
 
 /// Most states of a mutant: what is violated beyond is not looked for.
 const MOST_STATES: u32 = 300_000;

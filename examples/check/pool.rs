@@ -1,18 +1,17 @@
 //! Checking many scenarios at a time, with progress on standard error.
 
-use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{mpsc, Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, HumanDuration};
 use vtd_qi::graph::Limits;
 use vtd_qi::impl_qi::{Ring, RingCfg, State};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{not_checked, verify_with, Detail, Report};
 use vtd_qi::with_ring;
 
-use crate::complain;
+use crate::progress::ProgressLine;
 
 /// How to check.
 #[derive(Clone, Copy)]
@@ -79,7 +78,7 @@ pub fn run_all(
         .collect();
     drop(send);
     let mut reports: Vec<Option<Report>> = scenarios.iter().map(|_| None).collect();
-    let mut line = ProgressLine::new();
+    let (started, mut line) = (Instant::now(), ProgressLine::new());
     let mut cancelled: Option<Instant> = None;
     loop {
         match receive.recv_timeout(Duration::from_millis(200)) {
@@ -100,8 +99,13 @@ pub fn run_all(
             let seconds = since.elapsed().as_secs();
             (seconds >= 1).then(|| format!("{} {seconds} s, {states} states", scenarios[*scenario].name))
         });
-        let finished = reports.iter().flatten().count();
-        line.show(finished, scenarios.len(), &slow.collect::<Vec<_>>());
+        let slow: Vec<String> = slow.collect();
+        if !slow.is_empty() {
+            let (finished, all) = (reports.iter().flatten().count(), scenarios.len());
+            let left = started.elapsed().checked_div(finished as u32).map(|each| each * (all - finished) as u32);
+            let left = left.map_or(String::new(), |left| format!(", about {} left", HumanDuration(left)));
+            line.show(&format!("{finished} of {all} scenarios done{left}; {}", slow.join("; ")));
+        }
     }
     line.clear();
     let rest = |(report, scenario): (Option<Report>, &Scenario)| {
@@ -120,53 +124,4 @@ fn states_in_memory(cfg: &RingCfg) -> usize {
     }
     let bytes = with_ring!(cfg.clone(), |ring| bytes(&ring)).expect("a scenario's configuration has been validated");
     BYTES / (bytes + GRAPH_BYTES_PER_STATE)
-}
-
-/// One line on standard error about what takes longer than a second: redrawn on a terminal, now and then repeated elsewhere.
-struct ProgressLine {
-    bar: Option<ProgressBar>,
-    started: Instant,
-    written: Instant,
-}
-
-impl ProgressLine {
-    fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("a valid template"));
-            bar
-        });
-        ProgressLine { bar, started: Instant::now(), written: Instant::now() }
-    }
-
-    fn show(&mut self, finished: usize, all: usize, slow: &[String]) {
-        if slow.is_empty() {
-            return;
-        }
-        let left = match finished {
-            0 => String::new(),
-            _ => {
-                let left = self.started.elapsed().mul_f64((all - finished) as f64 / finished as f64);
-                format!(", about {} left", HumanDuration(left))
-            }
-        };
-        let message = format!("{finished} of {all} scenarios done{left}; {}", slow.join("; "));
-        match &self.bar {
-            Some(bar) => {
-                bar.set_message(message);
-                bar.tick();
-            }
-            None if self.written.elapsed() >= Duration::from_secs(2) => {
-                self.written = Instant::now();
-                complain(&message);
-            }
-            None => {}
-        }
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }

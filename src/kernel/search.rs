@@ -127,8 +127,6 @@ pub struct Searched {
     pub runs: u64,
     /// Accesses of the C to statuses, descriptors, private fields and registers, lock operations and relaxations: its steps.
     pub steps: u64,
-    /// Those of them at which another could go on.
-    pub stops: u64,
     /// Steps of the hardware.
     pub hardware_steps: u64,
     /// Time taken, in seconds.
@@ -554,7 +552,6 @@ pub fn search(
         let passed = machine.passed();
         let ended = run(machine, cfg, seed, Scheduler::picker(cfg), LAPS[0], false);
         searched.runs += 1;
-        searched.stops += u64::from(ended.steps);
         searched.steps += u64::from(ended.steps) + (machine.passed() - passed);
         searched.hardware_steps += u64::from(ended.hardware_steps);
         pulse.steps.store(searched.steps, Ordering::Relaxed);

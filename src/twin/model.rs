@@ -5,9 +5,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
 
 use super::{TwinError, Value};
+use crate::fingerprint::fingerprint;
 use crate::graph::{Coverage, Limits, Search};
 use crate::impl_qi::{
     Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, Itesid, Length, Lock, Quirk,
@@ -108,12 +108,11 @@ impl Subject {
     /// # Errors
     /// [`TwinError::Io`] if a module cannot be read.
     pub fn fingerprint(&self, spec: &Path) -> Result<String, TwinError> {
-        let mut text = Sha256::new();
-        for module in self.modules() {
+        let read = |module: &&str| {
             let file = spec.join(module).with_extension("tla");
-            text.update(std::fs::read(&file).map_err(TwinError::io(&file, "read"))?);
-        }
-        Ok(text.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+            std::fs::read(&file).map_err(TwinError::io(&file, "read"))
+        };
+        Ok(fingerprint(self.modules().iter().map(read).collect::<Result<Vec<_>, _>>()?))
     }
 
     /// The constants of the specification, by name.
