@@ -36,13 +36,14 @@
 //!   but commutes with the walk as long as no WD that is posted or pending is due to a slot that the walk visits: the walk of
 //!   every slot visits just those that hardware has fetched. A walk that has gone round without meeting its end never does.
 //!
-//! That premise is checked at each section, and at each slot of a walk. Where it fails, and under rules that do not keep the lock or have no end, the
-//! trace is replayed by [`Grain::Steps`] instead ([`Replayed::grain`]).
+//! That premise is checked at each section, and at each slot of a walk. Where it fails, and under rules that do not keep the
+//! lock or have no end, the trace is replayed by [`Grain::Steps`] instead ([`Replayed::grain`]).
 //!
 //! # Time-outs and the specification
-//! The run is held against the specification with faults ([`crate::spec::Faults`]): an ITE drops batches (`Abort`), their owners learn of it
-//! (`Again`) and submit the same once more (`Repost`). A caller that is told of success though one of its IDs timed out, as where
-//! ITE comes before its WD has been fetched, is a step that the specification cannot follow, and the trace is rejected.
+//! The run is held against the specification with faults ([`crate::spec::Faults`]): an ITE drops batches (`Abort`), their
+//! owners learn of it (`Again`) and submit the same once more (`Repost`). A caller that is told of success though one of its IDs
+//! timed out, as where ITE comes before its WD has been fetched, is a step that the specification cannot follow, and the trace is
+//! rejected.
 //!
 //! In the ring any number of answers may be lost, and a device that did not answer is present. All devices are one, since which
 //! it is matters only where one is gone. The calls that can be made are the batches of the trace; that a batch is posted again

@@ -247,8 +247,8 @@ impl Spec {
     /// The labels that are each weakly fair, with their names: `Accept(t)`, `Execute(t)`, `Complete(t)`, `Observe(t)`; with
     /// faults `Again(t)`, `Repost(t)`, `Fail(t)` too.
     ///
-    /// Nobody has to call, and nothing has to go wrong: `Submit`, `Lose`, `Abort` and `Refuse` are not fair. `Execute` is left out where there
-    /// is nothing to execute, since a fair label that no transition bears says nothing.
+    /// Nobody has to call, and nothing has to go wrong: `Submit`, `Lose`, `Abort` and `Refuse` are not fair. `Execute` is left
+    /// out where there is nothing to execute, since a fair label that no transition bears says nothing.
     ///
     /// # Examples
     /// ```

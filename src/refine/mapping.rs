@@ -69,12 +69,9 @@ impl<'a, const N: usize, const T: usize, const F: usize> RingToSpec<'a, N, T, F>
             return spec::Call { fault: Some(Fault::Refused), ..waiting };
         }
         if !self.ring.waiting(state, t) {
-            let aborted = match call.outcome {
-                Outcome::Again => true,
-                Outcome::TimedOut => call.pc != Pc::GiveUp,
-                Outcome::Success => state.ghost().is_reposting(t),
-                Outcome::Invalid => false,
-            };
+            let aborted = call.outcome == Outcome::Again
+                || call.outcome == Outcome::TimedOut && call.pc != Pc::GiveUp
+                || call.outcome == Outcome::Success && state.ghost().is_reposting(t);
             let submitter = if aborted { Submitter::Aborted(call.count) } else { Submitter::Idle };
             return spec::Call { submitter, ..spec::Call::default() };
         }
