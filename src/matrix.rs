@@ -93,7 +93,7 @@ impl Tier {
             "einval-only-if-invalid" | "etimedout-only-if-gone" => Tier::Errors,
             "no-slot-leak" => Tier::Slots,
             "lock-eventually-dropped" => Tier::Lock,
-            "refines-spec" => Tier::Refinement,
+            "refines-spec" | "refines-fair-spec" => Tier::Refinement,
             _ => Tier::Ring,
         }
     }
@@ -144,15 +144,26 @@ pub struct Cell {
     pub itesid: Option<Itesid>,
     /// Since when it is checked.
     pub scope: Scope,
+    /// Where a search of the full matrix stops; the quick one stops where the scenario says.
+    max_states: usize,
 }
 
 impl Cell {
-    /// What is checked, in full, and the fingerprint of the sources that decide what is found.
+    /// The cell as a scope has it: in the full matrix a search goes further.
+    pub fn within(&self, scope: Scope) -> Cell {
+        let mut cell = self.clone();
+        if scope == Scope::Full {
+            cell.scenario.max_states = Some(self.max_states);
+        }
+        cell
+    }
+
+    /// What is checked, in full, and the fingerprint of the sources that decide what is found; not how far.
     pub fn subject(&self) -> String {
         static FOUND_BY: LazyLock<String> = LazyLock::new(|| fingerprint(SOURCES));
-        let Scenario { cfg, slots, max_states, checks, .. } = &self.scenario;
+        let Scenario { cfg, slots, checks, .. } = &self.scenario;
         let checks: Vec<_> = checks.iter().map(|check| check.name()).collect();
-        format!("{} {cfg:?} {slots:?} {max_states:?} {checks:?}", *FOUND_BY)
+        format!("{} {cfg:?} {slots:?} {checks:?}", *FOUND_BY)
     }
 
     /// Whether its ring is as small as can be: what is shown in full is shown of these.
@@ -193,7 +204,7 @@ impl Cell {
 pub struct Judged {
     /// The cell's name.
     pub name: String,
-    /// What was checked, in full: a kept result is used again only for the same.
+    /// What was checked, in full.
     pub subject: String,
     /// Distinct states, up to rotation.
     pub states: usize,
@@ -233,6 +244,12 @@ impl Judged {
             faults: report.faults.clone(),
             reached: report.witnesses.iter().filter(|w| w.reached == Some(true)).map(|w| w.name.to_string()).collect(),
         }
+    }
+
+    /// Whether there is no need to check a cell again: the same was checked, to the end or as far as the cell's limit.
+    pub fn serves(&self, cell: &Cell) -> bool {
+        let far_enough = self.complete || cell.scenario.max_states.is_some_and(|limit| self.states >= limit);
+        far_enough && self.subject == cell.subject()
     }
 
     /// The verdict on a tier: violated if any of its properties is, else unknown if any is; `None` if it was not asked.
@@ -283,6 +300,9 @@ pub struct Matrix {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// Stop a search of the full matrix here.
+    #[serde(rename = "max-states")]
+    max_states: usize,
     holds: BTreeMap<String, String>,
     size: Vec<Size>,
     class: Vec<Class>,
@@ -300,9 +320,9 @@ struct Size {
     /// Classes at this size; all if left out.
     #[serde(default)]
     classes: Vec<String>,
-    /// Stop a search here.
+    /// Stop a search of the quick matrix here; the file's limit if left out.
     #[serde(rename = "max-states")]
-    max_states: usize,
+    max_states: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -327,8 +347,9 @@ struct Class {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expect {
-    property: String,
-    /// Generations in which it is violated.
+    /// What is violated.
+    properties: Vec<String>,
+    /// In which generations.
     generations: Vec<String>,
     classes: Vec<String>,
     /// The cells: each entry is words of a cell's name that all must occur in it, `!word` one that must not; all cells if left
@@ -346,7 +367,7 @@ impl Expect {
                 None => words.contains(&word),
             })
         };
-        self.property == check.name()
+        self.properties.iter().any(|name| name == check.name())
             && self.generations.iter().any(|name| name == generation)
             && self.classes.iter().any(|name| name == class)
             && (self.on.is_empty() || self.on.iter().any(matches))
@@ -413,7 +434,7 @@ impl File {
     fn validate(&self) -> Result<(), TableError> {
         let fail = |name: &str, what: String| Err(TableError::scenario(name, what));
         let classes: Vec<_> = self.class.iter().map(|class| class.name.as_str()).collect();
-        for name in self.holds.keys().chain(self.expect.iter().map(|expect| &expect.property)) {
+        for name in self.holds.keys().chain(self.expect.iter().flat_map(|expect| &expect.properties)) {
             if Check::named(name).is_none() {
                 return fail("[[expect]]", format!("there is no property {name:?}"));
             }
@@ -426,7 +447,7 @@ impl File {
                 return fail("[[expect]]", format!("there is no class {name:?}; there are {}", classes.join(", ")));
             }
             if expect.why.trim().is_empty() {
-                return fail("[[expect]]", format!("the reason for {} is empty", expect.property));
+                return fail("[[expect]]", format!("the reason for {} is empty", expect.properties.join(", ")));
             }
         }
         match self.size.iter().flat_map(|size| &size.classes).find(|name| !classes.contains(&name.as_str())) {
@@ -482,9 +503,10 @@ impl File {
                         .map_err(|error| TableError::scenario(&name, error))?;
                     scenario.expected = self.expected(&scenario.checks, generation.name, &class.name, &words)?;
                     scenario.family = format!("{}-{}", generation.name, class.name);
-                    scenario.max_states = Some(size.max_states);
+                    scenario.max_states = Some(size.max_states.unwrap_or(self.max_states));
                     scenario.name = name;
-                    cells.push(Cell { scenario, class: class.name.clone(), after_ite, itesid, scope });
+                    let class = class.name.clone();
+                    cells.push(Cell { scenario, class, after_ite, itesid, scope, max_states: self.max_states });
                 }
             }
         }

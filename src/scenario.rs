@@ -81,6 +81,7 @@ impl Check {
         safety.chain([
             Check::NoDeadlock,
             Check::RefinesSpec,
+            Check::RefinesFairSpec,
             Check::CallEventuallyReturns,
             Check::LockEventuallyDropped,
         ])

@@ -328,7 +328,7 @@ fn a_broken_matrix_is_refused_in_one_sentence() {
         assert_ne!(changed, text);
         Matrix::parse(&changed).unwrap_err().to_string()
     };
-    assert!(message("property = \"", "property = \"no-").contains("there is no property"));
+    assert!(message("properties = [\"", "properties = [\"no-").contains("there is no property"));
     assert!(message("generations = [\"g", "generations = [\"h").contains("there is no generation"));
     assert!(message("ring = 4", "ring = 5").contains("5"));
     assert!(message("bound = 1", "bound = 16").contains("16"));

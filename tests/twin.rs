@@ -98,6 +98,11 @@ fn what_changes_has_to_be_confirmed_again() {
     let refused = manifest.check_models(&edited.join("manifest.json"), &selection).unwrap_err().to_string();
     let what = "spec-c01-2 was confirmed of other text of MCQI, QI than there is now";
     assert!(refused.ends_with(what), "{refused}");
+
+    let mut other = manifest.clone();
+    other.0.get_mut("spec-c01-2").unwrap().specification = "Spec".into();
+    let refused = other.check_models(&spec().join("manifest.json"), &selection).unwrap_err().to_string();
+    assert!(refused.ends_with("spec-c01-2 is of Spec, but its .cfg file of FairSpec"), "{refused}");
     let mut other = manifest.clone();
     other.update(&selection, &edited).unwrap();
     assert_eq!(other.unconfirmed().collect::<Vec<_>>(), ["spec-c01-2"]);

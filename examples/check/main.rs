@@ -36,6 +36,7 @@ Examples:
   check                                   the whole table
   check g3-c01                            one family: the 2024 lockup, its timeline
   check --faults                          every generation under every class of faults
+  check --faults g5plus --full            a part of it, searched as far as 20 million states
   check g5-lost-answer-in-order-drop-2x4  one cell of it, its timelines
   check --mutants                         what notices an altered rule, fairness or hardware
   check --list                            what there is
@@ -47,13 +48,13 @@ Examples:
 Exit code: 0 everything decided and as expected (a configuration of one's own: decided),
 1 not as expected or unknown, 2 unusable arguments, 130 interrupted.")]
 struct Args {
-    /// Scenarios or families to check; all if none is named
+    /// Scenarios or families to check, with --faults cells of the matrix or the beginnings of their names; all if none is named
     #[arg(value_name = "NAME", conflicts_with = "generation")]
     names: Vec<String>,
     /// The verdict matrix: every generation under every class of faults
-    #[arg(long, conflicts_with_all = ["names", "generation", "scenarios", "from_tlc"])]
+    #[arg(long, conflicts_with_all = ["generation", "scenarios", "from_tlc"])]
     faults: bool,
-    /// With --faults: the larger sizes too, two faults, two devices. Finished cells are kept and taken up again
+    /// With --faults: search further; the larger sizes too, two faults, two devices. Finished cells are kept and taken up again
     #[arg(long, requires = "faults")]
     full: bool,
     /// With --faults: keep finished cells in this file and do not check them again; with --full vtd-qi-faults.jsonl if left out
@@ -208,7 +209,7 @@ fn chosen(args: &Args) -> Result<Vec<Scenario>, String> {
             Table::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?
         }
     };
-    if args.names.is_empty() {
+    if args.names.is_empty() || args.faults {
         return Ok(table.scenarios);
     }
     let mut scenarios: Vec<Scenario> = Vec::new();

@@ -24,12 +24,18 @@ pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
     let scope = if args.full { Scope::Full } else { Scope::Quick };
     let matrix = Matrix::embedded();
     let limited = |cell: &Cell| {
-        let mut cell = cell.clone();
+        let mut cell = cell.within(scope);
         let limits = [cell.scenario.max_states, how.max_states.map(|n| n as usize)];
         cell.scenario.max_states = limits.into_iter().flatten().min();
         cell
     };
-    let cells: Vec<Cell> = matrix.cells(scope).map(limited).collect();
+    let cells: Vec<Cell> = match chosen(&matrix, scope, &args.names) {
+        Ok(cells) => cells.into_iter().map(limited).collect(),
+        Err(error) => {
+            complain(&format!("error: {error}"));
+            return ExitCode::from(2);
+        }
+    };
     let cells: Vec<&Cell> = cells.iter().collect();
     let file = args.keep.as_deref().or_else(|| args.full.then(|| Path::new(KEPT)));
     let mut results = match file.map(read).transpose() {
@@ -39,9 +45,8 @@ pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let subjects: BTreeMap<&str, String> =
-        cells.iter().map(|cell| (cell.scenario.name.as_str(), cell.subject())).collect();
-    results.retain(|name, kept| subjects.get(name.as_str()) == Some(&kept.subject));
+    let by_name: BTreeMap<&str, &Cell> = cells.iter().map(|cell| (cell.scenario.name.as_str(), *cell)).collect();
+    results.retain(|name, kept| by_name.get(name.as_str()).is_some_and(|cell| kept.serves(cell)));
     let mut to_do: Vec<&Cell> =
         cells.iter().copied().filter(|cell| !results.contains_key(&cell.scenario.name)).collect();
     // The larger ones first, so that no worker is left alone with one at the end.
@@ -79,6 +84,24 @@ pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
         }
         _ => ExitCode::FAILURE,
     }
+}
+
+/// The cells that are named, all if none is.
+fn chosen<'m>(matrix: &'m Matrix, scope: Scope, names: &[String]) -> Result<Vec<&'m Cell>, String> {
+    let mut cells: Vec<&Cell> = matrix.cells(scope).collect();
+    let mut wanted: Vec<&str> = Vec::new();
+    for name in names {
+        let selected = matrix.select(name);
+        match selected.iter().find(|cell| cell.scope > scope) {
+            _ if selected.is_empty() => return Err(format!("there is no cell {name:?}, and none begins with {name}-")),
+            Some(cell) if selected.iter().all(|cell| cell.scope > scope) => {
+                return Err(format!("{} is checked with --full only", cell.scenario.name));
+            }
+            _ => wanted.extend(selected.iter().map(|cell| cell.scenario.name.as_str())),
+        }
+    }
+    cells.retain(|cell| names.is_empty() || wanted.contains(&cell.scenario.name.as_str()));
+    Ok(cells)
 }
 
 /// Roughly how long a cell takes, compared with others.

@@ -16,6 +16,8 @@ use super::TwinError;
 pub struct Entry {
     /// The constants, as the `.cfg` file has them.
     pub constants: BTreeMap<String, String>,
+    /// The specification, as the `.cfg` file has it: which fairness is assumed.
+    pub specification: String,
     /// Distinct states.
     pub states: usize,
     /// Distinct (state, label, state) triples.
@@ -62,6 +64,7 @@ impl Entry {
     fn unconfirmed(model: &Model, side: &Side) -> Entry {
         Entry {
             constants: constants(model),
+            specification: model.specification().into(),
             states: side.states,
             transitions: side.transitions,
             depth: side.depth,
@@ -74,8 +77,8 @@ impl Entry {
     fn objection(&self, model: &Model, side: &Side) -> Option<String> {
         let found = Entry { confirmed: self.confirmed.clone(), ..Entry::unconfirmed(model, side) };
         let shown = |entry: &Entry| {
-            let Entry { states, transitions, depth, properties, .. } = entry;
-            format!("{states} states, {transitions} transitions, depth {depth}, {properties:?}")
+            let Entry { specification, states, transitions, depth, properties, .. } = entry;
+            format!("{states} states, {transitions} transitions, depth {depth}, of {specification} {properties:?}")
         };
         let name = &model.name;
         (found != *self).then(|| format!("{name} has {} there, but {} here", shown(self), shown(&found)))
@@ -152,6 +155,10 @@ impl Manifest {
                 None => return refuse(format!("it has no entry for the model {}", model.name)),
                 Some(entry) if entry.constants != constants(model) => {
                     return refuse(format!("the constants of {} are not those of its .cfg file", model.name));
+                }
+                Some(entry) if entry.specification != model.specification() => {
+                    let (there, here) = (&entry.specification, model.specification());
+                    return refuse(format!("{} is of {there}, but its .cfg file of {here}", model.name));
                 }
                 Some(Entry { confirmed: Some(confirmed), .. }) if confirmed.modules != modules => {
                     let of = model.subject.modules().join(", ");

@@ -708,23 +708,32 @@ const FAULTS: &[FaultModel] = {
         "hw-fetched-unowned",
         "no-slot-leak",
         "no-stray-status-write",
+        "refines-fair-spec",
         "call-eventually-returns",
     ];
     /// An ID is lost and the WD behind it, fetched after that, completes.
-    const LOST_ID: &[&str] = &["success-after-execution", "refines-spec"];
+    const LOST_ID: &[&str] = &["success-after-execution", "refines-spec", "refines-fair-spec"];
     /// The same, and a batch that was given up writes its status.
-    const LOST_ID_AND_STRAY: &[&str] = &["success-after-execution", "no-stray-status-write", "refines-spec"];
+    const LOST_ID_AND_STRAY: &[&str] =
+        &["success-after-execution", "no-stray-status-write", "refines-spec", "refines-fair-spec"];
     /// The same, on slots that are taken for free.
     const LOST_ID_AND_SLOTS: &[&str] = &[
         "success-after-execution",
         "no-slot-leak",
         "no-stray-status-write",
         "refines-spec",
+        "refines-fair-spec",
         "call-eventually-returns",
     ];
     /// A batch is left behind in the ring by an owner that has returned `-ETIMEDOUT`.
-    const LEFT_BEHIND: &[&str] =
-        &["hw-fetched-unowned", "no-slot-leak", "no-stray-status-write", "refines-spec", "call-eventually-returns"];
+    const LEFT_BEHIND: &[&str] = &[
+        "hw-fetched-unowned",
+        "no-slot-leak",
+        "no-stray-status-write",
+        "refines-spec",
+        "refines-fair-spec",
+        "call-eventually-returns",
+    ];
     &[
         fault("g1", InvalidId, Drop, InOrder, COPIED_WD),
         fault("g1", LostAnswer, Drop, InOrder, LOST_ID_AND_STRAY),
@@ -734,11 +743,23 @@ const FAULTS: &[FaultModel] = {
             DeviceGone,
             WdsRun,
             InOrder,
-            &["success-after-execution", "no-stray-status-write", "refines-spec", "call-eventually-returns"],
+            &[
+                "success-after-execution",
+                "no-stray-status-write",
+                "refines-spec",
+                "refines-fair-spec",
+                "call-eventually-returns",
+            ],
         ),
         fault("g3", InvalidId, Drop, Pipelined, COPIED_WD),
         fault("g3", LostAnswer, IdsRun, Pipelined, LOST_ID_AND_STRAY),
-        fault("g3t", DeviceGone, Drop, InOrder, &["hw-fetched-unowned", "no-stray-status-write", "refines-spec"]),
+        fault(
+            "g3t",
+            DeviceGone,
+            Drop,
+            InOrder,
+            &["hw-fetched-unowned", "no-stray-status-write", "refines-spec", "refines-fair-spec"],
+        ),
         fault("g4", InvalidId, Drop, InOrder, COPIED_WD),
         fault("g4", LostAnswer, Drop, InOrder, LOST_ID_AND_SLOTS),
         fault("g4", Ice, Drop, Pipelined, &[]),
@@ -753,7 +774,7 @@ const FAULTS: &[FaultModel] = {
             DeviceGone,
             IdsRun,
             InOrder,
-            &["success-after-execution", "refines-spec", "call-eventually-returns"],
+            &["success-after-execution", "refines-spec", "refines-fair-spec", "call-eventually-returns"],
         ),
         fault("g5plus", InvalidId, Drop, InOrder, &[]),
         fault("g5plus", LostAnswer, Drop, InOrder, &[]),
