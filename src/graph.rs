@@ -238,6 +238,36 @@ impl<S, L> Graph<S, L> {
         path
     }
 
+    /// Of each state whether a run leads from it to a goal, of no step if it is one.
+    pub fn leading_to(&self, goal: impl Fn(StateId) -> bool) -> Vec<bool> {
+        // Sources by target: those of the transitions into `t` are source[before[t]..before[t + 1]].
+        let mut before = vec![0usize; self.len() + 1];
+        for &target in &self.target {
+            before[target as usize] += 1;
+        }
+        let mut sum = 0;
+        for entry in &mut before {
+            sum += *entry;
+            *entry = sum;
+        }
+        let mut source = vec![0; self.target.len()];
+        for edge in self.ids().flat_map(|id| self.edges(id)) {
+            let place = &mut before[edge.target as usize];
+            *place -= 1;
+            source[*place] = edge.source;
+        }
+        let mut leads: Vec<bool> = self.ids().map(goal).collect();
+        let mut queue: Vec<StateId> = self.ids().filter(|&id| leads[id as usize]).collect();
+        while let Some(id) = queue.pop() {
+            for &source in &source[before[id as usize]..before[id as usize + 1]] {
+                if !std::mem::replace(&mut leads[source as usize], true) {
+                    queue.push(source);
+                }
+            }
+        }
+        leads
+    }
+
     /// Bytes that the graph holds per state: (the state itself, everything else: transitions, predecessor, offsets).
     pub fn bytes_per_state(&self) -> (usize, usize) {
         let rest = self.first.len() * size_of::<usize>() + self.target.len() * 6 + self.parent.len() * 4;

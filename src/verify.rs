@@ -386,20 +386,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
             let state = self.graph.state(id);
             self.ring.at_rest(state) && state.queue().free_cnt == self.ring.length().slots()
         };
-        // States from which a run leads to rest with all slots free, backwards from there.
-        let mut before: Vec<Vec<StateId>> = vec![Vec::new(); self.graph.len()];
-        for edge in self.graph.ids().flat_map(|id| self.graph.edges(id)) {
-            before[edge.target as usize].push(edge.source);
-        }
-        let mut recovers: Vec<bool> = self.graph.ids().map(full).collect();
-        let mut queue: Vec<StateId> = self.graph.ids().filter(|&id| recovers[id as usize]).collect();
-        while let Some(id) = queue.pop() {
-            for &source in &before[id as usize] {
-                if !std::mem::replace(&mut recovers[source as usize], true) {
-                    queue.push(source);
-                }
-            }
-        }
+        let recovers = self.graph.leading_to(full);
         let leaks = self.graph.ids().filter(|&id| self.ring.at_rest(self.graph.state(id)) && !full(id));
         match (leaks.into_iter().all(|id| recovers[id as usize]), self.complete()) {
             (true, _) => "delayed: a later call's reclaim can bring the slots back".to_string(),

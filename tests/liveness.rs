@@ -862,6 +862,33 @@ mod brute_force {
     }
 
     #[test]
+    fn who_leads_to_a_goal_is_who_reaches_it() {
+        let mut random = Random(0x1ead);
+        let mut none = 0;
+        for _ in 0..4_000 {
+            let small = random.graph();
+            let graph = Search::new(&Toy::new(&small.initial[..], &small.edges[..]), Toy::label).run();
+            let goal = random.below(graph.len() as u32);
+            // Forwards from each state, until nothing new is met.
+            let reaches = |from: u32| {
+                let mut met = vec![from];
+                let mut next = 0;
+                while let Some(&id) = met.get(next) {
+                    next += 1;
+                    let targets = graph.edges(id).map(|edge| edge.target);
+                    let new: Vec<_> = targets.filter(|target| !met.contains(target)).collect();
+                    met.extend(new);
+                }
+                met.contains(&goal)
+            };
+            let expected: Vec<bool> = graph.ids().map(reaches).collect();
+            assert_eq!(graph.leading_to(|id| id == goal), expected);
+            none += expected.iter().filter(|reaches| !**reaches).count();
+        }
+        assert!(none > 1_000, "{none}");
+    }
+
+    #[test]
     fn cut_graphs_never_hold() {
         let mut random = Random(0xc07);
         let (mut unknown, mut violated) = (0, 0);
