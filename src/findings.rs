@@ -139,10 +139,11 @@ pub fn cells(matrix: &Matrix) -> impl Iterator<Item = &Cell> {
     })
 }
 
-/// A cell, asked for what is violated in it only.
+/// A cell, asked for what is violated in it only. Where there is no refinement, there is no fair one either: the same run again.
 pub fn violated(cell: &Cell) -> Scenario {
-    let expected = |check: &&Check| cell.scenario.expected(check.name()).is_some_and(|expected| expected.violated);
-    let checks = cell.scenario.checks.iter().filter(expected).copied().collect();
+    let violated = |check: Check| cell.scenario.expected(check.name()).is_some_and(|expected| expected.violated);
+    let says_more = |check: Check| check != Check::RefinesFairSpec || !violated(Check::RefinesSpec);
+    let checks = cell.scenario.checks.iter().copied().filter(|&check| violated(check) && says_more(check)).collect();
     Scenario { checks, ..cell.scenario.clone() }
 }
 

@@ -307,6 +307,8 @@ struct File {
     size: Vec<Size>,
     class: Vec<Class>,
     #[serde(default)]
+    further: Vec<Further>,
+    #[serde(default)]
     expect: Vec<Expect>,
 }
 
@@ -359,19 +361,30 @@ struct Expect {
     why: String,
 }
 
+/// Cells that the quick matrix searches further than others of their size.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Further {
+    max_states: usize,
+    /// The cells, as in [`Expect::on`].
+    on: Vec<String>,
+}
+
 impl Expect {
     fn is_about(&self, check: Check, generation: &str, class: &str, words: &[&str]) -> bool {
-        let matches = |entry: &String| {
-            entry.split_whitespace().all(|word| match word.strip_prefix('!') {
-                Some(word) => !words.contains(&word),
-                None => words.contains(&word),
-            })
-        };
         self.properties.iter().any(|name| name == check.name())
             && self.generations.iter().any(|name| name == generation)
             && self.classes.iter().any(|name| name == class)
-            && (self.on.is_empty() || self.on.iter().any(matches))
+            && (self.on.is_empty() || self.on.iter().any(|entry| is_on(entry, words)))
     }
+}
+
+/// Whether a cell's name has all the words of an entry, and none that follows a `!` there.
+fn is_on(entry: &str, words: &[&str]) -> bool {
+    entry.split_whitespace().all(|word| match word.strip_prefix('!') {
+        Some(word) => !words.contains(&word),
+        None => words.contains(&word),
+    })
 }
 
 const EMBEDDED: &str = include_str!("faults.toml");
@@ -503,7 +516,10 @@ impl File {
                         .map_err(|error| TableError::scenario(&name, error))?;
                     scenario.expected = self.expected(&scenario.checks, generation.name, &class.name, &words)?;
                     scenario.family = format!("{}-{}", generation.name, class.name);
-                    scenario.max_states = Some(size.max_states.unwrap_or(self.max_states));
+                    let further =
+                        self.further.iter().find(|further| further.on.iter().any(|entry| is_on(entry, &words)));
+                    let quick = further.map(|further| further.max_states).or(size.max_states);
+                    scenario.max_states = Some(quick.unwrap_or(self.max_states));
                     scenario.name = name;
                     let class = class.name.clone();
                     cells.push(Cell { scenario, class, after_ite, itesid, scope, max_states: self.max_states });
