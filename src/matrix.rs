@@ -43,7 +43,7 @@ pub enum Tier {
     Ring,
     /// (g) Nobody keeps the lock for ever.
     Lock,
-    /// (r) The ring refines the specification with faults.
+    /// (r) The ring refines the specification with faults, step by step and in fairness.
     Refinement,
 }
 
@@ -80,7 +80,7 @@ impl Tier {
             Tier::Slots => "no slot leaks",
             Tier::Ring => "free_cnt, posts, fetches, DONEs and the lock stay sound; no stray status write",
             Tier::Lock => "nobody keeps the lock for ever",
-            Tier::Refinement => "every step of the ring is one step of the specification with faults, or none",
+            Tier::Refinement => "the ring refines the specification with faults, step by step and in fairness",
         }
     }
 
