@@ -132,6 +132,12 @@ fn bad_arguments_are_refused_with_value_and_limit() {
 }
 
 #[test]
+fn cells_that_are_not_there_are_refused() {
+    refused(&["--faults", "g9"], &["\"g9\"", "there is no cell"]);
+    refused(&["--faults", "g5-two-faults"], &["g5-two-faults", "--full"]);
+}
+
+#[test]
 fn broken_scenario_files_are_refused() {
     refused(&["--scenarios", &file("binary.toml", &[0xff, 0xfe, 0x00, 0x9f])], &["binary.toml"]);
     refused(&["--scenarios", &file("empty.toml", b"")], &["no scenario"]);
@@ -141,6 +147,28 @@ fn broken_scenario_files_are_refused() {
 
 /// A search that would take long is interrupted: what is known is printed, the rest is unknown.
 #[cfg(unix)]
+#[test]
+fn kept_cells_are_checked_again_only_where_a_search_can_go_further() {
+    let kept = file("cells.jsonl", b"");
+    let cell = "g5plus-ice-in-order-2x4";
+    let checked = |more: &[&str]| {
+        let output = run(&[&["--faults", cell, "--json", "--keep", &kept], more].concat());
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let known = String::from_utf8(output.stderr).unwrap().contains("1 of 1 cells are known from before");
+        let cell = &json["cells"][0];
+        (known, cell["complete"].as_bool().unwrap(), cell["states"].as_u64().unwrap())
+    };
+    let (known, complete, cut_at) = checked(&["--max-states", "500"]);
+    assert!(!known && !complete && cut_at >= 500);
+    assert_eq!(checked(&["--max-states", "400"]), (true, false, cut_at));
+    let (known, complete, states) = checked(&[]);
+    assert!(!known && complete && states > cut_at);
+    // What was exhausted is known, whatever the limit.
+    assert_eq!(checked(&["--max-states", "400"]), (true, true, states));
+    assert_eq!(checked(&["--full"]), (true, true, states));
+    std::fs::remove_file(kept).unwrap();
+}
+
 #[test]
 fn ctrl_c_prints_what_is_known() {
     let args = ["--generation", "g4", "--submitters", "4", "--counts", "0,1,2", "--ring", "16", "--threads", "1"];
