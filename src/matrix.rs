@@ -144,20 +144,9 @@ pub struct Cell {
     pub itesid: Option<Itesid>,
     /// Since when it is checked.
     pub scope: Scope,
-    /// Where a search of the full matrix stops; the quick one stops where the scenario says.
-    max_states: usize,
 }
 
 impl Cell {
-    /// The cell as a scope has it: in the full matrix a search goes further.
-    pub fn within(&self, scope: Scope) -> Cell {
-        let mut cell = self.clone();
-        if scope == Scope::Full {
-            cell.scenario.max_states = Some(self.max_states);
-        }
-        cell
-    }
-
     /// What is checked, in full, and the fingerprint of the sources that decide what is found; not how far.
     pub fn subject(&self) -> String {
         static FOUND_BY: LazyLock<String> = LazyLock::new(|| fingerprint(SOURCES));
@@ -295,6 +284,8 @@ impl Judged {
 #[derive(Clone, Debug)]
 pub struct Matrix {
     cells: Vec<Cell>,
+    /// Where a search of the full matrix stops; the quick one stops where the cell's scenario says.
+    max_states: usize,
 }
 
 #[derive(Deserialize)]
@@ -371,19 +362,23 @@ struct Further {
 }
 
 impl Expect {
-    fn is_about(&self, check: Check, generation: &str, class: &str, words: &[&str]) -> bool {
+    fn is_about(&self, generation: &str, class: &str) -> bool {
+        self.generations.iter().any(|name| name == generation) && self.classes.iter().any(|name| name == class)
+    }
+
+    fn says(&self, check: Check, cell: &str) -> bool {
         self.properties.iter().any(|name| name == check.name())
-            && self.generations.iter().any(|name| name == generation)
-            && self.classes.iter().any(|name| name == class)
-            && (self.on.is_empty() || self.on.iter().any(|entry| is_on(entry, words)))
+            && (self.on.is_empty() || self.on.iter().any(|entry| is_on(entry, cell)))
     }
 }
 
 /// Whether a cell's name has all the words of an entry, and none that follows a `!` there.
-fn is_on(entry: &str, words: &[&str]) -> bool {
+fn is_on(entry: &str, cell: &str) -> bool {
+    let cell = format!("-{cell}-");
+    let has = |word: &str| cell.contains(&format!("-{word}-"));
     entry.split_whitespace().all(|word| match word.strip_prefix('!') {
-        Some(word) => !words.contains(&word),
-        None => words.contains(&word),
+        Some(word) => !has(word),
+        None => has(word),
     })
 }
 
@@ -415,12 +410,21 @@ impl Matrix {
                 }
             }
         }
-        Ok(Matrix { cells })
+        file.validate_entries(&cells)?;
+        Ok(Matrix { cells, max_states: file.max_states })
     }
 
     /// The cells of a scope: those of the smaller one too.
     pub fn cells(&self, scope: Scope) -> impl Iterator<Item = &Cell> {
         self.cells.iter().filter(move |cell| cell.scope <= scope)
+    }
+
+    /// Where the search of a cell stops in a scope, in states.
+    pub fn limit(&self, cell: &Cell, scope: Scope) -> usize {
+        match (scope, cell.scenario.max_states) {
+            (Scope::Quick, Some(limit)) => limit,
+            _ => self.max_states,
+        }
     }
 
     /// The cell of a given name.
@@ -469,6 +473,22 @@ impl File {
         }
     }
 
+    /// Refuses an entry that is on no cell: it says nothing.
+    fn validate_entries(&self, cells: &[Cell]) -> Result<(), TableError> {
+        let names = |expect: Option<&Expect>| -> Vec<&str> {
+            let about = |cell: &&Cell| expect.is_none_or(|e| e.is_about(cell.scenario.generation, &cell.class));
+            cells.iter().filter(about).map(|cell| cell.scenario.name.as_str()).collect()
+        };
+        let further = self.further.iter().map(|further| ("[[further]]", &further.on, names(None)));
+        let expect = self.expect.iter().map(|expect| ("[[expect]]", &expect.on, names(Some(expect))));
+        for (table, on, names) in further.chain(expect) {
+            if let Some(entry) = on.iter().find(|entry| !names.iter().any(|name| is_on(entry, name))) {
+                return Err(TableError::scenario(table, format!("no cell is {entry:?}")));
+            }
+        }
+        Ok(())
+    }
+
     fn cells(
         &self,
         generation: &'static Generation,
@@ -514,15 +534,13 @@ impl File {
                     let scope = class.scope.unwrap_or(size.scope).max(size.scope);
                     let mut scenario = Scenario::own(generation.name, cfg, Slots::Fair, checks)
                         .map_err(|error| TableError::scenario(&name, error))?;
-                    scenario.expected = self.expected(&scenario.checks, generation.name, &class.name, &words)?;
+                    scenario.expected = self.expected(&scenario.checks, generation.name, &class.name, &name)?;
                     scenario.family = format!("{}-{}", generation.name, class.name);
                     let further =
-                        self.further.iter().find(|further| further.on.iter().any(|entry| is_on(entry, &words)));
-                    let quick = further.map(|further| further.max_states).or(size.max_states);
-                    scenario.max_states = Some(quick.unwrap_or(self.max_states));
+                        self.further.iter().find(|further| further.on.iter().any(|entry| is_on(entry, &name)));
+                    scenario.max_states = further.map(|further| further.max_states).or(size.max_states);
                     scenario.name = name;
-                    let class = class.name.clone();
-                    cells.push(Cell { scenario, class, after_ite, itesid, scope, max_states: self.max_states });
+                    cells.push(Cell { scenario, class: class.name.clone(), after_ite, itesid, scope });
                 }
             }
         }
@@ -534,16 +552,17 @@ impl File {
         checks: &[Check],
         generation: &str,
         class: &str,
-        words: &[&str],
+        cell: &str,
     ) -> Result<BTreeMap<&'static str, Expected>, TableError> {
+        let about: Vec<&Expect> = self.expect.iter().filter(|expect| expect.is_about(generation, class)).collect();
         let expected = |check: &Check| {
-            let violated = self.expect.iter().find(|e| e.is_about(*check, generation, class, words));
+            let violated = about.iter().find(|expect| expect.says(*check, cell));
             let why = match (violated, self.holds.get(check.name())) {
                 (Some(expect), _) => &expect.why,
                 (None, Some(why)) => why,
                 (None, None) => {
                     let what = format!("{0} is expected to hold, so {0} under [holds] must say why", check.name());
-                    return Err(TableError::scenario(&words.join("-"), what));
+                    return Err(TableError::scenario(cell, what));
                 }
             };
             Ok((check.name(), Expected { violated: violated.is_some(), why: why.clone() }))

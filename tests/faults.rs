@@ -332,6 +332,8 @@ fn a_broken_matrix_is_refused_in_one_sentence() {
     assert!(message("generations = [\"g", "generations = [\"h").contains("there is no generation"));
     assert!(message("ring = 4", "ring = 5").contains("5"));
     assert!(message("bound = 1", "bound = 16").contains("16"));
+    assert!(message("in-order 2x8", "in-order 2x9").contains("no cell is \"g3 device-gone in-order 2x9\""));
+    assert!(message("on = [\"2x4\"", "on = [\"2x5\"").contains("no cell is \"2x5\""));
 }
 
 #[test]

@@ -24,10 +24,9 @@ pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
     let scope = if args.full { Scope::Full } else { Scope::Quick };
     let matrix = Matrix::embedded();
     let limited = |cell: &Cell| {
-        let mut cell = cell.within(scope);
-        let limits = [cell.scenario.max_states, how.max_states.map(|n| n as usize)];
-        cell.scenario.max_states = limits.into_iter().flatten().min();
-        cell
+        let limit = how.max_states.map_or(usize::MAX, |n| n as usize).min(matrix.limit(cell, scope));
+        let scenario = Scenario { max_states: Some(limit), ..cell.scenario.clone() };
+        Cell { scenario, ..cell.clone() }
     };
     let cells: Vec<Cell> = match chosen(&matrix, scope, &args.names) {
         Ok(cells) => cells.into_iter().map(limited).collect(),
@@ -86,22 +85,20 @@ pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
     }
 }
 
-/// The cells that are named, all if none is.
+/// The cells of a scope that are named, all if none is.
 fn chosen<'m>(matrix: &'m Matrix, scope: Scope, names: &[String]) -> Result<Vec<&'m Cell>, String> {
-    let mut cells: Vec<&Cell> = matrix.cells(scope).collect();
-    let mut wanted: Vec<&str> = Vec::new();
+    let mut named: Vec<&str> = Vec::new();
     for name in names {
-        let selected = matrix.select(name);
-        match selected.iter().find(|cell| cell.scope > scope) {
-            _ if selected.is_empty() => return Err(format!("there is no cell {name:?}, and none begins with {name}-")),
-            Some(cell) if selected.iter().all(|cell| cell.scope > scope) => {
-                return Err(format!("{} is checked with --full only", cell.scenario.name));
-            }
-            _ => wanted.extend(selected.iter().map(|cell| cell.scenario.name.as_str())),
+        let (within, beyond): (Vec<&Cell>, Vec<&Cell>) =
+            matrix.select(name).into_iter().partition(|cell| cell.scope <= scope);
+        match (within.is_empty(), beyond.is_empty()) {
+            (true, true) => return Err(format!("there is no cell {name:?}, and none begins with {name}-")),
+            (true, false) => return Err(format!("{name} is checked with --full only")),
+            _ => named.extend(within.iter().map(|cell| cell.scenario.name.as_str())),
         }
     }
-    cells.retain(|cell| names.is_empty() || wanted.contains(&cell.scenario.name.as_str()));
-    Ok(cells)
+    let is_named = |cell: &&Cell| names.is_empty() || named.contains(&cell.scenario.name.as_str());
+    Ok(matrix.cells(scope).filter(is_named).collect())
 }
 
 /// Roughly how long a cell takes, compared with others.
