@@ -18,6 +18,7 @@ use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::spec::{self, Loss, Spec};
 use vtd_qi::verify::{self, verify, Outcome, Report};
 use vtd_qi::with_ring;
+use vtd_qi_terminal::{arguments, complain, Exit, Failure, Output};
 
 /// Explore the model of VT-d queued invalidation in a browser, step by step, with pictures.
 #[derive(Parser)]
@@ -65,26 +66,21 @@ fn property(name: &str) -> Result<Check, String> {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    vtd_qi_terminal::run(program)
 }
 
-fn run(args: &Args) -> Result<(), String> {
+fn program(out: &mut Output) -> Result<Exit, Failure> {
+    let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
     let table = Table::embedded();
-    let scenario = select(&table, &args.name, args.property)?;
-    let listener = listen(args.addr)?;
+    let scenario = select(&table, &args.name, args.property).map_err(Failure::Unusable)?;
+    let listener = listen(args.addr).map_err(Failure::Unusable)?;
     if FilePath::new("ui").is_dir() {
-        eprintln!("warning: the Explorer takes its page from the folder ./ui of the working directory");
+        complain("warning: the Explorer takes its page from the folder ./ui of the working directory");
     }
     match args.model {
-        ModelArg::Ring => explore_ring(scenario, args.property, listener),
-        ModelArg::Spec => explore_spec(scenario, Loss::None, args.property, listener),
-        ModelArg::LossySpec => explore_spec(scenario, Loss::Done, args.property, listener),
+        ModelArg::Ring => explore_ring(out, scenario, args.property, listener),
+        ModelArg::Spec => explore_spec(out, scenario, Loss::None, args.property, listener),
+        ModelArg::LossySpec => explore_spec(out, scenario, Loss::Done, args.property, listener),
     }
 }
 
@@ -115,16 +111,21 @@ type Link<A> = Result<(String, Vec<A>), String>;
 
 const NONE: &str = "no counterexample was found";
 
-fn explore_ring(scenario: &Scenario, property: Option<Check>, listener: TcpListener) -> Result<(), String> {
+fn explore_ring(
+    out: &mut Output,
+    scenario: &Scenario,
+    property: Option<Check>,
+    listener: TcpListener,
+) -> Result<Exit, Failure> {
     let mut scenario = scenario.clone();
     if let Some(check) = property {
         scenario.checks = vec![check];
     }
-    eprintln!("looking for a counterexample of {}", scenario.name);
+    complain(format_args!("looking for a counterexample of {}", scenario.name));
     let report = verify(&scenario, Limits::default());
     let title = format!("{}, {} slots", title(&scenario, "the ring"), scenario.cfg.length.slots());
-    with_ring!(scenario.cfg, |ring| serve(Drawn::new(ring), &title, violation(&report), listener))
-        .map_err(|error| error.to_string())?
+    with_ring!(scenario.cfg, |ring| serve(out, Drawn::new(ring), &title, violation(&report), listener))
+        .map_err(Failure::unusable)?
 }
 
 /// The counterexample of the liveness property, or else the first.
@@ -146,18 +147,25 @@ fn violation(report: &Report) -> Link<Action> {
     Ok((title, violation.actions.clone()))
 }
 
-fn explore_spec(scenario: &Scenario, loss: Loss, property: Option<Check>, listener: TcpListener) -> Result<(), String> {
+fn explore_spec(
+    out: &mut Output,
+    scenario: &Scenario,
+    loss: Loss,
+    property: Option<Check>,
+    listener: TcpListener,
+) -> Result<Exit, Failure> {
     let liveness = Check::WdEventuallyObservedDone;
     if property.is_some_and(|check| check != liveness) {
-        return Err(format!("of the specification, {} is the only property with a link", liveness.name()));
+        let why = format!("of the specification, {} is the only property with a link", liveness.name());
+        return Err(Failure::Unusable(why));
     }
-    let spec = spec_cfg(&scenario.cfg, loss).into_model().map_err(|error| error.to_string())?;
+    let spec = spec_cfg(&scenario.cfg, loss).into_model().map_err(Failure::unusable)?;
     let what = match loss {
         Loss::None => "the specification",
         Loss::Done => "the specification that may lose a Done",
     };
     let link = never_observed(&spec);
-    serve(spec, &title(scenario, what), link, listener)
+    serve(out, spec, &title(scenario, what), link, listener)
 }
 
 /// A fair run on which a submitter waits for ever, judged again from the definitions.
@@ -201,13 +209,19 @@ fn title(scenario: &Scenario, what: &str) -> String {
 }
 
 /// Prints where the Explorer is, and is the Explorer from then on.
-fn serve<M>(model: M, title: &str, link: Link<M::Action>, listener: TcpListener) -> Result<(), String>
+fn serve<M>(
+    out: &mut Output,
+    model: M,
+    title: &str,
+    link: Link<M::Action>,
+    listener: TcpListener,
+) -> Result<Exit, Failure>
 where
     M: Model + Send + Sync + 'static,
     M::Action: Debug + Send + Sync + Clone + PartialEq,
     M::State: Debug + Hash + Send + Sync + Clone + PartialEq,
 {
-    let addr = listener.local_addr().map_err(|error| error.to_string())?;
+    let addr = listener.local_addr().map_err(Failure::unusable)?;
     drop(listener);
     let found = match link {
         Ok((title, actions)) => {
@@ -217,8 +231,8 @@ where
         }
         Err(none) => none,
     };
-    writeln!(std::io::stdout(), "{title}\nhttp://{addr}/\n\n{found}\n\nCtrl-C stops it.")
-        .map_err(|error| error.to_string())?;
+    writeln!(out, "{title}\nhttp://{addr}/\n\n{found}\n\nCtrl-C stops it.")?;
+    out.flush()?;
     model.checker().serve(addr);
-    Ok(())
+    Ok(Exit::Success)
 }

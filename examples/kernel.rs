@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
@@ -21,11 +21,7 @@ use vtd_qi::kernel::{
 use vtd_qi::matrix::{Matrix, Scope};
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::verify::{verify_with, Detail, Verdict, Violation};
-
-#[path = "check/progress.rs"]
-mod progress;
-
-use progress::{complain, ProgressLine};
+use vtd_qi_terminal::{arguments, interrupt, Exit, Failure, Output, ProgressLine};
 
 /// Run the kernel's own qi_submit_sync, qi_check_fault and reclaim_free_desc: which generation they are, whether they are the
 /// model step for step, whether its counterexamples are theirs, and whether they hang.
@@ -191,34 +187,29 @@ struct Search {
     timelines: Vec<String>,
 }
 
-static CANCEL: AtomicBool = AtomicBool::new(false);
-
 fn main() -> ExitCode {
-    let args = Args::parse();
-    if let Err(error) = ctrlc::set_handler(|| CANCEL.store(true, Ordering::Relaxed)) {
-        complain(&format!("warning: Ctrl-C will lose what is known so far: {error}"));
-    }
+    vtd_qi_terminal::run(program)
+}
+
+fn program(out: &mut Output) -> Result<Exit, Failure> {
+    let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
+    interrupt();
     let mut report = Report::default();
-    let outcome = check(&args, &mut report);
-    if let Err(error) = outcome {
-        complain(&format!("error: {error}"));
-        return ExitCode::from(2);
-    }
-    let printed = if args.json {
-        let mut out = std::io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, &report).map_err(std::io::Error::from).and_then(|()| writeln!(out))
+    check(&args, &mut report).map_err(Failure::Unusable)?;
+    if args.json {
+        serde_json::to_writer_pretty(&mut *out, &report).map_err(std::io::Error::from)?;
+        writeln!(out)?;
     } else {
-        print(&report)
-    };
-    match printed {
-        _ if CANCEL.load(Ordering::Relaxed) => ExitCode::from(130),
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            complain(&format!("error: the results cannot be written: {error}"));
-            ExitCode::from(2)
-        }
-        _ if fine(&report) => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+        print(out, &report)?;
     }
+    if cancelled() {
+        return Ok(Exit::Interrupted);
+    }
+    Ok(Exit::success_if(fine(&report)))
+}
+
+fn cancelled() -> bool {
+    interrupt().load(Ordering::Relaxed)
 }
 
 fn fine(report: &Report) -> bool {
@@ -262,13 +253,13 @@ fn run<T: Serialize + serde::de::DeserializeOwned>(
     unit: &str,
     f: impl FnOnce(&Pulse) -> Result<T, String>,
 ) -> Result<Option<T>, String> {
-    if CANCEL.load(Ordering::Relaxed) {
+    if cancelled() {
         return Ok(None);
     }
     let mut line = ProgressLine::new();
     let mut watch = |pulse: &Pulse| {
         line.show(&format!("{what}: {} {unit}", HumanCount(pulse.steps.load(Ordering::Relaxed))));
-        !CANCEL.load(Ordering::Relaxed)
+        !cancelled()
     };
     let result = isolated(PATIENCE, &mut watch, f);
     line.clear();
@@ -449,12 +440,12 @@ fn confirm_all(
     let mut line = ProgressLine::new();
     let possible: Vec<&Scenario> = scenarios.iter().filter(|scenario| can_be_replayed(scenario)).collect();
     for (i, scenario) in possible.iter().enumerate() {
-        if CANCEL.load(Ordering::Relaxed) {
+        if cancelled() {
             return Ok(());
         }
         line.show(&format!("confirm: {} of {} scenarios done; {}", i, possible.len(), scenario.name));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let limits = Limits { threads: cores, cancel: Some(&CANCEL), ..Limits::default() };
+        let limits = Limits { threads: cores, cancel: Some(interrupt()), ..Limits::default() };
         let checked = verify_with(scenario, limits, detail);
         for outcome in checked.properties.iter().filter(|outcome| outcome.verdict == Verdict::Violated) {
             let Some(violation) = &outcome.counterexample else { continue };
@@ -504,7 +495,7 @@ fn search_all(
         let requests: Vec<Request> = cfg.requests().map_err(|e| e.to_string())?;
         for &strategy in &strategies {
             for &grain in &grains {
-                if CANCEL.load(Ordering::Relaxed) {
+                if cancelled() {
                     return Ok(());
                 }
                 let names: Vec<&str> = faults.classes.iter().map(|class| class.name()).collect();
@@ -600,13 +591,12 @@ fn count(n: u64) -> String {
     HumanCount(n).to_string()
 }
 
-fn print(report: &Report) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn print(out: &mut Output, report: &Report) -> std::io::Result<()> {
     writeln!(out, "{}", report.tree)?;
     writeln!(out, "  {} definitions cut, {} names from the shim", report.cut.len(), report.shimmed.len())?;
     writeln!(out, "  compiled with {} {}", report.compiler, report.flags)?;
     if let Some(recognised) = &report.recognised {
-        print_recognised(&mut out, recognised)?;
+        print_recognised(out, recognised)?;
     }
     if !report.random.is_empty() || !report.exhaustive.is_empty() {
         writeln!(out, "\nsame program: the C and the Rust driver, access by access")?;
@@ -620,7 +610,7 @@ fn print(report: &Report) -> std::io::Result<()> {
             count(random.tally.steps),
             notes(&random.tally)
         )?;
-        print_difference(&mut out, random.difference.as_ref(), random.by_compiler)?;
+        print_difference(out, random.difference.as_ref(), random.by_compiler)?;
     }
     for Exhaustive { what, covered, by_compiler } in &report.exhaustive {
         let said = if covered.difference.is_some() { "DIFFERS" } else { "same" };
@@ -636,7 +626,7 @@ fn print(report: &Report) -> std::io::Result<()> {
             notes(&covered.tally),
             covered.why.as_ref().map_or(String::new(), |why| format!("; {why}"))
         )?;
-        print_difference(&mut out, covered.difference.as_ref(), *by_compiler)?;
+        print_difference(out, covered.difference.as_ref(), *by_compiler)?;
     }
     if !report.confirmations.is_empty() {
         writeln!(out, "\ncounterexamples of the model, replayed on the C")?;
@@ -654,7 +644,7 @@ fn print(report: &Report) -> std::io::Result<()> {
             ),
         };
         writeln!(out, "  {said:<9} {scenario} {property}: {stem} steps{laps}")?;
-        print_difference(&mut out, confirmation.difference.as_ref(), None)?;
+        print_difference(out, confirmation.difference.as_ref(), None)?;
     }
     if !report.searches.is_empty() {
         writeln!(out, "\ndirect search on the C")?;

@@ -12,6 +12,7 @@ use vtd_qi::graph::{Graph, Search};
 use vtd_qi::liveness::{
     check, judge, realize, Fairness, Formula, LivenessError, Objection, Occurs, RealizeError, Run, Toy, Verdict,
 };
+use vtd_qi_terminal::{arguments, Exit, Failure, Output};
 
 /// Checks liveness under fairness on each graph of a file.
 ///
@@ -34,29 +35,21 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let outcome = match load(&args.file).and_then(|cases| cases.iter().map(examine).collect::<Result<Vec<_>, _>>()) {
-        Ok(outcomes) => Outcome::new(outcomes),
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(2);
-        }
-    };
-    let mut out = std::io::stdout().lock();
-    let written = if args.json {
-        serde_json::to_writer_pretty(&mut out, &outcome).map_err(Into::into).and_then(|()| writeln!(out))
+    vtd_qi_terminal::run(program)
+}
+
+fn program(out: &mut Output) -> Result<Exit, Failure> {
+    let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
+    let cases = load(&args.file).map_err(Failure::unusable)?;
+    let examined = cases.iter().map(examine).collect::<Result<Vec<_>, _>>().map_err(Failure::unusable)?;
+    let outcome = Outcome::new(examined);
+    if args.json {
+        serde_json::to_writer_pretty(&mut *out, &outcome).map_err(std::io::Error::from)?;
+        writeln!(out)?;
     } else {
-        outcome.print(&mut out)
-    };
-    match written {
-        // A reader that has seen enough is no failure.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            eprintln!("error: cannot write the output: {error}");
-            ExitCode::from(2)
-        }
-        _ if outcome.differences > 0 => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
+        outcome.print(out)?;
     }
+    Ok(Exit::success_if(outcome.differences == 0))
 }
 
 #[derive(Deserialize)]

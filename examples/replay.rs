@@ -15,6 +15,7 @@ use vtd_qi::impl_qi::{AfterIte, Generation, GENERATIONS};
 use vtd_qi::replay::{replay, End, Grain, Options, Qemu, Replayed, SpecSteps, Verdict};
 use vtd_qi::trace::{Summary, Trace, TraceError};
 use vtd_qi::twin::{events_module, VisibleEvent};
+use vtd_qi_terminal::{arguments, Exit, Failure, Output};
 
 /// Checks a QEMU trace of the real driver against the model of the ring and against the specification.
 ///
@@ -94,21 +95,11 @@ fn after_ite(name: &str) -> Result<AfterIte, String> {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match run(&args) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        // A reader that has seen enough is no failure.
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    vtd_qi_terminal::run(program)
 }
 
 #[derive(Debug, Error)]
-enum Failure {
+enum Unusable {
     #[error("cannot open {}: {source}", file.display())]
     Open { file: PathBuf, source: io::Error },
     #[error("{}: {source}", file.display())]
@@ -117,46 +108,49 @@ enum Failure {
     Several(usize),
     #[error("cannot write {}: {source}", file.display())]
     Module { file: PathBuf, source: io::Error },
-    #[error("cannot write the output: {0}")]
-    Output(#[from] io::Error),
 }
 
-/// Whether some generation fits each trace.
-fn run(args: &Args) -> Result<bool, Failure> {
+impl From<Unusable> for Failure {
+    fn from(error: Unusable) -> Failure {
+        Failure::unusable(error)
+    }
+}
+
+/// Fine if some generation fits each trace.
+fn program(out: &mut Output) -> Result<Exit, Failure> {
+    let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
     if args.tla.is_some() && args.files.len() > 1 {
-        return Err(Failure::Several(args.files.len()));
+        return Err(Unusable::Several(args.files.len()).into());
     }
     let mut reports = Vec::new();
-    let mut out = io::stdout().lock();
     for file in &args.files {
         let trace = load(file)?;
         if args.ndjson {
-            write_events(&trace, &mut out)?;
+            write_events(&trace, out)?;
         }
         if let Some(dir) = &args.tla {
             let file = dir.join("QITraceData.tla");
-            std::fs::write(&file, events_module(&trace)).map_err(|source| Failure::Module { file, source })?;
+            std::fs::write(&file, events_module(&trace)).map_err(|source| Unusable::Module { file, source })?;
         }
-        let report = Report::new(file, &trace, args);
+        let report = Report::new(file, &trace, &args);
         if !args.json && !args.ndjson {
-            report.print(&mut out)?;
+            report.print(out)?;
         }
         reports.push(report);
     }
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &reports).map_err(io::Error::from)?;
+        serde_json::to_writer_pretty(&mut *out, &reports).map_err(io::Error::from)?;
         writeln!(out)?;
     }
-    out.flush()?;
-    Ok(reports.iter().all(|report| report.accepted))
+    Ok(Exit::success_if(reports.iter().all(|report| report.accepted)))
 }
 
-fn load(file: &Path) -> Result<Trace, Failure> {
-    let cannot_open = |source| Failure::Open { file: file.into(), source };
+fn load(file: &Path) -> Result<Trace, Unusable> {
+    let cannot_open = |source| Unusable::Open { file: file.into(), source };
     let mut plain = BufReader::new(File::open(file).map_err(cannot_open)?);
     let is_gzip = plain.fill_buf().map_err(cannot_open)?.starts_with(&[0x1f, 0x8b]);
     let trace = if is_gzip { Trace::read(BufReader::new(MultiGzDecoder::new(plain))) } else { Trace::read(plain) };
-    trace.map_err(|source| Failure::Trace { file: file.into(), source })
+    trace.map_err(|source| Unusable::Trace { file: file.into(), source })
 }
 
 #[derive(Serialize)]

@@ -1,15 +1,17 @@
 //! Runs the models of spec/ under TLC and in Rust, and prints both sides next to each other.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use thiserror::Error;
 use vtd_qi::twin::{
     race, replay, trace_module, Entry, Manifest, Model, Pairer, Pairing, Property, Race, Selection, Side, Theirs, Tlc,
     TwinError, Verdict,
 };
+use vtd_qi_terminal::{arguments, Exit, Failure, Output};
 
 /// Pair the TLA+ specifications of spec/ with the Rust: states, transitions, depth, verdicts, counterexamples.
 #[derive(Parser)]
@@ -69,19 +71,29 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match run(&args) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
+    vtd_qi_terminal::run(program)
+}
+
+fn program(out: &mut Output) -> Result<Exit, Failure> {
+    let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
+    match pair(&args, out) {
+        Ok(agree) => Ok(Exit::success_if(agree)),
+        Err(Trouble::Twin(error)) => Err(Failure::unusable(error)),
+        Err(Trouble::Output(error)) => Err(error.into()),
     }
 }
 
+/// What can go wrong beside a difference.
+#[derive(Debug, Error)]
+enum Trouble {
+    #[error(transparent)]
+    Twin(#[from] TwinError),
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
 /// Whether the sides agree.
-fn run(args: &Args) -> Result<bool, TwinError> {
+fn pair(args: &Args, out: &mut Output) -> Result<bool, Trouble> {
     let selection = Model::all();
     let manifest_file = args.spec.join("manifest.json");
     if args.write_models {
@@ -89,27 +101,27 @@ fn run(args: &Args) -> Result<bool, TwinError> {
         let mut manifest = Manifest::read(&manifest_file)?;
         manifest.update(&selection, &args.spec)?;
         manifest.write(&manifest_file)?;
-        print_unconfirmed(&manifest);
+        print_unconfirmed(out, &manifest)?;
         return Ok(true);
     }
     if args.list {
-        list(&selection);
+        list(out, &selection)?;
         return Ok(true);
     }
     let models = chosen(args, &selection)?;
     if let Some(trace) = &args.from_trace {
-        return show_trace(trace, &models);
+        return show_trace(out, trace, &models);
     }
     if let Some(property) = &args.to_trace {
-        return print_module(property, &models);
+        return print_module(out, property, &models);
     }
     selection.check_files(&args.spec.join("models"))?;
     let Some(tlc) = Tlc::find(args.jar.as_deref(), &args.spec)? else {
-        return without_tlc(args, &selection, &models);
+        return without_tlc(out, args, &selection, &models);
     };
     if args.bench {
         let models = if args.models.is_empty() { Model::benches() } else { models };
-        return bench(&tlc, &models, Duration::from_secs(args.limit)).map(|()| true);
+        return bench(out, &tlc, &models, Duration::from_secs(args.limit)).map(|()| true);
     }
     let mut manifest = Manifest::read(&manifest_file)?;
     manifest.check_models(&manifest_file, &selection)?;
@@ -117,7 +129,7 @@ fn run(args: &Args) -> Result<bool, TwinError> {
     let mut different = 0;
     for model in &models {
         let pairing = pairer.pair(model)?;
-        print(model, &pairing);
+        print(out, model, &pairing)?;
         different += usize::from(!pairing.differences.is_empty());
         if selection.find(&model.name).is_none() {
             continue;
@@ -128,29 +140,29 @@ fn run(args: &Args) -> Result<bool, TwinError> {
             manifest.write(&manifest_file)?;
         }
     }
-    println!("{} models, {different} with differences", models.len());
+    writeln!(out, "{} models, {different} with differences", models.len())?;
     if args.models.is_empty() {
-        print_left_out(&selection);
-        print_unconfirmed(&manifest);
+        print_left_out(out, &selection)?;
+        print_unconfirmed(out, &manifest)?;
     }
     Ok(different == 0)
 }
 
 /// Pairs with the embedded checker, as far as that goes.
 #[cfg(feature = "tla-checker")]
-fn without_tlc(args: &Args, selection: &Selection, models: &[Model]) -> Result<bool, TwinError> {
+fn without_tlc(out: &mut Output, args: &Args, selection: &Selection, models: &[Model]) -> Result<bool, Trouble> {
     use vtd_qi::twin::{Embedded, EmbeddedPairing, ONLY_TLC};
 
     if args.bench || args.write_manifest.is_some() {
         let what =
             "--bench and --write-manifest need TLC, and there is none: name its jar with --jar or TLA2TOOLS_JAR, \
                     or put the command tlc on the PATH";
-        return Err(TwinError::NoTlc(what.into()));
+        return Err(TwinError::NoTlc(what.into()).into());
     }
     let manifest_file = args.spec.join("manifest.json");
     let manifest = Manifest::read(&manifest_file)?;
     manifest.check_models(&manifest_file, selection)?;
-    println!("there is no TLC; the embedded checker is the crate tla-checker");
+    writeln!(out, "there is no TLC; the embedded checker is the crate tla-checker")?;
     let mut embedded = Embedded::new(&args.spec, args.embedded_states)?;
     let (mut different, mut run) = (0, 0);
     for model in models {
@@ -159,26 +171,26 @@ fn without_tlc(args: &Args, selection: &Selection, models: &[Model]) -> Result<b
             manifest.check_side(&manifest_file, model, &ours)?;
         }
         if let Some(theirs) = &theirs {
-            print_sides(model, &ours, theirs, "embedded");
+            print_sides(out, model, &ours, theirs, "embedded")?;
             run += 1;
         }
         for (what, why) in &not_run {
-            println!("{}not run  {what}: {why}", if theirs.is_some() { "    " } else { "" });
+            writeln!(out, "{}not run  {what}: {why}", if theirs.is_some() { "    " } else { "" })?;
         }
-        print_differences(&differences);
+        print_differences(out, &differences)?;
         different += usize::from(!differences.is_empty());
     }
-    println!("{} models, {run} of them run by the embedded checker, {different} with differences", models.len());
-    println!("not run, since only TLC checks it: {ONLY_TLC}");
+    writeln!(out, "{} models, {run} of them run by the embedded checker, {different} with differences", models.len())?;
+    writeln!(out, "not run, since only TLC checks it: {ONLY_TLC}")?;
     Ok(different == 0)
 }
 
 #[cfg(not(feature = "tla-checker"))]
-fn without_tlc(_: &Args, _: &Selection, _: &[Model]) -> Result<bool, TwinError> {
+fn without_tlc(_: &mut Output, _: &Args, _: &Selection, _: &[Model]) -> Result<bool, Trouble> {
     let what =
         "there is no TLC: name its jar with --jar or TLA2TOOLS_JAR, put the command tlc on the PATH, or build with \
                 --features tla-checker for the embedded checker";
-    Err(TwinError::NoTlc(what.into()))
+    Err(TwinError::NoTlc(what.into()).into())
 }
 
 fn chosen(args: &Args, selection: &Selection) -> Result<Vec<Model>, TwinError> {
@@ -195,99 +207,107 @@ fn chosen(args: &Args, selection: &Selection) -> Result<Vec<Model>, TwinError> {
     args.models.iter().map(find).collect()
 }
 
-fn list(selection: &Selection) {
+fn list(out: &mut Output, selection: &Selection) -> io::Result<()> {
     for model in &selection.models {
-        println!("{:<60} {} {}", model.name, model.subject.module(), model.specification());
+        writeln!(out, "{:<60} {} {}", model.name, model.subject.module(), model.specification())?;
     }
-    print_left_out(selection);
+    print_left_out(out, selection)
 }
 
-fn print_unconfirmed(manifest: &Manifest) {
+fn print_unconfirmed(out: &mut Output, manifest: &Manifest) -> io::Result<()> {
     let names: Vec<_> = manifest.unconfirmed().collect();
     let (all, confirmed) = (manifest.0.len(), manifest.0.len() - names.len());
-    println!("the manifest has {all} models, and TLC has confirmed {confirmed} of them");
+    writeln!(out, "the manifest has {all} models, and TLC has confirmed {confirmed} of them")?;
     if !names.is_empty() {
-        println!("not confirmed: {}", names.join(", "));
+        writeln!(out, "not confirmed: {}", names.join(", "))?;
     }
+    Ok(())
 }
 
-fn print_left_out(selection: &Selection) {
+fn print_left_out(out: &mut Output, selection: &Selection) -> io::Result<()> {
     for (name, why) in &selection.left_out {
-        println!("{name}: no twin, since it has {why}");
+        writeln!(out, "{name}: no twin, since it has {why}")?;
     }
+    Ok(())
 }
 
-fn print(model: &Model, pairing: &Pairing) {
-    print_sides(model, &pairing.ours, &pairing.theirs, "TLC");
+fn print(out: &mut Output, model: &Model, pairing: &Pairing) -> io::Result<()> {
+    print_sides(out, model, &pairing.ours, &pairing.theirs, "TLC")?;
     if pairing.crossed > 0 {
-        println!("    the counterexamples of each side are runs of the other");
+        writeln!(out, "    the counterexamples of each side are runs of the other")?;
     }
-    print_differences(&pairing.differences);
+    print_differences(out, &pairing.differences)
 }
 
-fn print_sides(model: &Model, ours: &Side, theirs: &Theirs, checker: &str) {
+fn print_sides(out: &mut Output, model: &Model, ours: &Side, theirs: &Theirs, checker: &str) -> io::Result<()> {
     let number = |n: Option<usize>| n.map_or("-".to_string(), |n| n.to_string());
-    println!("{} ({} of {})", model.name, model.specification(), model.subject.module());
-    println!("             {:>10} {:>12} {:>6} {:>9}", "states", "transitions", "depth", "seconds");
-    println!("    Rust     {:>10} {:>12} {:>6} {:>9.2}", ours.states, ours.transitions, ours.depth, ours.seconds);
+    writeln!(out, "{} ({} of {})", model.name, model.specification(), model.subject.module())?;
+    writeln!(out, "             {:>10} {:>12} {:>6} {:>9}", "states", "transitions", "depth", "seconds")?;
+    writeln!(out, "    Rust     {:>10} {:>12} {:>6} {:>9.2}", ours.states, ours.transitions, ours.depth, ours.seconds)?;
     let (transitions, depth) = (number(theirs.transitions), number(theirs.depth));
     let generated = theirs.generated.map_or(String::new(), |n| format!("   {n} generated"));
-    println!("    {checker:<8} {:>10} {transitions:>12} {depth:>6} {:>9.2}{generated}", theirs.states, theirs.seconds);
+    writeln!(
+        out,
+        "    {checker:<8} {:>10} {transitions:>12} {depth:>6} {:>9.2}{generated}",
+        theirs.states, theirs.seconds
+    )?;
     for (property, ours) in &ours.verdicts {
         let theirs = theirs.verdicts.iter().find(|(judged, _)| judged == property);
         let theirs = theirs.map_or("not run".to_string(), |(_, verdict)| verdict.to_string());
-        println!("    {:<28} {ours:<9} {theirs:<9}", property.name());
+        writeln!(out, "    {:<28} {ours:<9} {theirs:<9}", property.name())?;
     }
+    Ok(())
 }
 
-fn print_differences(differences: &[String]) {
+fn print_differences(out: &mut Output, differences: &[String]) -> io::Result<()> {
     for difference in differences {
-        println!("    DIFFERENT {difference}");
+        writeln!(out, "    DIFFERENT {difference}")?;
     }
     // Progress, if somebody looks on: what cannot be flushed is printed at the end.
-    let _ = std::io::stdout().flush();
+    let _ = out.flush();
+    Ok(())
 }
 
-fn bench(tlc: &Tlc, models: &[Model], limit: Duration) -> Result<(), TwinError> {
+fn bench(out: &mut Output, tlc: &Tlc, models: &[Model], limit: Duration) -> Result<(), Trouble> {
     for model in models {
         let Race { ours, theirs, limit } = race(tlc, model, limit)?;
-        println!("{}: {} states, {} transitions", model.name, ours.states, ours.transitions);
-        println!("    Rust {:>9.2} s", ours.seconds);
+        writeln!(out, "{}: {} states, {} transitions", model.name, ours.states, ours.transitions)?;
+        writeln!(out, "    Rust {:>9.2} s", ours.seconds)?;
         match theirs {
             Some(run) => {
                 let times = run.seconds / ours.seconds;
-                println!("    TLC  {:>9.2} s   {times:.0} times as long   {}", run.seconds, run.version);
+                writeln!(out, "    TLC  {:>9.2} s   {times:.0} times as long   {}", run.seconds, run.version)?;
             }
             None => {
                 let (limit, times) = (limit.as_secs(), limit.as_secs_f64() / ours.seconds);
-                println!("    TLC  not finished after {limit} s: more than {times:.0} times as long");
+                writeln!(out, "    TLC  not finished after {limit} s: more than {times:.0} times as long")?;
             }
         }
     }
     Ok(())
 }
 
-fn show_trace(file: &Path, models: &[Model]) -> Result<bool, TwinError> {
+fn show_trace(out: &mut Output, file: &Path, models: &[Model]) -> Result<bool, Trouble> {
     let [model] = models else {
-        return Err(TwinError::Model(format!("a trace is of 1 model, and {} are named", models.len())));
+        return Err(TwinError::Model(format!("a trace is of 1 model, and {} are named", models.len())).into());
     };
     let replayed = replay(file, &model.subject)?;
     if let Some(timeline) = &replayed.timeline {
-        print!("{timeline}");
+        write!(out, "{timeline}")?;
     }
-    println!("executed: {} steps, then a loop of {}", replayed.stem, replayed.repeating);
+    writeln!(out, "executed: {} steps, then a loop of {}", replayed.stem, replayed.repeating)?;
     Ok(true)
 }
 
-fn print_module(property: &str, models: &[Model]) -> Result<bool, TwinError> {
+fn print_module(out: &mut Output, property: &str, models: &[Model]) -> Result<bool, Trouble> {
     let [model] = models else {
-        return Err(TwinError::Model(format!("a counterexample is of 1 model, and {} are named", models.len())));
+        return Err(TwinError::Model(format!("a counterexample is of 1 model, and {} are named", models.len())).into());
     };
     let wanted = Property::of(&model.subject).into_iter().find(|known| known.name() == property);
     let wanted = wanted.ok_or_else(|| TwinError::Model(format!("{} has no property {property}", model.name)))?;
     match trace_module(model, wanted)? {
-        Some(module) => print!("{}", module.tla),
-        None => println!("{property} {} in {}", Verdict::Holds, model.name),
+        Some(module) => write!(out, "{}", module.tla)?,
+        None => writeln!(out, "{property} {} in {}", Verdict::Holds, model.name)?,
     }
     Ok(true)
 }

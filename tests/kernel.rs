@@ -225,6 +225,7 @@ fn code_that_crashes_or_never_comes_back_is_reported_with_what_led_there() {
     }
 }
 
+#[allow(clippy::print_stdout)] // What is not run is said.
 fn trees() -> Vec<PathBuf> {
     let named = std::env::var_os("VTD_QI_LINUX").unwrap_or_default();
     let debian = PathBuf::from("/usr/src/linux-source-6.1.tar.xz");

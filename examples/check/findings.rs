@@ -1,8 +1,7 @@
 //! `--findings`: FINDINGS.md and FINDINGS-cells.md, from what is known and what is checked anew.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
-use std::process::ExitCode;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
@@ -11,9 +10,9 @@ use vtd_qi::impl_qi::{assumption, AfterIte, ASSUMPTIONS, GENERATIONS};
 use vtd_qi::matrix::{Cell, Matrix, Scope};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{Detail, Report, Verdict, Violation};
+use vtd_qi_terminal::{complain, Exit, Failure, Output};
 
 use crate::pool::{run_all, How};
-use crate::progress::complain;
 
 /// Which of the files.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -35,7 +34,7 @@ struct Known {
     confirmed: Confirmations,
 }
 
-pub fn run(wanted: Wanted, how: How, cancel: &'static AtomicBool) -> ExitCode {
+pub fn run(out: &mut Output, wanted: Wanted, how: How, cancel: &'static AtomicBool) -> Result<Exit, Failure> {
     let known =
         Known { matrix: Matrix::embedded(), findings: Findings::embedded(), confirmed: Confirmations::embedded() };
     let check = |scenarios: &[Scenario]| {
@@ -46,13 +45,12 @@ pub fn run(wanted: Wanted, how: How, cancel: &'static AtomicBool) -> ExitCode {
         Wanted::Summary => known.summary(check),
         Wanted::Cells => known.every_cell(check),
     };
-    let Some((text, fine)) = text else { return ExitCode::from(130) };
-    print!("{text}");
-    if fine {
-        return ExitCode::SUCCESS;
+    let Some((text, fine)) = text else { return Ok(Exit::Interrupted) };
+    out.write_all(text.as_bytes())?;
+    if !fine {
+        complain("error: something that is claimed is not found; see NOTHING and `no timeline` above");
     }
-    complain("error: something that is claimed is not found; see NOTHING and `no timeline` above");
-    ExitCode::FAILURE
+    Ok(Exit::success_if(fine))
 }
 
 impl Known {
@@ -182,7 +180,7 @@ fn finding_text(
             cells.filter_map(|cell| cell.scenario.expected(property)).map(|expected| expected.violated).collect();
         (expected.iter().filter(|violated| **violated).count(), expected.len())
     };
-    let write = |out: &mut String, line: String| out.write_str(&(line + "\n")).expect("a string");
+    let write = |out: &mut String, line: String| *out += &(line + "\n");
     write(out, format!("\n## {number}. {}\n", finding.title));
     for property in &finding.properties {
         let (violated, all) = of(NEWEST, None, property);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use clap::{Parser, ValueEnum};
 use comfy_table::{presets, CellAlignment, Table as Grid};
@@ -18,15 +18,14 @@ use vtd_qi::scenario::{rules, Check, HardwareKind, Scenario, Table};
 use vtd_qi::spec::MAX_COUNT;
 use vtd_qi::twin::timeline_of_trace;
 use vtd_qi::verify::{Detail, Outcome, Report, Verdict};
+use vtd_qi_terminal::{arguments, interrupt, Exit, Failure, Output};
 
 use pool::{run_all, How};
-use progress::complain;
 
 mod findings;
 mod matrix;
 mod mutants;
 mod pool;
-mod progress;
 
 /// Check the model of VT-d queued invalidation: safety, refinement, liveness under fairness.
 
@@ -154,47 +153,39 @@ fn word<T: DeserializeOwned>(word: &str) -> Result<T, String> {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let scenarios = match chosen(&args) {
-        Ok(scenarios) => scenarios,
-        Err(error) => {
-            complain(&format!("error: {error}"));
-            return ExitCode::from(2);
-        }
-    };
+    vtd_qi_terminal::run(program)
+}
+
+fn program(out: &mut Output) -> Result<Exit, Failure> {
+    let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
+    let scenarios = chosen(&args).map_err(Failure::Unusable)?;
     if args.list {
-        return list(&scenarios);
+        return list(out, &scenarios);
     }
     if let Some(file) = &args.from_tlc {
-        return from_tlc(file, &scenarios);
+        return from_tlc(out, file, &scenarios);
     }
-    static CANCEL: AtomicBool = AtomicBool::new(false);
-    if let Err(error) = ctrlc::set_handler(|| CANCEL.store(true, Ordering::Relaxed)) {
-        complain(&format!("warning: Ctrl-C will lose what is known so far: {error}"));
-    }
+    let cancel = interrupt();
     let how = How { threads: args.threads, max_states: args.max_states, detail: Detail::Readable };
     if let Some(wanted) = args.findings {
-        return findings::run(wanted, how, &CANCEL);
+        return findings::run(out, wanted, how, cancel);
     }
     if args.mutants {
-        return mutants::run(args.json, how, &CANCEL);
+        return mutants::run(out, args.json, how, cancel);
     }
     if args.faults {
-        return matrix::run(&args, how, &CANCEL);
+        return matrix::run(out, &args, how, cancel);
     }
-    let reports = run_all(&scenarios, how, &CANCEL, |_, _| ());
+    let reports = run_all(&scenarios, how, cancel, |_, _| ());
+    match args.json {
+        true => print_json(out, &reports)?,
+        false => print_all(out, &scenarios, &reports, &args)?,
+    }
+    if cancel.load(Ordering::Relaxed) {
+        return Ok(Exit::Interrupted);
+    }
     let own = args.generation.is_some();
-    let fine = reports.iter().all(|report| if own { report.is_decided() } else { report.as_expected() });
-    let printed = if args.json { print_json(&reports) } else { print_all(&scenarios, &reports, &args) };
-    match printed {
-        _ if CANCEL.load(Ordering::Relaxed) => ExitCode::from(130),
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            complain(&format!("error: the results cannot be written: {error}"));
-            ExitCode::from(2)
-        }
-        _ if fine => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    }
+    Ok(Exit::success_if(reports.iter().all(|report| if own { report.is_decided() } else { report.as_expected() })))
 }
 
 /// The scenarios that the arguments name.
@@ -280,8 +271,7 @@ fn own(args: &Args, generation: &str) -> Result<Scenario, String> {
     Scenario::own(generation, cfg, args.slots, checks).map_err(|e| e.to_string())
 }
 
-fn list(scenarios: &[Scenario]) -> ExitCode {
-    let mut out = String::new();
+fn list(out: &mut Output, scenarios: &[Scenario]) -> Result<Exit, Failure> {
     for scenario in scenarios {
         let violated: Vec<_> = scenario.expected.iter().filter(|(_, e)| e.violated).map(|(name, _)| *name).collect();
         let expected = match violated.as_slice() {
@@ -289,71 +279,47 @@ fn list(scenarios: &[Scenario]) -> ExitCode {
             [] => format!("{} properties hold", scenario.checks.len()),
             names => format!("violates {}", names.join(", ")),
         };
-        out += &format!("{:<32} {expected}\n", scenario.name);
+        writeln!(out, "{:<32} {expected}", scenario.name)?;
     }
-    out += "\nproperties:\n";
+    writeln!(out, "\nproperties:")?;
     for check in Check::all() {
-        out += &format!("  {:<30} {}\n", check.name(), check.meaning());
+        writeln!(out, "  {:<30} {}", check.name(), check.meaning())?;
     }
-    match std::io::stdout().write_all(out.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            complain(&format!("error: the list cannot be written: {error}"));
-            ExitCode::from(2)
-        }
-        _ => ExitCode::SUCCESS,
-    }
+    Ok(Exit::Success)
 }
 
 /// Draws a trace of TLC, after having executed each of its steps on the ring.
-fn from_tlc(file: &Path, scenarios: &[Scenario]) -> ExitCode {
+fn from_tlc(out: &mut Output, file: &Path, scenarios: &[Scenario]) -> Result<Exit, Failure> {
     let [scenario] = scenarios else {
-        complain(&format!(
-            "error: --from-tlc needs exactly 1 scenario, or --generation and the rest of a configuration; {} are named",
-            scenarios.len()
-        ));
-        return ExitCode::from(2);
+        let why = "--from-tlc needs exactly 1 scenario, or --generation and the rest of a configuration";
+        return Err(Failure::unusable(format_args!("{why}; {} are named", scenarios.len())));
     };
-    match timeline_of_trace(file, &scenario.cfg) {
-        Ok(timeline) => {
-            let (stem, repeating) = (timeline.rows.len() - timeline.repeating, timeline.repeating);
-            let lap = if repeating > 0 { format!(", then {repeating} for ever") } else { String::new() };
-            let text = format!("{}: {stem} steps executed{lap}\n\n{timeline}", file.display());
-            match std::io::stdout().write_all(text.as_bytes()) {
-                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                    complain(&format!("error: the timeline cannot be written: {error}"));
-                    ExitCode::from(2)
-                }
-                _ => ExitCode::SUCCESS,
-            }
-        }
-        Err(error) => {
-            complain(&format!("error: {error}"));
-            ExitCode::from(2)
-        }
-    }
+    let timeline = timeline_of_trace(file, &scenario.cfg).map_err(Failure::unusable)?;
+    let (stem, repeating) = (timeline.rows.len() - timeline.repeating, timeline.repeating);
+    let lap = if repeating > 0 { format!(", then {repeating} for ever") } else { String::new() };
+    write!(out, "{}: {stem} steps executed{lap}\n\n{timeline}", file.display())?;
+    Ok(Exit::Success)
 }
 
-fn print_json(reports: &[Report]) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, &serde_json::json!({ "scenarios": reports }))?;
+fn print_json(out: &mut Output, reports: &[Report]) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "scenarios": reports }))?;
     writeln!(out)
 }
 
-fn print_all(scenarios: &[Scenario], reports: &[Report], args: &Args) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn print_all(out: &mut Output, scenarios: &[Scenario], reports: &[Report], args: &Args) -> std::io::Result<()> {
     let few = scenarios.len() <= 4;
     for (scenario, report) in scenarios.iter().zip(reports) {
         if few {
-            print_details(&mut out, scenario, report)?;
+            print_details(out, scenario, report)?;
         }
         for outcome in &report.properties {
-            print_counterexample(&mut out, report, outcome, args.timelines)?;
+            print_counterexample(out, report, outcome, args.timelines)?;
         }
     }
-    print_table(&mut out, reports)?;
+    print_table(out, reports)?;
     let unexpected: Vec<_> = reports.iter().filter(|report| !report.as_expected()).collect();
     for report in &unexpected {
-        print_unexpected(&mut out, report)?;
+        print_unexpected(out, report)?;
     }
     let undecided = reports.iter().filter(|report| !report.is_decided()).count();
     let undecided = if undecided > 0 { format!(", {undecided} with something unknown") } else { String::new() };

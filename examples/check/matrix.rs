@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{presets, CellAlignment, Table as Grid};
@@ -12,15 +11,15 @@ use vtd_qi::impl_qi::Length;
 use vtd_qi::matrix::{Cell, Judged, Matrix, Scope, Tier};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, FaultBit, Verdict};
+use vtd_qi_terminal::{complain, Exit, Failure, Output};
 
 use crate::pool::{run_all, How};
-use crate::progress::complain;
 use crate::Args;
 
 /// Where `--full` keeps finished cells.
 const KEPT: &str = "vtd-qi-faults.jsonl";
 
-pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
+pub fn run(out: &mut Output, args: &Args, how: How, cancel: &'static AtomicBool) -> Result<Exit, Failure> {
     let scope = if args.full { Scope::Full } else { Scope::Quick };
     let matrix = Matrix::embedded();
     let limited = |cell: &Cell| {
@@ -28,22 +27,11 @@ pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
         let scenario = Scenario { max_states: Some(limit), ..cell.scenario.clone() };
         Cell { scenario, ..cell.clone() }
     };
-    let cells: Vec<Cell> = match chosen(&matrix, scope, &args.names) {
-        Ok(cells) => cells.into_iter().map(limited).collect(),
-        Err(error) => {
-            complain(&format!("error: {error}"));
-            return ExitCode::from(2);
-        }
-    };
+    let cells = chosen(&matrix, scope, &args.names).map_err(Failure::Unusable)?;
+    let cells: Vec<Cell> = cells.into_iter().map(limited).collect();
     let cells: Vec<&Cell> = cells.iter().collect();
     let file = args.keep.as_deref().or_else(|| args.full.then(|| Path::new(KEPT)));
-    let mut results = match file.map(read).transpose() {
-        Ok(kept) => kept.unwrap_or_default(),
-        Err(error) => {
-            complain(&format!("error: {error}"));
-            return ExitCode::from(2);
-        }
-    };
+    let mut results = file.map(read).transpose().map_err(Failure::Unusable)?.unwrap_or_default();
     let by_name: BTreeMap<&str, &Cell> = cells.iter().map(|cell| (cell.scenario.name.as_str(), *cell)).collect();
     results.retain(|name, kept| by_name.get(name.as_str()).is_some_and(|cell| kept.serves(cell)));
     let mut to_do: Vec<&Cell> =
@@ -51,7 +39,7 @@ pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
     // The larger ones first, so that no worker is left alone with one at the end.
     to_do.sort_by_key(|cell| std::cmp::Reverse(weight(&cell.scenario)));
     if to_do.len() < cells.len() {
-        complain(&format!("{} of {} cells are known from before", cells.len() - to_do.len(), cells.len()));
+        complain(format_args!("{} of {} cells are known from before", cells.len() - to_do.len(), cells.len()));
     }
     let scenarios: Vec<Scenario> = to_do.iter().map(|cell| cell.scenario.clone()).collect();
     let mut lost = None;
@@ -66,23 +54,17 @@ pub fn run(args: &Args, how: How, cancel: &'static AtomicBool) -> ExitCode {
         results.insert(judged.name.clone(), judged);
     });
     if let (Some(error), Some(file)) = (&lost, file) {
-        complain(&format!("warning: finished cells cannot be kept in {}: {error}", file.display()));
+        complain(format_args!("warning: finished cells cannot be kept in {}: {error}", file.display()));
     }
-    let printed = if args.json { print_json(&cells, &results) } else { print(&cells, &results) };
-    match printed {
-        _ if cancel.load(Ordering::Relaxed) => ExitCode::from(130),
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            complain(&format!("error: the results cannot be written: {error}"));
-            ExitCode::from(2)
-        }
-        _ if cells
-            .iter()
-            .all(|cell| results.get(&cell.scenario.name).is_some_and(|judged| judged.surprises(cell).is_empty())) =>
-        {
-            ExitCode::SUCCESS
-        }
-        _ => ExitCode::FAILURE,
+    match args.json {
+        true => print_json(out, &cells, &results)?,
+        false => print(out, &cells, &results)?,
     }
+    if cancel.load(Ordering::Relaxed) {
+        return Ok(Exit::Interrupted);
+    }
+    let fine = |cell: &&Cell| results.get(&cell.scenario.name).is_some_and(|judged| judged.surprises(cell).is_empty());
+    Ok(Exit::success_if(cells.iter().all(fine)))
 }
 
 /// The cells of a scope that are named, all if none is.
@@ -134,10 +116,9 @@ fn append(file: &Path, judged: &Judged) -> std::io::Result<()> {
     writeln!(out, "{}", serde_json::to_string(judged)?)
 }
 
-fn print_json(cells: &[&Cell], results: &BTreeMap<String, Judged>) -> std::io::Result<()> {
+fn print_json(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, Judged>) -> std::io::Result<()> {
     let known: Vec<&Judged> = cells.iter().filter_map(|cell| results.get(&cell.scenario.name)).collect();
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, &serde_json::json!({ "cells": known }))?;
+    serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "cells": known }))?;
     writeln!(out)
 }
 
@@ -153,8 +134,7 @@ fn mark(verdicts: &[Verdict]) -> &'static str {
     }
 }
 
-fn print(cells: &[&Cell], results: &BTreeMap<String, Judged>) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, Judged>) -> std::io::Result<()> {
     let mut grid = Grid::new();
     grid.load_style(presets::NOTHING);
     let letters = Tier::ALL.map(|tier| tier.letter().to_string());

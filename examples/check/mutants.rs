@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{presets, Table as Grid};
 use vtd_qi::mutants::{equivalents, mutants, subjects, BASES};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, Verdict};
+use vtd_qi_terminal::{Exit, Failure, Output};
 
 use crate::pool::{run_all, How};
-use crate::progress::complain;
 
 /// Most states of a mutant: what is violated beyond is not looked for.
 const MOST_STATES: u32 = 300_000;
@@ -33,7 +32,7 @@ struct Killed {
     cut: bool,
 }
 
-pub fn run(json: bool, how: How, cancel: &'static AtomicBool) -> ExitCode {
+pub fn run(out: &mut Output, json: bool, how: How, cancel: &'static AtomicBool) -> Result<Exit, Failure> {
     let mut jobs = Vec::new();
     for base in BASES {
         let cells = subjects(base);
@@ -60,7 +59,6 @@ pub fn run(json: bool, how: How, cancel: &'static AtomicBool) -> ExitCode {
         }
     }
     let known = equivalents();
-    let mut out = std::io::stdout().lock();
     let mut unexplained = 0;
     let mut rows = Vec::new();
     for base in BASES {
@@ -79,10 +77,10 @@ pub fn run(json: bool, how: How, cancel: &'static AtomicBool) -> ExitCode {
             rows.push((base, name, killed, verdict));
         }
     }
-    let printed = if json {
+    if json {
         let row = |(base, name, killed, verdict): &(&str, String, BTreeMap<&str, String>, String)| serde_json::json!({ "base": base, "mutant": name, "killed_by": killed, "note": verdict });
         let all: Vec<_> = rows.iter().map(row).collect();
-        writeln!(out, "{:#}", serde_json::json!({ "mutants": all }))
+        writeln!(out, "{:#}", serde_json::json!({ "mutants": all }))?;
     } else {
         let mut grid = Grid::new();
         grid.load_style(presets::NOTHING);
@@ -100,15 +98,10 @@ pub fn run(json: bool, how: How, cancel: &'static AtomicBool) -> ExitCode {
             lines.join("\n"),
             rows.len(),
             rows.len() - survivors
-        )
-    };
-    match printed {
-        _ if cancel.load(Ordering::Relaxed) => ExitCode::from(130),
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            complain(&format!("error: the results cannot be written: {error}"));
-            ExitCode::from(2)
-        }
-        _ if unexplained == 0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+        )?;
     }
+    if cancel.load(Ordering::Relaxed) {
+        return Ok(Exit::Interrupted);
+    }
+    Ok(Exit::success_if(unexplained == 0))
 }

@@ -10,8 +10,7 @@ use vtd_qi::impl_qi::{Ring, RingCfg, State};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{not_checked, verify_with, Detail, Report};
 use vtd_qi::with_ring;
-
-use crate::progress::ProgressLine;
+use vtd_qi_terminal::ProgressLine;
 
 /// How to check.
 #[derive(Clone, Copy)]

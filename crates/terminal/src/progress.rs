@@ -1,14 +1,11 @@
 //! Progress of something long, on standard error.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A line on standard error, if anybody still reads it.
-pub fn complain(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
+use crate::complain;
 
 /// One line about what takes longer than a second: redrawn on a terminal, now and then repeated elsewhere.
 pub struct ProgressLine {
@@ -17,7 +14,14 @@ pub struct ProgressLine {
     written: Instant,
 }
 
+impl Default for ProgressLine {
+    fn default() -> Self {
+        ProgressLine::new()
+    }
+}
+
 impl ProgressLine {
+    /// A line that nothing has been written to yet.
     pub fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -27,6 +31,7 @@ impl ProgressLine {
         ProgressLine { bar, started: Instant::now(), written: Instant::now() }
     }
 
+    /// Shows a message, unless the work began less than a second ago or, elsewhere than on a terminal, the last was just written.
     pub fn show(&mut self, message: &str) {
         if self.started.elapsed() < Duration::from_secs(1) {
             return;
@@ -44,6 +49,7 @@ impl ProgressLine {
         }
     }
 
+    /// Takes the line away.
     pub fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
