@@ -6,9 +6,9 @@
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
 use stateright::{Checker as _, Model};
-use vtd_qi::graph::{Graph, Limits, Search};
+use stateright_temporal::graph::{Graph, Limits, Search};
+use stateright_temporal::liveness::{Checker, Verdict};
 use vtd_qi::impl_qi::{Action, Label, Length, Ring, RingCfg, Rules, Slots, State};
-use vtd_qi::liveness::{Checker, Verdict};
 use vtd_qi::refine::{check_fairness, check_steps, RingToSpec};
 use vtd_qi::spec::Loss;
 

@@ -82,7 +82,7 @@ impl Findings {
     /// # Panics
     /// Never: a test reads them.
     pub fn embedded() -> Findings {
-        toml::from_str(include_str!("findings.toml")).unwrap_or_else(|error| panic!("findings.toml: {error}"))
+        toml::from_str(include_str!("../data/findings.toml")).unwrap_or_else(|error| panic!("findings.toml: {error}"))
     }
 
     /// The number, from 1, of the first finding that a violated property of a cell belongs to.
@@ -172,7 +172,8 @@ impl Confirmations {
     /// # Panics
     /// Never: a test reads them.
     pub fn embedded() -> Confirmations {
-        serde_json::from_str(include_str!("confirmed.json")).unwrap_or_else(|error| panic!("confirmed.json: {error}"))
+        serde_json::from_str(include_str!("../data/confirmed.json"))
+            .unwrap_or_else(|error| panic!("confirmed.json: {error}"))
     }
 
     /// Reads what [`Confirmations::write`] has written.
@@ -222,9 +223,9 @@ impl Confirmations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Limits;
     use crate::impl_qi::ASSUMPTIONS;
     use crate::verify::verify;
+    use stateright_temporal::graph::Limits;
 
     #[test]
     fn what_the_files_name_exists() {

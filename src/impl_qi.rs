@@ -430,7 +430,7 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
         self.cfg.length
     }
 
-    /// The representative of a state under rotation of the ring; for [`crate::graph::Search::canonical`].
+    /// The representative of a state under rotation of the ring; for [`stateright_temporal::graph::Search::canonical`].
     ///
     /// Rotation goes by single slots, but by two where an ITE may be handled by the odd walk.
     pub fn canonical(&self, state: &State<N, T, F>) -> State<N, T, F> {

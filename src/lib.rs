@@ -5,19 +5,15 @@
 //! | [`spec`] | what callers rely on: an actor model of hardware and submitters |
 //! | [`impl_qi`] | the descriptor ring: driver, hardware and lock, step by step, with each generation's rules as data |
 //! | [`refine`] | every step of one model is a step of another, or none; and what the other promises, the one keeps |
-//! | [`graph`], [`liveness`] | exploration of any [`stateright::Model`], and what must happen on every fair run of it |
 //! | [`scenario`], [`verify`], [`timeline`] | what is checked and expected, the verdicts, and counterexamples as the patch draws them |
 //! | [`matrix`] | every generation under every class of faults |
 //! | [`mutants`] | rules, fairness and hardware altered one at a time: which property notices |
 //! | [`findings`] | what the newest driver does wrong under faults, and on which kernels' C that was seen |
-//! | [`trace`], [`replay`] | traces of the real driver |
-//! | [`drawing`] | the ring in stateright's Explorer |
-//! | [`twin`] | the same in TLA+, compared state for state |
 //!
 //! The smallest use: is the driver before the fix of 2024 live, with two submitters and lone wait descriptors?
 //!
 //! ```
-//! use vtd_qi::graph::Limits;
+//! use vtd_qi::temporal::graph::Limits;
 //! use vtd_qi::scenario::{Check, Table};
 //! use vtd_qi::verify::{verify, Verdict};
 //!
@@ -31,21 +27,16 @@
 //! A verdict is about its configuration: this number of submitters, these counts, this ring, all runs of any length. What is not
 //! modelled at all (memory ordering beyond sequential consistency, real time) is listed in the README.
 
-pub mod drawing;
 pub mod findings;
-mod fingerprint;
-pub mod graph;
+pub mod fingerprint;
 pub mod impl_qi;
-#[cfg(feature = "kernel")]
-pub mod kernel;
-pub mod liveness;
 pub mod matrix;
 pub mod mutants;
 pub mod refine;
-pub mod replay;
 pub mod scenario;
 pub mod spec;
 pub mod timeline;
-pub mod trace;
-pub mod twin;
 pub mod verify;
+
+/// The engine under the model: graphs, liveness and refinement of any stateright model.
+pub use stateright_temporal as temporal;

@@ -110,8 +110,8 @@ pub enum Scope {
 }
 
 /// What decides what is found: model and checker.
-const SOURCES: [&str; 18] = [
-    include_str!("graph.rs"),
+const SOURCES: [&str; 17] = [
+    include_str!("../crates/temporal/src/graph.rs"),
     include_str!("impl_qi.rs"),
     include_str!("impl_qi/driver.rs"),
     include_str!("impl_qi/fairness.rs"),
@@ -122,11 +122,10 @@ const SOURCES: [&str; 18] = [
     include_str!("impl_qi/rules.rs"),
     include_str!("impl_qi/safety.rs"),
     include_str!("impl_qi/state.rs"),
-    include_str!("liveness.rs"),
-    include_str!("liveness/run.rs"),
-    include_str!("liveness/search.rs"),
+    include_str!("../crates/temporal/src/liveness.rs"),
+    include_str!("../crates/temporal/src/liveness/run.rs"),
+    include_str!("../crates/temporal/src/liveness/search.rs"),
     include_str!("refine.rs"),
-    include_str!("refine/mapping.rs"),
     include_str!("spec.rs"),
     include_str!("verify.rs"),
 ];
@@ -382,7 +381,7 @@ fn is_on(entry: &str, cell: &str) -> bool {
     })
 }
 
-const EMBEDDED: &str = include_str!("faults.toml");
+const EMBEDDED: &str = include_str!("../data/faults.toml");
 
 impl Matrix {
     /// The matrix of this crate.

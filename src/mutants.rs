@@ -157,7 +157,7 @@ pub struct Equivalent {
 /// # Panics
 /// Never: a test reads them.
 pub fn equivalents() -> Vec<Equivalent> {
-    let text = include_str!("mutants.toml");
+    let text = include_str!("../data/mutants.toml");
     let file: Result<File, _> = toml::from_str(text).map_err(|error| TableError::syntax(text, &error));
     file.unwrap_or_else(|error| panic!("mutants.toml: {error}")).equivalent
 }

@@ -382,7 +382,7 @@ fn unfair() -> Slots {
     Slots::Unfair
 }
 
-const EMBEDDED: &str = include_str!("scenarios.toml");
+const EMBEDDED: &str = include_str!("../data/scenarios.toml");
 
 impl Table {
     /// The table of this crate.

@@ -69,7 +69,7 @@ use stateright::actor::{
 };
 use stateright::{Model, Path, Property};
 
-use crate::liveness::{Fairness, Formula, Occurs};
+use stateright_temporal::liveness::{Fairness, Formula, Occurs};
 
 /// Most submitters that a specification can have.
 pub const MAX_SUBMITTERS: usize = 8;
@@ -271,7 +271,7 @@ impl Spec {
             .collect()
     }
 
-    /// [`Spec::weakly_fair`] as conditions for [`crate::liveness`].
+    /// [`Spec::weakly_fair`] as conditions for [`stateright_temporal::liveness`].
     pub fn fairness(&self) -> Vec<Fairness<'static, State, Label>> {
         self.weakly_fair().into_iter().map(|(name, label)| Fairness::weak(name, vec![label])).collect()
     }
@@ -1079,6 +1079,6 @@ fn cross(x: usize, y: usize) -> String {
 }
 
 /// Text as it has to be written between tags and in attributes of an XML document.
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;").replace('"', "&quot;")
 }

@@ -23,7 +23,7 @@
 use std::fmt;
 
 use crate::impl_qi::{Call, Desc, Label, Outcome, Pc, Queue, Reclaim, Ring, Slot, State, Status, Step, WdData};
-use crate::liveness::Run;
+use stateright_temporal::liveness::Run;
 
 /// A run, ready to be printed.
 #[derive(Clone, Debug, PartialEq, Eq)]

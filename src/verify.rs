@@ -22,14 +22,16 @@ use serde::{Deserialize, Serialize, Serializer};
 use stateright::Model;
 
 use crate::fingerprint::fingerprint;
-use crate::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
 use crate::impl_qi::{Action, Label, Lock, Ring, RingCfg, State, Step};
-use crate::liveness::{find, judge, realize, Checker, Condition, Fairness, Formula, Lasso, Objection, Query, Run};
 use crate::refine::{check_fairness, check_steps, RingToSpec, StepVerdict, Steps};
 use crate::scenario::{Check, Scenario, Script, WRAPS};
 use crate::spec::{self, Loss, View};
 use crate::timeline::Timeline;
 use crate::with_ring;
+use stateright_temporal::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
+use stateright_temporal::liveness::{
+    find, judge, realize, Checker, Condition, Fairness, Formula, Lasso, Objection, Query, Run,
+};
 
 /// What is known of a property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -496,7 +498,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         let t = self.ring.cfg().submitters - 1;
         let formula = claim(self.ring, t);
         match checker.check(&formula, self.limits.cancel) {
-            Ok(crate::liveness::Verdict::Violated(lasso)) => {
+            Ok(stateright_temporal::liveness::Verdict::Violated(lasso)) => {
                 if self.detail == Detail::Verdicts {
                     let violation = self.lasso_violation(&lasso, &formula);
                     return (Verdict::Violated, None, Some(violation));
@@ -546,8 +548,10 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         let formula = claim(&ring, ring.cfg().submitters - 1);
         let verdict = Checker::new(&graph, &fairness).and_then(|checker| checker.check(&formula, self.limits.cancel));
         match verdict {
-            Ok(crate::liveness::Verdict::Violated(_)) => ", under the FIFO lock too",
-            Ok(crate::liveness::Verdict::Holds) => ", under the strongly fair lock only: not under the FIFO lock",
+            Ok(stateright_temporal::liveness::Verdict::Violated(_)) => ", under the FIFO lock too",
+            Ok(stateright_temporal::liveness::Verdict::Holds) => {
+                ", under the strongly fair lock only: not under the FIFO lock"
+            }
             _ => "; whether under the FIFO lock too is unknown",
         }
     }
@@ -669,8 +673,8 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
     }
 
     /// The steps that advance `free_tail`.
-    fn reclaims(&self) -> crate::liveness::Marks {
-        let mut edges = crate::liveness::BitSet::none();
+    fn reclaims(&self) -> stateright_temporal::liveness::Marks {
+        let mut edges = stateright_temporal::liveness::BitSet::none();
         for edge in self.graph.ids().flat_map(|id| self.graph.edges(id)) {
             let (before, after) = (self.graph.state(edge.source).queue(), self.graph.state(edge.target).queue());
             let step =
@@ -679,7 +683,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
                 edges.insert(edge.index);
             }
         }
-        crate::liveness::Marks::edges(edges)
+        stateright_temporal::liveness::Marks::edges(edges)
     }
 
     fn path_violation(&self, path: Vec<Edge>) -> Violation {
@@ -805,9 +809,9 @@ fn spec_liveness(spec: &spec::Spec, limits: Limits) -> Option<bool> {
     let checker = Checker::new(&graph, &spec.fairness()).ok()?;
     for t in 0..spec.cfg().submitters as u8 {
         match checker.check(&spec.observed(t), limits.cancel).ok()? {
-            crate::liveness::Verdict::Holds => {}
-            crate::liveness::Verdict::Violated(_) => return Some(false),
-            crate::liveness::Verdict::Unknown(_) => return None,
+            stateright_temporal::liveness::Verdict::Holds => {}
+            stateright_temporal::liveness::Verdict::Violated(_) => return Some(false),
+            stateright_temporal::liveness::Verdict::Unknown(_) => return None,
         }
     }
     Some(true)

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use stateright::{Checker as _, Model};
-use vtd_qi::graph::{Coverage, Graph, Limits, Search};
+use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
+use stateright_temporal::liveness::{Checker, Formula, Occurs, Verdict as LivenessVerdict};
 use vtd_qi::impl_qi::{
     Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Hardware, HwStep, Label, Length, Pc, Ring, RingCfg,
     Rules, Slots, State, Step, GENERATIONS,
 };
-use vtd_qi::liveness::{Checker, Formula, Occurs, Verdict as LivenessVerdict};
 use vtd_qi::matrix::{Judged, Matrix, Scope, Tier};
 use vtd_qi::mutants::Mutant;
 use vtd_qi::scenario::{Check, Scenario};
@@ -322,7 +322,7 @@ fn the_bound_counts_injected_events() {
 
 #[test]
 fn a_broken_matrix_is_refused_in_one_sentence() {
-    let text = include_str!("../src/faults.toml");
+    let text = include_str!("../data/faults.toml");
     let message = |from: &str, to: &str| {
         let changed = text.replacen(from, to, 1);
         assert_ne!(changed, text);

@@ -21,9 +21,10 @@ use std::process::Command;
 
 use flate2::read::GzDecoder;
 use vtd_qi::impl_qi::Rules;
-use vtd_qi::replay::{replay, Options, Qemu, Verdict};
-use vtd_qi::trace::Trace;
-use vtd_qi::twin::{events_module, Value, VisibleEvent};
+use vtd_qi_traces::events::{events_module, VisibleEvent};
+use vtd_qi_traces::qemu_log::Trace;
+use vtd_qi_traces::replay::{replay, Options, Qemu, Verdict};
+use vtd_qi_twin::Value;
 
 /// Number of lines of the excerpt that spec/QITraceData.tla holds: 40 batches.
 const SAMPLE: usize = 462;

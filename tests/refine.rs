@@ -1,12 +1,12 @@
 //! Refinement: what it finds, what it refuses, and the assumptions that each verdict stands on.
 
 use stateright::{Checker as _, Expectation, HasDiscoveries, Model, Property};
-use vtd_qi::graph::{Graph, Limits, Search};
+use stateright_temporal::graph::{Graph, Limits, Search};
+use stateright_temporal::liveness::{judge, realize, Checker, Fairness, Formula, Verdict as Judged};
 use vtd_qi::impl_qi::{
     Action, AfterIte, FaultClass, Faults, Handout, Hardware, Label, Length, Lock, Owner, Ring, RingCfg, Rules, Slots,
     State, Status, Step,
 };
-use vtd_qi::liveness::{judge, realize, Checker, Fairness, Formula, Verdict as Judged};
 use vtd_qi::refine::{
     check_fairness, check_steps, AbstractFairness, Mapping, RingToSpec, StepVerdict, Steps, Strength,
 };

@@ -5,12 +5,12 @@ use std::hash::Hash;
 
 use proptest::prelude::*;
 use stateright::{Checker as _, Model, Property};
-use vtd_qi::graph::{Coverage, Graph, Limits, Search};
+use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
+use stateright_temporal::liveness::{Checker, Verdict};
 use vtd_qi::impl_qi::{
     Action, CleanUp, Hardware, IdStatus, Label, Layout, Length, Lock, Mark, PollUntil, Publish, Reclaim, Ring, RingCfg,
     RingError, Room, RoomWait, Rules, Slots, State, Status,
 };
-use vtd_qi::liveness::{Checker, Verdict};
 use vtd_qi::refine::{check_steps, RingToSpec, StepVerdict};
 use vtd_qi::scenario::Table;
 use vtd_qi::spec::Loss;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use stateright::actor::LossyNetwork;
 use stateright::{Checker, Expectation, Model, Path};
-use vtd_qi::graph::{Coverage, Graph, Search};
-use vtd_qi::liveness::{self, Fairness};
+use stateright_temporal::graph::{Coverage, Graph, Search};
+use stateright_temporal::liveness::{self, Fairness};
 use vtd_qi::spec::{
     label, view, waiting, Action, Batch, Faults, Label, Loss, Message, Spec, SpecCfg, SpecError, State, Submitter, View,
 };

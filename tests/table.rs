@@ -1,6 +1,6 @@
 //! The scenario table: every verdict is as written down, and a broken file is refused in one sentence.
 
-use vtd_qi::graph::Limits;
+use stateright_temporal::graph::Limits;
 use vtd_qi::impl_qi::Rules;
 use vtd_qi::scenario::{Check, Table, TableError};
 use vtd_qi::verify::{verify, Verdict};

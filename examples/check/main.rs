@@ -16,9 +16,9 @@ use vtd_qi::impl_qi::{
 use vtd_qi::matrix::Matrix;
 use vtd_qi::scenario::{rules, Check, HardwareKind, Scenario, Table};
 use vtd_qi::spec::MAX_COUNT;
-use vtd_qi::twin::timeline_of_trace;
 use vtd_qi::verify::{Detail, Outcome, Report, Verdict};
 use vtd_qi_terminal::{arguments, interrupt, Exit, Failure, Output};
+use vtd_qi_twin::timeline_of_trace;
 
 use pool::{run_all, How};
 

@@ -5,7 +5,7 @@ use std::sync::{mpsc, Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration};
-use vtd_qi::graph::Limits;
+use stateright_temporal::graph::Limits;
 use vtd_qi::impl_qi::{Ring, RingCfg, State};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{not_checked, verify_with, Detail, Report};

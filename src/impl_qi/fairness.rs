@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::driver::{Pc, Step};
 use super::{Label, Lock, Ring, State};
-use crate::liveness::{Fairness, Formula, Occurs};
+use stateright_temporal::liveness::{Fairness, Formula, Occurs};
 
 /// Whether a call that waits for free slots is promised any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,8 +31,8 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
     /// | `Fetch` | weak fairness of fetching, finding a descriptor invalid included |
     /// | `Execute`, `Complete`, `TimeOut` | weak fairness of the hardware's other steps; what injects a fault is not fair |
     ///
-    /// `borne` are the labels that the graph's transitions bear ([`crate::graph::Graph::labels`]); a driver's step that never
-    /// occurs is left out, a condition of which nothing is left is an error of [`crate::liveness`].
+    /// `borne` are the labels that the graph's transitions bear ([`stateright_temporal::graph::Graph::labels`]); a driver's step that never
+    /// occurs is left out, a condition of which nothing is left is an error of [`stateright_temporal::liveness`].
     pub fn fairness(&self, slots: Slots, borne: &[Label]) -> Vec<Fairness<'_, State<N, T, F>, Label>> {
         let mut conditions = Vec::new();
         for t in 0..self.cfg().submitters as u8 {

@@ -1,0 +1,238 @@
+//! Serves stateright's Explorer for the ring or for the specification, and prints the link that opens a counterexample.
+
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+use std::io::{ErrorKind, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path as FilePath;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use stateright::{Model, Path};
+use stateright_temporal::graph::{Limits, Search};
+use stateright_temporal::liveness::{judge, realize, Checker, Run, Verdict};
+use vtd_qi::impl_qi::Action;
+use vtd_qi::refine::spec_cfg;
+use vtd_qi::scenario::{Check, Scenario, Table};
+use vtd_qi::spec::{self, Loss, Spec};
+use vtd_qi::verify::{self, verify, Outcome, Report};
+use vtd_qi::with_ring;
+use vtd_qi_explorer::drawing::Drawn;
+use vtd_qi_terminal::{arguments, complain, Exit, Failure, Output};
+
+/// Explore the model of VT-d queued invalidation in a browser, step by step, with pictures.
+#[derive(Parser)]
+#[command(after_help = "\
+Examples:
+  explore                                 the 2024 lockup on a ring of 4 slots
+  explore g4-c01                          the same configuration with the fix
+  explore --model lossy-spec              what the lockup looks like from above: a Done is lost
+  explore g3-c01 --property refines-spec --addr 127.0.0.1:8080
+
+The link opens the counterexample's last state; the up and down keys walk along the path. Of a run that ends in a loop, the
+link shows the loop once. `check --list` shows the scenarios and properties that there are.
+
+The Explorer takes its page from the folder ./ui if the working directory has one.
+
+Exit code: 2 unusable arguments, or the address is not to be had.")]
+struct Args {
+    /// A scenario, or a family: then its first scenario that is expected to violate something, or else its first
+    #[arg(value_name = "NAME", default_value = "g3-c01-2x4")]
+    name: String,
+    /// What to explore of it
+    #[arg(long, value_enum, default_value = "ring")]
+    model: ModelArg,
+    /// The property whose counterexample to link to; if left out, wd-eventually-observed-done or else the first violated
+    #[arg(long, value_name = "NAME", value_parser = property)]
+    property: Option<Check>,
+    /// Where to listen; with port 0, any free port
+    #[arg(long, default_value = "127.0.0.1:3000")]
+    addr: SocketAddr,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ModelArg {
+    /// The ring: slots, registers, lock and the timeline so far
+    Ring,
+    /// The specification with the scenario's submitters and counts: a sequence diagram
+    Spec,
+    /// The specification that may lose a Done
+    LossySpec,
+}
+
+fn property(name: &str) -> Result<Check, String> {
+    let known = || Check::all().map(Check::name).collect::<Vec<_>>().join(", ");
+    Check::named(name).ok_or_else(|| format!("there are {}", known()))
+}
+
+fn main() -> ExitCode {
+    vtd_qi_terminal::run(program)
+}
+
+fn program(out: &mut Output) -> Result<Exit, Failure> {
+    let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
+    let table = Table::embedded();
+    let scenario = select(&table, &args.name, args.property).map_err(Failure::Unusable)?;
+    let listener = listen(args.addr).map_err(Failure::Unusable)?;
+    if FilePath::new("ui").is_dir() {
+        complain("warning: the Explorer takes its page from the folder ./ui of the working directory");
+    }
+    match args.model {
+        ModelArg::Ring => explore_ring(out, scenario, args.property, listener),
+        ModelArg::Spec => explore_spec(out, scenario, Loss::None, args.property, listener),
+        ModelArg::LossySpec => explore_spec(out, scenario, Loss::Done, args.property, listener),
+    }
+}
+
+/// The scenario of this name, or of the family's the one that shows most.
+fn select<'a>(table: &'a Table, name: &str, property: Option<Check>) -> Result<&'a Scenario, String> {
+    let rows = table.select(name);
+    let violates = |scenario: &&&Scenario| match property {
+        Some(check) => scenario.expected(check.name()).is_some_and(|expected| expected.violated),
+        None => scenario.expected.values().any(|expected| expected.violated),
+    };
+    rows.iter().find(violates).or(rows.first()).copied().ok_or_else(|| {
+        let mut families: Vec<_> = table.scenarios.iter().map(|scenario| scenario.family.as_str()).collect();
+        families.dedup();
+        format!("there is no scenario or family {name:?}; the families are {}", families.join(", "))
+    })
+}
+
+/// Holds the address until the Explorer takes it, which would panic if it were not to be had.
+fn listen(addr: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(addr).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => format!("{addr} is in use by another program; choose another address with --addr"),
+        _ => format!("cannot listen on {addr}: {error}"),
+    })
+}
+
+/// A run to link to and what it shows, or what to say in its place.
+type Link<A> = Result<(String, Vec<A>), String>;
+
+const NONE: &str = "no counterexample was found";
+
+fn explore_ring(
+    out: &mut Output,
+    scenario: &Scenario,
+    property: Option<Check>,
+    listener: TcpListener,
+) -> Result<Exit, Failure> {
+    let mut scenario = scenario.clone();
+    if let Some(check) = property {
+        scenario.checks = vec![check];
+    }
+    complain(format_args!("looking for a counterexample of {}", scenario.name));
+    let report = verify(&scenario, Limits::default());
+    let title = format!("{}, {} slots", title(&scenario, "the ring"), scenario.cfg.length.slots());
+    with_ring!(scenario.cfg, |ring| serve(out, Drawn::new(ring), &title, violation(&report), listener))
+        .map_err(Failure::unusable)?
+}
+
+/// The counterexample of the liveness property, or else the first.
+fn violation(report: &Report) -> Link<Action> {
+    let violated = |outcome: &&Outcome| outcome.counterexample.is_some();
+    let liveness = report.outcome(Check::WdEventuallyObservedDone).filter(violated);
+    let Some(outcome) = liveness.or(report.properties.iter().find(violated)) else {
+        let undecided = report.properties.iter().find(|outcome| outcome.verdict == verify::Verdict::Unknown);
+        let but = undecided.map_or(String::new(), |outcome| format!(", but {} is undecided", outcome.check.name()));
+        return Err(format!("{NONE}{but}"));
+    };
+    let violation = outcome.counterexample.as_ref().expect("it was filtered for that");
+    let detail = outcome.detail.as_ref().map_or(String::new(), |detail| format!(" ({detail})"));
+    let repeating = match violation.repeating {
+        0 => String::new(),
+        steps => format!(", then {steps} for ever"),
+    };
+    let title = format!("violates {}{detail}: {} steps{repeating}", outcome.check.name(), violation.stem);
+    Ok((title, violation.actions.clone()))
+}
+
+fn explore_spec(
+    out: &mut Output,
+    scenario: &Scenario,
+    loss: Loss,
+    property: Option<Check>,
+    listener: TcpListener,
+) -> Result<Exit, Failure> {
+    let liveness = Check::WdEventuallyObservedDone;
+    if property.is_some_and(|check| check != liveness) {
+        let why = format!("of the specification, {} is the only property with a link", liveness.name());
+        return Err(Failure::Unusable(why));
+    }
+    let spec = spec_cfg(&scenario.cfg, loss).into_model().map_err(Failure::unusable)?;
+    let what = match loss {
+        Loss::None => "the specification",
+        Loss::Done => "the specification that may lose a Done",
+    };
+    let link = never_observed(&spec);
+    serve(out, spec, &title(scenario, what), link, listener)
+}
+
+/// A fair run on which a submitter waits for ever, judged again from the definitions.
+fn never_observed(spec: &Spec) -> Link<spec::Action> {
+    let undecided = |why: &dyn Display| format!("{NONE}, but wd-eventually-observed-done is undecided: {why}");
+    let graph = Search::new(spec, spec::label).limits(Limits { max_states: 1_000_000, ..Limits::default() }).run();
+    let fairness = spec.fairness();
+    let checker = Checker::new(&graph, &fairness).map_err(|error| undecided(&error))?;
+    for t in 0..spec.cfg().submitters as u8 {
+        let observed = spec.observed(t);
+        let lasso = match checker.check(&observed, None).map_err(|error| undecided(&error))? {
+            Verdict::Violated(lasso) => lasso,
+            Verdict::Holds => continue,
+            Verdict::Unknown(_) => return Err(undecided(&format!("more than {} states", graph.len()))),
+        };
+        let run = realize(spec, spec::label, None, &graph, &lasso).map_err(|error| undecided(&error))?;
+        judge(spec, spec::label, &fairness, &observed, &run).map_err(|error| undecided(&error))?;
+        let title =
+            format!("violates wd-eventually-observed-done (T{} waits for ever): {} steps", t + 1, run.stem.len());
+        return Ok((title, actions(spec, &run)));
+    }
+    Err(NONE.to_string())
+}
+
+/// The actions of a run, its loop taken once.
+fn actions(spec: &Spec, run: &Run<spec::State, spec::Label>) -> Vec<spec::Action> {
+    let mut before = &run.initial;
+    let mut actions = Vec::new();
+    for (label, after) in run.stem.iter().chain(&run.cycle) {
+        let mut steps = spec.next_steps(before).into_iter();
+        let step = steps.find(|(action, next)| spec::label(action) == *label && next == after);
+        actions.extend(step.map(|(action, _)| action));
+        before = after;
+    }
+    actions
+}
+
+fn title(scenario: &Scenario, what: &str) -> String {
+    let cfg = &scenario.cfg;
+    format!("{}: {what}, {} submitters, counts {:?}", scenario.name, cfg.submitters, cfg.counts)
+}
+
+/// Prints where the Explorer is, and is the Explorer from then on.
+fn serve<M>(
+    out: &mut Output,
+    model: M,
+    title: &str,
+    link: Link<M::Action>,
+    listener: TcpListener,
+) -> Result<Exit, Failure>
+where
+    M: Model + Send + Sync + 'static,
+    M::Action: Debug + Send + Sync + Clone + PartialEq,
+    M::State: Debug + Hash + Send + Sync + Clone + PartialEq,
+{
+    let addr = listener.local_addr().map_err(Failure::unusable)?;
+    drop(listener);
+    let found = match link {
+        Ok((title, actions)) => {
+            let initial = model.init_states().swap_remove(0);
+            let path = Path::from_actions(&model, initial, &actions).expect("a counterexample is a run of the model");
+            format!("{title}\nhttp://{addr}/#/steps/{}", path.encode(&model))
+        }
+        Err(none) => none,
+    };
+    writeln!(out, "{title}\nhttp://{addr}/\n\n{found}\n\nCtrl-C stops it.")?;
+    out.flush()?;
+    model.checker().serve(addr);
+    Ok(Exit::Success)
+}

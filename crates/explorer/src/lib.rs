@@ -1,0 +1,3 @@
+//! The model in stateright's Explorer.
+
+pub mod drawing;

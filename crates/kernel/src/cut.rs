@@ -1,0 +1,638 @@
+//! Cutting: the driver's functions and what they name, taken out of a kernel's source with a C parser.
+//!
+//! Every definition at file level of the files looked at is put into an index by name: functions, macros, types, enumerators,
+//! variables. Starting from [`FUNCTIONS`], whatever a definition names is cut too, unless the shim provides it, and written in
+//! an order in which each stands behind what it names. Where a name is defined several times (under `#ifdef`), the first counts.
+//! Of `struct intel_iommu` the members that the cut functions name are kept, and no others.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use thiserror::Error;
+use tree_sitter::{Node, Parser, Tree};
+
+use super::source::Source;
+
+/// The functions that the project is about.
+pub const FUNCTIONS: [&str; 3] = ["qi_submit_sync", "qi_check_fault", "reclaim_free_desc"];
+
+/// Parameters of `qi_submit_sync` since Linux 5.8.
+const PARAMETERS: [&str; 4] = ["struct intel_iommu *", "struct qi_desc *", "unsigned int", "unsigned long"];
+
+/// What the glue behind the cut text names.
+const GLUE: [&str; 5] = ["QI_LENGTH", "DMAR_IQH_REG", "DMAR_IQT_REG", "DMAR_FSTS_REG", "DMAR_IQER_REG"];
+
+/// Members of `struct intel_iommu` that the glue sets.
+const UNIT_MEMBERS: [&str; 3] = ["reg", "ecap", "qi"];
+
+/// Functions that write to the log and do nothing else: their reads are not steps.
+const LOGGING: [&str; 1] = ["qi_dump_fault"];
+
+/// The text of our own that stands before the cut text.
+pub(super) const SHIM_H: &str = include_str!("shim/shim.h");
+
+/// What cannot be cut.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum CutError {
+    /// A function that is not there.
+    #[error("{from}: function {name} was looked for in {file} and is not defined there")]
+    Missing {
+        /// The tree.
+        from: String,
+        /// The function.
+        name: &'static str,
+        /// Where it was looked for.
+        file: String,
+    },
+    /// A function that takes something else.
+    #[error("{from}: qi_submit_sync in {file} takes ({found}), not ({}) as since Linux 5.8", PARAMETERS.join(", "))]
+    Signature {
+        /// The tree.
+        from: String,
+        /// Where it was found.
+        file: String,
+        /// Its parameters.
+        found: String,
+    },
+    /// Names that nobody defines.
+    #[error(
+        "{from}: {} named by the functions cut, but neither defined in {files} nor known to the shim",
+        listed(names)
+    )]
+    Unknown {
+        /// The tree.
+        from: String,
+        /// Each name, and where it is named.
+        names: Vec<(String, String)>,
+        /// Where definitions were looked for.
+        files: String,
+    },
+}
+
+fn listed(names: &[(String, String)]) -> String {
+    let each: Vec<String> = names.iter().map(|(name, user)| format!("{name} (in {user})")).collect();
+    format!("{} {}", each.join(", "), if names.len() == 1 { "is" } else { "are" })
+}
+
+/// What was cut.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// Where from.
+    pub from: String,
+    /// The names of what was cut, in order.
+    pub names: Vec<String>,
+    /// The names that the functions use and the shim provides.
+    pub shimmed: Vec<String>,
+    /// The text, to be compiled behind the shim.
+    pub text: String,
+    /// Whether the tree has a register IQER.
+    pub(super) has_iqer: bool,
+}
+
+/// The two name spaces of C.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Space {
+    Tag,
+    Ordinary,
+}
+
+type Name = (Space, String);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Function,
+    Macro,
+    Struct,
+    Other,
+}
+
+/// A definition.
+struct Item<'a> {
+    what: What,
+    node: Node<'a>,
+    file: &'a Parsed,
+}
+
+struct Parsed {
+    path: String,
+    text: String,
+    tree: Tree,
+}
+
+impl Parsed {
+    fn new(path: &str, text: &str) -> Parsed {
+        let mut parser = Parser::new();
+        parser.set_language(&tree_sitter_c::LANGUAGE.into()).expect("the grammar fits the parser it was built for");
+        let tree = parser.parse(text, None).expect("neither a time limit nor a cancellation is set");
+        Parsed { path: path.to_string(), text: text.to_string(), tree }
+    }
+
+    fn text(&self, node: Node) -> &str {
+        &self.text[node.byte_range()]
+    }
+}
+
+/// All definitions at file level, by name.
+#[derive(Default)]
+struct Index<'a> {
+    items: Vec<Item<'a>>,
+    names: HashMap<Name, usize>,
+}
+
+impl<'a> Index<'a> {
+    fn add_file(&mut self, file: &'a Parsed) {
+        self.add_below(file, file.tree.root_node());
+    }
+
+    fn add_below(&mut self, file: &'a Parsed, node: Node<'a>) {
+        let mut cursor = node.walk();
+        for child in node.named_children(&mut cursor) {
+            self.add(file, child);
+        }
+    }
+
+    fn add(&mut self, file: &'a Parsed, node: Node<'a>) {
+        let mut put = |what, names: Vec<Name>| {
+            let id = self.items.len();
+            self.items.push(Item { what, node, file });
+            for name in names {
+                self.names.entry(name).or_insert(id);
+            }
+        };
+        let ordinary = |node: Node| (Space::Ordinary, file.text(node).to_string());
+        match node.kind() {
+            "preproc_def" | "preproc_function_def" => {
+                put(What::Macro, node.child_by_field_name("name").map(ordinary).into_iter().collect())
+            }
+            "function_definition" => {
+                let name = node.child_by_field_name("declarator").and_then(declared);
+                put(What::Function, name.map(ordinary).into_iter().collect())
+            }
+            "type_definition" => {
+                let mut cursor = node.walk();
+                let declarators = node.children_by_field_name("declarator", &mut cursor);
+                let mut names: Vec<Name> = declarators.filter_map(declared).map(ordinary).collect();
+                names.extend(node.child_by_field_name("type").map(|t| tags(file, t)).unwrap_or_default());
+                put(What::Other, names)
+            }
+            "struct_specifier" | "union_specifier" if node.child_by_field_name("body").is_some() => {
+                put(What::Struct, tags(file, node))
+            }
+            "enum_specifier" if node.child_by_field_name("body").is_some() => put(What::Other, tags(file, node)),
+            "declaration" => {
+                let mut cursor = node.walk();
+                let defined = node.children_by_field_name("declarator", &mut cursor);
+                let mut names: Vec<Name> = defined
+                    .filter(|declarator| declarator.kind() == "init_declarator" || file.path.ends_with(".c"))
+                    .filter(|declarator| innermost(*declarator).kind() != "function_declarator")
+                    .filter_map(declared)
+                    .map(ordinary)
+                    .collect();
+                names.extend(node.child_by_field_name("type").map(|t| tags(file, t)).unwrap_or_default());
+                if !names.is_empty() {
+                    put(What::Other, names)
+                }
+            }
+            "preproc_if"
+            | "preproc_ifdef"
+            | "preproc_else"
+            | "preproc_elif"
+            | "preproc_elifdef"
+            | "linkage_specification"
+            | "declaration_list"
+            | "ERROR" => self.add_below(file, node),
+            _ => {}
+        }
+    }
+
+    fn get(&self, name: &Name) -> Option<usize> {
+        self.names.get(name).copied()
+    }
+}
+
+/// The tag and the enumerators that a specifier with a body defines.
+fn tags(file: &Parsed, node: Node) -> Vec<Name> {
+    let Some(body) = node.child_by_field_name("body") else { return Vec::new() };
+    let mut names = Vec::new();
+    if let Some(tag) = node.child_by_field_name("name") {
+        names.push((Space::Tag, file.text(tag).to_string()));
+    }
+    if node.kind() == "enum_specifier" {
+        let mut cursor = body.walk();
+        for enumerator in body.named_children(&mut cursor) {
+            if let Some(name) = enumerator.child_by_field_name("name") {
+                names.push((Space::Ordinary, file.text(name).to_string()));
+            }
+        }
+    }
+    names
+}
+
+/// The declarator next to the name: what tells a function from a variable.
+fn innermost(mut node: Node) -> Node {
+    while let Some(inner) = node.child_by_field_name("declarator") {
+        if matches!(inner.kind(), "identifier" | "type_identifier" | "field_identifier") {
+            break;
+        }
+        node = inner;
+    }
+    node
+}
+
+/// The identifier that a declarator declares.
+fn declared(node: Node) -> Option<Node> {
+    match node.kind() {
+        "identifier" | "type_identifier" | "field_identifier" | "primitive_type" => Some(node),
+        "parenthesized_declarator" | "attributed_declarator" => node.named_child(0).and_then(declared),
+        _ => node.child_by_field_name("declarator").and_then(declared),
+    }
+}
+
+fn visit<'a>(node: Node<'a>, f: &mut impl FnMut(Node<'a>)) {
+    f(node);
+    let mut cursor = node.walk();
+    for child in node.children(&mut cursor) {
+        visit(child, f);
+    }
+}
+
+/// The words of a macro's body, which is no piece of the C grammar: each with whether it is a member, and whether a tag.
+fn words(text: &str) -> Vec<(String, bool, bool)> {
+    let bytes = text.as_bytes();
+    let mut words: Vec<(String, bool, bool)> = Vec::new();
+    let (mut i, mut before) = (0, String::new());
+    while i < bytes.len() {
+        let start = i;
+        match bytes[i] {
+            quote @ (b'"' | b'\'') => {
+                i += 1;
+                while i < bytes.len() && bytes[i] != quote {
+                    i += if bytes[i] == b'\\' { 2 } else { 1 };
+                }
+                i += 1;
+                before.clear();
+            }
+            b'/' if bytes[i..].starts_with(b"/*") => {
+                i = text[i + 2..].find("*/").map_or(bytes.len(), |end| i + 2 + end + 2)
+            }
+            b'/' if bytes[i..].starts_with(b"//") => i = text[i..].find('\n').map_or(bytes.len(), |end| i + end),
+            c if c.is_ascii_alphabetic() || c == b'_' => {
+                while i < bytes.len() && (bytes[i].is_ascii_alphanumeric() || bytes[i] == b'_') {
+                    i += 1;
+                }
+                let word = &text[start..i];
+                let tag = matches!(before.as_str(), "struct" | "union" | "enum");
+                words.push((word.to_string(), before.ends_with('.') || before.ends_with("->"), tag));
+                before = word.to_string();
+            }
+            c if c.is_ascii_digit() => {
+                while i < bytes.len() && (bytes[i].is_ascii_alphanumeric() || bytes[i] == b'.') {
+                    i += 1;
+                }
+                before.clear();
+            }
+            c if c.is_ascii_whitespace() || c == b'\\' => i += 1,
+            c => {
+                if before.chars().last().is_some_and(|last| last.is_ascii_alphanumeric() || last == '_') {
+                    before.clear();
+                }
+                before.push(c as char);
+                i += 1;
+            }
+        }
+    }
+    words
+}
+
+/// What a definition names.
+#[derive(Default)]
+struct Uses {
+    names: Vec<Name>,
+    /// Names that may be words of the macro's own context.
+    perhaps: Vec<Name>,
+    members: BTreeSet<String>,
+}
+
+fn uses(item: &Item) -> Uses {
+    let file = item.file;
+    let mut uses = Uses::default();
+    let mut seen = HashSet::new();
+    if item.what == What::Macro {
+        let parameters: HashSet<String> = item
+            .node
+            .child_by_field_name("parameters")
+            .map(|node| words(file.text(node)).into_iter().map(|(word, ..)| word).collect())
+            .unwrap_or_default();
+        let body = item.node.child_by_field_name("value").map_or("", |value| file.text(value));
+        for (word, member, tag) in words(body) {
+            match (member, tag) {
+                (true, _) => {
+                    uses.members.insert(word);
+                }
+                (_, true) => uses.perhaps.push((Space::Tag, word)),
+                _ if parameters.contains(&word) => {}
+                _ => uses.perhaps.push((Space::Ordinary, word)),
+            }
+        }
+        return uses;
+    }
+    let mut locals: HashSet<&str> = HashSet::new();
+    if item.what == What::Function {
+        visit(item.node, &mut |node| {
+            if matches!(node.kind(), "declaration" | "parameter_declaration") {
+                let mut cursor = node.walk();
+                let declarators = node.children_by_field_name("declarator", &mut cursor);
+                locals.extend(declarators.filter_map(declared).map(|name| file.text(name)));
+            }
+        });
+    }
+    visit(item.node, &mut |node| {
+        let text = file.text(node);
+        match node.kind() {
+            "field_identifier" => {
+                uses.members.insert(text.to_string());
+            }
+            "identifier" | "type_identifier" => {
+                let parent = node.parent().map_or("", |parent| parent.kind());
+                let tag = matches!(parent, "struct_specifier" | "union_specifier" | "enum_specifier");
+                let space = if tag { Space::Tag } else { Space::Ordinary };
+                if parent == "enumerator" && node.parent().and_then(|p| p.child_by_field_name("name")) == Some(node) {
+                    return;
+                }
+                if !seen.insert((space, text)) {
+                    return;
+                }
+                // A pointer to a structure that nobody defines is C all the same; a local name may be a macro's, too.
+                let list = if tag || locals.contains(text) { &mut uses.perhaps } else { &mut uses.names };
+                list.push((space, text.to_string()));
+            }
+            _ => {}
+        }
+    });
+    uses
+}
+
+/// A structure reduced to the members that are used.
+fn reduced(item: &Item, used: &BTreeSet<String>) -> (String, Vec<Name>) {
+    let mut fields = String::new();
+    let mut names = Vec::new();
+    if let Some(body) = item.node.child_by_field_name("body") {
+        visit(body, &mut |node| {
+            if node.kind() != "field_declaration" || node.parent().is_some_and(|p| p.parent() == Some(body)) {
+                let nested = node.parent().is_some_and(|p| !p.kind().starts_with("preproc"));
+                if node.kind() != "field_declaration" || nested {
+                    return;
+                }
+            }
+            let mut cursor = node.walk();
+            let mut declarators = node.children_by_field_name("declarator", &mut cursor);
+            if declarators.any(|d| declared(d).is_some_and(|name| used.contains(item.file.text(name)))) {
+                fields += &format!("\t{}\n", item.file.text(node));
+                names.extend(uses(&Item { what: What::Struct, node, file: item.file }).names);
+            }
+        });
+    }
+    let tag = item.node.child_by_field_name("name").map_or("", |name| item.file.text(name));
+    (format!("struct {tag} {{\n{fields}}};"), names)
+}
+
+/// Puts definitions in an order in which each stands behind what it names.
+struct Writer<'a> {
+    index: Index<'a>,
+    shim: Index<'a>,
+    members: BTreeSet<String>,
+    written: HashSet<usize>,
+    text: String,
+    names: Vec<String>,
+    shimmed: BTreeSet<String>,
+    unknown: Vec<(String, String)>,
+}
+
+/// The structure of which members are left out.
+const UNIT: &str = "intel_iommu";
+
+impl Writer<'_> {
+    fn need(&mut self, name: &Name, user: &str, certain: bool) {
+        if self.shim.get(name).is_some() {
+            self.shimmed.insert(name.1.clone());
+        } else if let Some(id) = self.index.get(name) {
+            self.write(id, name);
+        } else if certain && !name.1.starts_with("__builtin_") && !self.unknown.iter().any(|(n, _)| *n == name.1) {
+            self.unknown.push((name.1.clone(), user.to_string()));
+        }
+    }
+
+    fn write(&mut self, id: usize, name: &Name) {
+        if !self.written.insert(id) {
+            return;
+        }
+        let item = &self.index.items[id];
+        let (node, file, what) = (item.node, item.file, item.what);
+        let (mut text, names, perhaps) = if *name == (Space::Tag, UNIT.to_string()) {
+            let (text, names) = reduced(item, &self.members);
+            (text, names, Vec::new())
+        } else {
+            let uses = uses(item);
+            (file.text(node).trim_end().to_string(), uses.names, uses.perhaps)
+        };
+        for (names, certain) in [(names, true), (perhaps, false)] {
+            for needed in names.iter().filter(|needed| *needed != name) {
+                self.need(needed, &name.1, certain);
+            }
+        }
+        if matches!(node.kind(), "struct_specifier" | "union_specifier" | "enum_specifier") && !text.ends_with(';') {
+            text.push(';');
+        }
+        self.text += &format!("{text}\n\n");
+        match name.1.as_str() {
+            "QI_LENGTH" => {
+                self.text += "#ifdef VTD_QI_LENGTH\n#undef QI_LENGTH\n#define QI_LENGTH VTD_QI_LENGTH\n#endif\n\n"
+            }
+            logging if what == What::Function && LOGGING.contains(&logging) => {
+                self.text += &format!(
+                "#define {logging}(...) (vtd_qi_log_enter(), (void)({logging})(__VA_ARGS__), vtd_qi_log_leave())\n\n"
+            )
+            }
+            _ => {}
+        }
+        self.names.push(name.1.clone());
+    }
+}
+
+/// Cuts the three functions and what they need.
+///
+/// # Errors
+/// [`CutError`] if one is missing or takes something else, or names what nobody defines.
+pub fn cut(source: &Source) -> Result<Cut, CutError> {
+    let from = source.name();
+    let files: Vec<Parsed> = source.files.iter().map(|file| Parsed::new(&file.path, &file.text)).collect();
+    let shim_file = Parsed::new("shim.h", SHIM_H);
+    let (mut index, mut shim) = (Index::default(), Index::default());
+    files.iter().for_each(|file| index.add_file(file));
+    shim.add_file(&shim_file);
+    add_prototypes(&mut shim, &shim_file);
+
+    for name in FUNCTIONS {
+        let found =
+            index.get(&(Space::Ordinary, name.to_string())).filter(|&id| index.items[id].what == What::Function);
+        let Some(id) = found else {
+            return Err(CutError::Missing { from, name, file: source.files[0].path.clone() });
+        };
+        if name == FUNCTIONS[0] {
+            let item = &index.items[id];
+            let parameters = parameter_types(item);
+            if parameters != PARAMETERS {
+                return Err(CutError::Signature { from, file: item.file.path.clone(), found: parameters.join(", ") });
+            }
+        }
+    }
+    let members = reachable_members(&index, &shim);
+    let mut writer = Writer {
+        index,
+        shim,
+        members,
+        written: HashSet::new(),
+        text: String::new(),
+        names: Vec::new(),
+        shimmed: BTreeSet::new(),
+        unknown: Vec::new(),
+    };
+    for name in GLUE {
+        writer.need(&(Space::Ordinary, name.to_string()), "the glue", name != "DMAR_IQER_REG");
+    }
+    for name in ["q_inval", "qi_desc", UNIT] {
+        writer.need(&(Space::Tag, name.to_string()), "the glue", true);
+    }
+    writer.need(&(Space::Ordinary, FUNCTIONS[0].to_string()), "the glue", true);
+    if !writer.unknown.is_empty() {
+        let files: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        return Err(CutError::Unknown { from, names: writer.unknown, files: files.join(", ") });
+    }
+    let has_iqer = writer.names.iter().any(|name| name == "DMAR_IQER_REG");
+    let shimmed = writer.shimmed.into_iter().collect();
+    Ok(Cut { from, names: writer.names, shimmed, text: writer.text, has_iqer })
+}
+
+/// Functions that the shim declares: they count as provided.
+fn add_prototypes<'a>(shim: &mut Index<'a>, file: &'a Parsed) {
+    visit(file.tree.root_node(), &mut |node| {
+        if node.kind() == "function_declarator" {
+            if let Some(name) = declared(node) {
+                let id = shim.items.len();
+                shim.items.push(Item { what: What::Function, node, file });
+                shim.names.entry((Space::Ordinary, file.text(name).to_string())).or_insert(id);
+            }
+        }
+    });
+}
+
+/// The members named by anything that will be cut.
+fn reachable_members(index: &Index, shim: &Index) -> BTreeSet<String> {
+    let mut members: BTreeSet<String> = UNIT_MEMBERS.into_iter().map(String::from).collect();
+    let mut todo: Vec<usize> = index.get(&(Space::Ordinary, FUNCTIONS[0].to_string())).into_iter().collect();
+    let mut seen: HashSet<usize> = todo.iter().copied().collect();
+    while let Some(id) = todo.pop() {
+        let item = &index.items[id];
+        if !matches!(item.what, What::Function | What::Macro) {
+            continue;
+        }
+        let uses = uses(item);
+        members.extend(uses.members);
+        for name in uses.names.iter().chain(&uses.perhaps).filter(|name| shim.get(name).is_none()) {
+            todo.extend(index.get(name).filter(|&id| seen.insert(id)));
+        }
+    }
+    members
+}
+
+/// The types of a function's parameters, with single spaces.
+fn parameter_types(item: &Item) -> Vec<String> {
+    let mut types = Vec::new();
+    let Some(declarator) = item.node.child_by_field_name("declarator") else { return types };
+    let mut list = None;
+    visit(declarator, &mut |node| {
+        if node.kind() == "parameter_list" && list.is_none() {
+            list = Some(node);
+        }
+    });
+    let Some(list) = list else { return types };
+    let mut cursor = list.walk();
+    for parameter in list.named_children(&mut cursor).filter(|node| node.kind() == "parameter_declaration") {
+        let mut text = item.file.text(parameter).to_string();
+        if let Some(name) = parameter.child_by_field_name("declarator").and_then(declared) {
+            let at = name.start_byte() - parameter.start_byte();
+            text.replace_range(at..at + (name.end_byte() - name.start_byte()), "");
+        }
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        types.push(if text == "unsigned" { "unsigned int".to_string() } else { text });
+    }
+    types
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::SourceFile;
+
+    /// A driver of our own, as small as can be cut.
+    const TREE: &str = "
+#ifndef GUARD
+#define QI_LENGTH 256
+#define DMAR_IQH_REG 1
+#define DMAR_IQT_REG 2
+#define DMAR_FSTS_REG 3
+struct qi_desc { u64 qw0; };
+struct q_inval { raw_spinlock_t q_lock; int *desc_status; };
+struct unknown_to_all;
+struct intel_iommu {
+    void *reg;
+#ifdef CONFIG_X
+    struct missing other;
+    u32 wanted;
+#endif
+    u64 ecap;
+    struct q_inval *qi;
+};
+enum { FIRST, SECOND };
+#define shift(iommu) ((iommu)->wanted + OTHER)
+#define OTHER 4
+static inline void reclaim_free_desc(struct q_inval *qi) { qi->desc_status[SECOND] = 0; }
+static int qi_check_fault(struct intel_iommu *iommu) { return readl(iommu->reg + DMAR_FSTS_REG); }
+static int unused(void) { return nobody_knows(); }
+int qi_submit_sync(struct intel_iommu *iommu, struct qi_desc *desc,
+                   unsigned count, unsigned long options)
+{
+    int first = shift(iommu);
+    reclaim_free_desc(iommu->qi);
+    return first + qi_check_fault(iommu);
+}
+#endif
+";
+
+    fn source(text: &str) -> Source {
+        let file = SourceFile { path: super::super::source::DMAR_C.to_string(), text: text.to_string() };
+        Source::of(std::path::Path::new("/tree"), vec![file]).unwrap()
+    }
+
+    #[test]
+    fn what_is_needed_is_cut_and_nothing_else() {
+        let cut = cut(&source(TREE)).unwrap();
+        let place = |name: &str| cut.names.iter().position(|n| n == name).unwrap_or_else(|| panic!("no {name}"));
+        assert!(place("shift") < place("qi_submit_sync") && place("SECOND") < place("reclaim_free_desc"));
+        assert!(place("OTHER") > 0 && !cut.names.iter().any(|name| name == "unused"));
+        assert!(cut.text.contains("u32 wanted;") && !cut.text.contains("missing"), "{}", cut.text);
+        assert!(cut.shimmed.iter().any(|name| name == "readl") && !cut.has_iqer);
+    }
+
+    #[test]
+    fn a_missing_function_another_signature_and_an_unknown_name_are_said() {
+        let missing = cut(&source(&TREE.replace("qi_check_fault(struct", "qi_look(struct"))).unwrap_err().to_string();
+        assert_eq!(
+            missing,
+            "/tree: function qi_check_fault was looked for in drivers/iommu/intel/dmar.c and is not defined there"
+        );
+        let other = cut(&source(&TREE.replace("unsigned count, ", ""))).unwrap_err().to_string();
+        assert!(other.contains("takes (struct intel_iommu *, struct qi_desc *, unsigned long), not ("), "{other}");
+        let unknown = cut(&source(&TREE.replace("return first", "return nobody(first)"))).unwrap_err().to_string();
+        assert!(unknown.contains("nobody (in qi_submit_sync) is named by"), "{unknown}");
+    }
+}

@@ -1,0 +1,49 @@
+//! The kernel's own C in the loop: is the model that code, step for step, and does that code hang?
+//!
+//! | part | file | what it is |
+//! | --- | --- | --- |
+//! | source | `source.rs` | a kernel tree, or a tarball of one: the few files that are looked at |
+//! | cut | `cut.rs` | the three functions and what they name, taken out with a C parser |
+//! | edit | `edit.rs` | a rule taken back: generations that no package carries |
+//! | program | `program.rs`, `shim/` | compiled with the system's compiler against a shim of our own, and loaded |
+//! | accesses | `access.rs` | the words for what the C does |
+//! | machine | `machine.rs` | submitters as coroutines that stop before each access; memory, registers, hardware |
+//! | isolate | `isolate.rs` | a process of its own for code that may crash or never come back |
+//! | reference | `reference.rs` | the Rust driver on plain memory, each access noted |
+//! | probe | `probe.rs` | which generation a tree is of, told by what its functions do |
+//! | compare | `compare.rs` | the C and the Rust driver through the same schedules; counterexamples replayed |
+//! | search | `search.rs`, `picture.rs` | schedules of the C alone, at random or by priorities; shrinking, drawing |
+//!
+//! Only on Unix. No kernel's text is in this repository: it is read, compiled in a temporary
+//! folder and forgotten. A tree is code that is run with the caller's rights; it is run in a child process, which contains
+//! accidents and not malice.
+//!
+//! What a difference would mean: both sides do the same accesses in the same order or the model is wrong. What agreement means:
+//! on the schedules that were played, for this compiler and these flags, under sequential consistency.
+
+// The C is called, its memory read, and stacks are switched: each place says why it may.
+#![allow(unsafe_code)]
+
+mod access;
+mod compare;
+mod cut;
+mod edit;
+mod isolate;
+mod machine;
+mod picture;
+mod probe;
+mod program;
+mod reference;
+mod search;
+mod source;
+
+pub use access::{Access, Field, RawStatus, Register};
+pub use compare::{confirm, exhaustive, random, CompareError, Confirmation, Covered, Difference, Tally, LAPS};
+pub use cut::{cut, Cut, CutError, FUNCTIONS};
+pub use edit::{edit, Edit, EditError};
+pub use isolate::{isolated, Death, Pulse};
+pub use machine::{Board, Grain, Machine, Wrong};
+pub use probe::{recognise, Nearest, Recognised};
+pub use program::{compiler, flags, BuildError, Optimise, Program};
+pub use search::{draw, last_steps, replay, search, Choice, Finding, Found, SearchCfg, Searched, Strategy};
+pub use source::{Source, SourceError, SourceFile, DMAR_C};

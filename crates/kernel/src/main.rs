@@ -1,0 +1,738 @@
+//! Holds a kernel tree's own C against the model: is it that code, step for step, and does that code hang?
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, ValueEnum};
+use indicatif::HumanCount;
+use serde::Serialize;
+use stateright_temporal::graph::Limits;
+use vtd_qi::findings::{can_be_replayed, cells, violated, Confirmations, NEWEST};
+use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, Request, RingCfg};
+use vtd_qi::matrix::{Matrix, Scope};
+use vtd_qi::scenario::{Check, Scenario, Table};
+use vtd_qi::verify::{verify_with, Detail, Verdict, Violation};
+use vtd_qi_kernel::{
+    compiler, confirm, cut, draw, edit, exhaustive, flags, isolated, random, recognise, replay, search, Confirmation,
+    Covered, Cut, Death, Difference, Edit, Finding, Found, Grain, Machine, Optimise, Program, Pulse, Recognised,
+    SearchCfg, Searched, Source, Strategy, Tally,
+};
+use vtd_qi_terminal::{arguments, interrupt, Exit, Failure, Output, ProgressLine};
+
+/// Run the kernel's own qi_submit_sync, qi_check_fault and reclaim_free_desc: which generation they are, whether they are the
+/// model step for step, whether its counterexamples are theirs, and whether they hang.
+///
+/// The functions are cut out of the tree at run time and compiled with the system's C compiler; nothing of the tree is kept.
+#[derive(Parser)]
+#[command(after_help = "\
+Examples:
+  kernel --linux ~/linux                              all of it
+  kernel --linux /usr/src/linux-source-6.1.tar.xz     the same from a source tarball
+  kernel --linux ~/linux --only search --seconds 60   look for hangs only, a minute for each way of searching
+  kernel --linux ~/linux --only search --ring 256     on the unmodified ring
+  kernel --linux ~/linux --replay 17 --strategy pct   run a seed again, and draw what it finds
+  kernel --linux ~/linux --edit odd-walk              the tree with one rule taken back
+
+Exit code: 0 recognised, no difference, nothing refuted and nothing found; 1 otherwise, 2 unusable arguments or an unusable
+tree, 130 interrupted.")]
+struct Args {
+    /// A kernel source tree, or a tarball of one (.tar, .tar.gz, .tar.xz), Linux 5.8 or newer
+    #[arg(long, value_name = "TREE")]
+    linux: PathBuf,
+    /// What to do; everything if left out
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Take a rule back at run time: odd-walk, mark-done or retry
+    #[arg(long, value_name = "EDIT", value_delimiter = ',', value_parser = edit_named)]
+    edit: Vec<Edit>,
+    /// QI_LENGTH for comparing and searching, even, 4 to 256; 256 leaves it as it is
+    #[arg(long, default_value_t = 6)]
+    ring: u16,
+    /// Number of submitters, 1 to 8
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
+    submitters: u8,
+    /// Numbers of IDs that a call may bring
+    #[arg(long, value_delimiter = ',', default_value = "0,1")]
+    counts: Vec<u8>,
+    /// The first seed of random comparison and of the search
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Seconds for each way of searching
+    #[arg(long, default_value_t = 3)]
+    seconds: u64,
+    /// Seconds for each exhaustive comparison
+    #[arg(long, default_value_t = 120)]
+    exhaustive_seconds: u64,
+    /// Give an exhaustive comparison's graph up at so many states
+    #[arg(long, default_value_t = 3_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_states: u32,
+    /// How the search picks the next step; both if left out
+    #[arg(long, value_enum)]
+    strategy: Option<Picks>,
+    /// At which accesses the search may switch; every access and the coarse ones if left out
+    #[arg(long, value_enum)]
+    grain: Option<Grains>,
+    /// Faults that the search may inject, one at a time: invalid-id, lost-answer, ice, device-gone; each of them if left out
+    #[arg(long, value_delimiter = ',', value_parser = class_named)]
+    faults: Option<Vec<FaultClass>>,
+    /// Search without faults only
+    #[arg(long, conflicts_with = "faults")]
+    no_faults: bool,
+    /// Run one seed of the search again, shrink what it finds and draw it
+    #[arg(long, value_name = "SEED", conflicts_with = "only")]
+    replay: Option<u64>,
+    /// Confirm the runs of every cell of the newest generation, and note it under this name of the kernel in data/confirmed.json,
+    /// for FINDINGS.md
+    #[arg(long, value_name = "KERNEL", conflicts_with = "replay")]
+    record: Option<String>,
+    /// Print the results as JSON, and nothing else, on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where `--record` notes what was confirmed.
+const CONFIRMED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/confirmed.json");
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Recognise,
+    Compare,
+    Confirm,
+    Search,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Picks {
+    Random,
+    Pct,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Grains {
+    Every,
+    Visible,
+    Coarse,
+}
+
+fn edit_named(name: &str) -> Result<Edit, String> {
+    Edit::named(name).ok_or_else(|| {
+        let known: Vec<&str> = Edit::ALL.iter().map(|(name, _)| *name).collect();
+        format!("there is no edit {name:?}; there are {}", known.join(", "))
+    })
+}
+
+/// The classes of faults that hardware can bring about under a real driver.
+const CLASSES: [FaultClass; 4] =
+    [FaultClass::InvalidId, FaultClass::LostAnswer, FaultClass::Ice, FaultClass::DeviceGone];
+
+fn class_named(name: &str) -> Result<FaultClass, String> {
+    CLASSES.into_iter().find(|class| class.name() == name).ok_or_else(|| {
+        let known: Vec<&str> = CLASSES.iter().map(|class| class.name()).collect();
+        format!("there is no fault {name:?} that a driver can meet; there are {}", known.join(", "))
+    })
+}
+
+/// What is known when all is done.
+#[derive(Default, Serialize)]
+struct Report {
+    tree: String,
+    compiler: String,
+    flags: String,
+    cut: Vec<String>,
+    shimmed: Vec<String>,
+    recognised: Option<Recognised>,
+    random: Vec<Random>,
+    exhaustive: Vec<Exhaustive>,
+    confirmations: Vec<Confirmed>,
+    searches: Vec<Search>,
+    /// Processes that died, and what they were at.
+    deaths: Vec<(String, Death)>,
+}
+
+#[derive(Serialize)]
+struct Random {
+    what: String,
+    tally: Tally,
+    difference: Option<Difference>,
+    /// Whether the difference is gone when the compiler does not optimise.
+    by_compiler: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Exhaustive {
+    what: String,
+    #[serde(flatten)]
+    covered: Covered,
+    by_compiler: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Confirmed {
+    scenario: String,
+    property: &'static str,
+    #[serde(flatten)]
+    confirmation: Confirmation,
+}
+
+#[derive(Serialize)]
+struct Search {
+    what: String,
+    #[serde(flatten)]
+    searched: Searched,
+    #[serde(skip)]
+    timelines: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    vtd_qi_terminal::run(program)
+}
+
+fn program(out: &mut Output) -> Result<Exit, Failure> {
+    let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
+    interrupt();
+    let mut report = Report::default();
+    check(&args, &mut report).map_err(Failure::Unusable)?;
+    if args.json {
+        serde_json::to_writer_pretty(&mut *out, &report).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        print(out, &report)?;
+    }
+    if cancelled() {
+        return Ok(Exit::Interrupted);
+    }
+    Ok(Exit::success_if(fine(&report)))
+}
+
+fn cancelled() -> bool {
+    interrupt().load(Ordering::Relaxed)
+}
+
+fn fine(report: &Report) -> bool {
+    report.deaths.is_empty()
+        && report.recognised.as_ref().is_none_or(|recognised| recognised.generation.is_some())
+        && report.random.iter().all(|random| random.difference.is_none() || random.by_compiler == Some(true))
+        && report.exhaustive.iter().all(|e| e.covered.difference.is_none() || e.by_compiler == Some(true))
+        && report.confirmations.iter().all(|confirmed| confirmed.confirmation.confirmed)
+        && report.searches.iter().all(|search| search.searched.findings.is_empty())
+}
+
+/// The programs that have been compiled, by length; `None`: the tree's own.
+struct Programs {
+    cut: Cut,
+    compiled: BTreeMap<(Option<u16>, bool), Program>,
+}
+
+impl Programs {
+    fn get(&mut self, length: Length, optimise: Optimise) -> Result<&Program, String> {
+        let own = (length != Length::KERNEL).then_some(length);
+        self.of(own, optimise)
+    }
+
+    fn of(&mut self, length: Option<Length>, optimise: Optimise) -> Result<&Program, String> {
+        match self.compiled.entry((length.map(Length::slots), optimise == Optimise::O2)) {
+            std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            std::collections::btree_map::Entry::Vacant(new) => {
+                Ok(new.insert(Program::compile(&self.cut, length, optimise).map_err(|e| e.to_string())?))
+            }
+        }
+    }
+}
+
+/// How long C code may go without coming back.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs something in a child, with a line of progress.
+fn run<T: Serialize + serde::de::DeserializeOwned>(
+    report: &mut Report,
+    what: &str,
+    unit: &str,
+    f: impl FnOnce(&Pulse) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    if cancelled() {
+        return Ok(None);
+    }
+    let mut line = ProgressLine::new();
+    let mut watch = |pulse: &Pulse| {
+        line.show(&format!("{what}: {} {unit}", HumanCount(pulse.steps.load(Ordering::Relaxed))));
+        !cancelled()
+    };
+    let result = isolated(PATIENCE, &mut watch, f);
+    line.clear();
+    match result {
+        Ok(Ok(value)) => Ok(Some(value)),
+        Ok(Err(error)) => Err(error),
+        Err(Death::Failed(error)) => Err(error),
+        Err(Death::Cancelled) => Ok(None),
+        Err(death) => {
+            report.deaths.push((what.to_string(), death));
+            Ok(None)
+        }
+    }
+}
+
+fn check(args: &Args, report: &mut Report) -> Result<(), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let length = Length::new(args.ring).map_err(|e| e.to_string())?;
+    let mut source = Source::open(&args.linux).map_err(|e| text(&e))?;
+    for &rule in &args.edit {
+        source = edit(&source, rule).map_err(|e| text(&e))?;
+    }
+    let cut = cut(&source).map_err(|e| text(&e))?;
+    report.tree = source.name();
+    report.compiler = compiler().to_string_lossy().into_owned();
+    report.flags = flags(Optimise::O2);
+    report.cut = cut.names.clone();
+    report.shimmed = cut.shimmed.clone();
+    let mut programs = Programs { cut, compiled: BTreeMap::new() };
+    let defaults = RingCfg::new(vtd_qi::impl_qi::Rules::G5, args.submitters.into(), args.counts.clone());
+    let base = RingCfg { length, fault_check: FaultCheck::Always, ..defaults }.validate().map_err(|e| text(&e))?;
+
+    if let Some(seed) = args.replay {
+        return search_all(args, &base, &mut programs, report, Some(seed));
+    }
+    let wants = |part: Part| args.only.is_empty() || args.only.contains(&part);
+    let mut generation = None;
+    if wants(Part::Recognise) || wants(Part::Compare) || wants(Part::Confirm) {
+        programs.of(Length::new(8).ok(), Optimise::O2)?;
+        programs.of(None, Optimise::O2)?;
+        let (short, real) = (&programs.compiled[&(Some(8), true)], &programs.compiled[&(None, true)]);
+        report.recognised =
+            run(report, "recognise", "", |pulse| recognise(short, Some(real), pulse).map_err(|e| e.to_string()))?;
+        generation = report.recognised.as_ref().and_then(|recognised| {
+            let name = recognised.generation.as_ref().or(recognised.nearest.as_ref().map(|n| &n.generation))?;
+            Generation::named(name)
+        });
+    }
+    if let Some(generation) = generation {
+        let base = RingCfg { rules: generation.rules, ..base.clone() };
+        if wants(Part::Compare) {
+            compare_all(args, &base, &mut programs, report)?;
+        }
+        if wants(Part::Confirm) {
+            match &args.record {
+                None => confirm_smallest(generation, &mut programs, report)?,
+                Some(kernel) => record(kernel, generation, &mut programs, report)?,
+            }
+        }
+    }
+    if wants(Part::Search) {
+        search_all(args, &base, &mut programs, report, None)?;
+    }
+    Ok(())
+}
+
+fn compare_all(args: &Args, base: &RingCfg, programs: &mut Programs, report: &mut Report) -> Result<(), String> {
+    let hardware = [Hardware::InOrder { depth: 2 }, Hardware::Pipelined { depth: 4 }];
+    let all_faults = Faults { devices: 2, ..Faults::of(CLASSES, 3) };
+    let cases = [
+        (6, 2, vec![0, 1], Faults::none(), hardware[0], false),
+        (8, 3, vec![0, 1, 2, 3], Faults::none(), hardware[1], true),
+        (8, 3, vec![0, 1, 2], all_faults.clone(), hardware[1], false),
+        (256, 3, vec![0, 1, 2], all_faults, hardware[1], true),
+    ];
+    const STEPS: u64 = 2_000_000;
+    for (slots, submitters, counts, faults, hardware, scalable) in cases {
+        let length = Length::new(slots).map_err(|e| e.to_string())?;
+        let what = format!(
+            "{submitters} submitters, counts {counts:?}, {slots} slots, {}{}",
+            if faults.is_none() { "no faults" } else { "faults of every class" },
+            if scalable { ", descriptors of 32 bytes" } else { "" }
+        );
+        let cfg = RingCfg { length, submitters, counts, faults, hardware, ..base.clone() };
+        let cfg = cfg.validate().map_err(|e| e.to_string())?;
+        let compare = |optimise, report: &mut Report, programs: &mut Programs| {
+            let program = programs.get(length, optimise)?;
+            run(report, &format!("compare at random: {what}"), "steps", |pulse| {
+                random(program, &cfg, scalable, args.seed, STEPS, pulse).map_err(|e| e.to_string())
+            })
+        };
+        let Some((tally, difference)) = compare(Optimise::O2, report, programs)? else { continue };
+        let by_compiler = match &difference {
+            None => None,
+            Some(_) => compare(Optimise::O0, report, programs)?.map(|(_, difference)| difference.is_none()),
+        };
+        report.random.push(Random { what, tally, difference, by_compiler });
+    }
+    let with = CLASSES.iter().map(|&class| Faults::of([class], 1));
+    for faults in std::iter::once(Faults::none()).chain(with) {
+        let fault =
+            faults.classes.first().map_or("no faults".to_string(), |class| format!("one fault: {}", class.name()));
+        let what = format!("{} submitters, counts {:?}, {} slots, {fault}", base.submitters, base.counts, args.ring);
+        let cfg = RingCfg { faults, ..base.clone() }.validate().map_err(|e| e.to_string())?;
+        let compare = |optimise, report: &mut Report, programs: &mut Programs| {
+            let program = programs.get(cfg.length, optimise)?;
+            run(report, &format!("compare every transition: {what}"), "transitions", |pulse| {
+                let beat = |states: usize, _: usize| {
+                    pulse.beats.fetch_add(1, Ordering::Relaxed);
+                    pulse.steps.store(states as u64, Ordering::Relaxed);
+                };
+                let limits = Limits {
+                    max_states: args.max_states as usize,
+                    cancel: Some(&pulse.stop),
+                    progress: Some(&beat),
+                    ..Limits::default()
+                };
+                let until = Instant::now() + Duration::from_secs(args.exhaustive_seconds);
+                exhaustive(program, &cfg, limits, until, pulse).map_err(|e| e.to_string())
+            })
+        };
+        let Some(covered) = compare(Optimise::O2, report, programs)? else { continue };
+        let by_compiler = match &covered.difference {
+            None => None,
+            Some(_) => compare(Optimise::O0, report, programs)?.map(|covered| covered.difference.is_none()),
+        };
+        report.exhaustive.push(Exhaustive { what, covered, by_compiler });
+    }
+    Ok(())
+}
+
+/// Replays every counterexample that the table's scenarios and the matrix's smallest cells of a generation have.
+fn confirm_smallest(generation: &Generation, programs: &mut Programs, report: &mut Report) -> Result<(), String> {
+    let (table, matrix) = (Table::embedded(), Matrix::embedded());
+    let cells = matrix.cells(Scope::Quick).filter(|cell| cell.is_smallest()).map(|cell| &cell.scenario);
+    let scenarios: Vec<Scenario> = table
+        .scenarios
+        .iter()
+        .chain(cells)
+        .filter(|s| s.generation == generation.name && s.cfg.rules == generation.rules)
+        .filter(|s| s.expected.values().any(|expected| expected.violated))
+        .cloned()
+        .collect();
+    confirm_all(&scenarios, Detail::Verdicts, programs, report, |_, _, _, _| Ok(()))
+}
+
+/// Replays the shortest run of every property that some cell of the newest generation violates, and notes what is confirmed.
+///
+/// What a kernel of that name was said to confirm before and does not now is taken back.
+fn record(kernel: &str, generation: &Generation, programs: &mut Programs, report: &mut Report) -> Result<(), String> {
+    let recognised = report.recognised.as_ref().and_then(|recognised| recognised.generation.as_deref());
+    if recognised != Some(NEWEST) {
+        let what = recognised.map_or(format!("not recognised, though nearest to {}", generation.name), str::to_string);
+        return Err(format!("this tree is {what}, but what --record notes is about {NEWEST}"));
+    }
+    let file = Path::new(CONFIRMED);
+    let at = |error: std::io::Error| format!("{CONFIRMED} cannot be used: {error}");
+    let mut confirmed = Confirmations::read(file).map_err(at)?;
+    let matrix = Matrix::embedded();
+    let scenarios: Vec<Scenario> = cells(&matrix).map(violated).collect();
+    confirm_all(&scenarios, Detail::Readable, programs, report, |scenario, check, run, is_confirmed| {
+        match is_confirmed {
+            true => confirmed.add(&scenario.name, check.name(), run, kernel),
+            false => confirmed.remove(&scenario.name, check.name(), kernel),
+        }
+        confirmed.write(file).map_err(at)
+    })
+}
+
+/// Replays every counterexample of some scenarios, and calls `done` with each and whether it is confirmed.
+fn confirm_all(
+    scenarios: &[Scenario],
+    detail: Detail,
+    programs: &mut Programs,
+    report: &mut Report,
+    mut done: impl FnMut(&Scenario, Check, &Violation, bool) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut line = ProgressLine::new();
+    let possible: Vec<&Scenario> = scenarios.iter().filter(|scenario| can_be_replayed(scenario)).collect();
+    for (i, scenario) in possible.iter().enumerate() {
+        if cancelled() {
+            return Ok(());
+        }
+        line.show(&format!("confirm: {} of {} scenarios done; {}", i, possible.len(), scenario.name));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let limits = Limits { threads: cores, cancel: Some(interrupt()), ..Limits::default() };
+        let checked = verify_with(scenario, limits, detail);
+        for outcome in checked.properties.iter().filter(|outcome| outcome.verdict == Verdict::Violated) {
+            let Some(violation) = &outcome.counterexample else { continue };
+            let program = programs.get(scenario.cfg.length, Optimise::O2)?;
+            let what = format!("confirm {} {}", scenario.name, outcome.check.name());
+            let confirmation = run(report, &what, "steps", |pulse| {
+                confirm(program, &scenario.cfg, &violation.actions, violation.repeating, pulse)
+                    .map_err(|e| e.to_string())
+            })?;
+            let Some(confirmation) = confirmation else { continue };
+            done(scenario, outcome.check, violation, confirmation.confirmed)?;
+            let (scenario, property) = (scenario.name.clone(), outcome.check.name());
+            report.confirmations.push(Confirmed { scenario, property, confirmation });
+        }
+    }
+    line.clear();
+    Ok(())
+}
+
+fn search_all(
+    args: &Args,
+    base: &RingCfg,
+    programs: &mut Programs,
+    report: &mut Report,
+    seed: Option<u64>,
+) -> Result<(), String> {
+    let strategies = match args.strategy {
+        Some(Picks::Random) => vec![Strategy::Random],
+        Some(Picks::Pct) => vec![Strategy::Pct { changes: 3 }],
+        None => vec![Strategy::Random, Strategy::Pct { changes: 3 }],
+    };
+    let grains = match args.grain {
+        Some(Grains::Every) => vec![Grain::Every],
+        Some(Grains::Visible) => vec![Grain::Visible],
+        Some(Grains::Coarse) => vec![Grain::Coarse],
+        None => vec![Grain::Every, Grain::Coarse],
+    };
+    let mut faults = vec![Faults::none()];
+    match &args.faults {
+        Some(classes) => faults = vec![Faults::of(classes.clone(), 1)],
+        None if args.no_faults => {}
+        None => faults.extend(CLASSES.iter().map(|&class| Faults::of([class], 1))),
+    }
+    let program = programs.get(base.length, Optimise::O2)?;
+    for faults in faults {
+        let cfg = RingCfg { faults: faults.clone(), ..base.clone() }.validate().map_err(|e| e.to_string())?;
+        let requests: Vec<Request> = cfg.requests().map_err(|e| e.to_string())?;
+        for &strategy in &strategies {
+            for &grain in &grains {
+                if cancelled() {
+                    return Ok(());
+                }
+                let names: Vec<&str> = faults.classes.iter().map(|class| class.name()).collect();
+                let what = format!(
+                    "{}, {}, {}",
+                    match strategy {
+                        Strategy::Random => "random",
+                        Strategy::Pct { .. } => "PCT",
+                    },
+                    match grain {
+                        Grain::Every => "every access",
+                        Grain::Visible => "visible accesses",
+                        Grain::Coarse => "lock, registers, relaxing",
+                    },
+                    if names.is_empty() {
+                        "no faults".to_string()
+                    } else {
+                        format!("one fault: {}", names.join(" or "))
+                    }
+                );
+                let search_cfg = SearchCfg {
+                    submitters: cfg.submitters,
+                    requests: requests.clone(),
+                    calls: 4,
+                    hardware: cfg.hardware,
+                    faults: faults.clone(),
+                    strategy,
+                    limit: 5_000,
+                };
+                one_search(args, program, &search_cfg, grain, what, report, seed)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One way of searching, or one seed of it again.
+fn one_search(
+    args: &Args,
+    program: &Program,
+    cfg: &SearchCfg,
+    grain: Grain,
+    what: String,
+    report: &mut Report,
+    seed: Option<u64>,
+) -> Result<(), String> {
+    let before = report.deaths.len();
+    let length = Duration::from_secs(args.seconds);
+    let searched = run(report, &format!("search: {what}"), "steps", |pulse| {
+        let mut machine = Machine::new(program, cfg.submitters, grain, false).map_err(|e| e.to_string())?;
+        let started = Instant::now();
+        Ok(match seed {
+            None => search(&mut machine, cfg, args.seed, pulse, |so_far| {
+                so_far.runs % 16 == 0 && started.elapsed() >= length && so_far.runs > 0
+            }),
+            Some(seed) => {
+                pulse.seed.store(seed, Ordering::Relaxed);
+                let findings: Vec<Finding> = replay(&mut machine, cfg, seed).into_iter().collect();
+                Searched { runs: 1, hits: findings.len() as u64, findings, ..Searched::default() }
+            }
+        })
+    })?;
+    let Some(mut searched) = searched else {
+        // It died: the seed that it was at is run again, and each step written down before it is made.
+        if let Some((_, Death::Signal { seed, .. } | Death::Silent { seed, .. })) = report.deaths.get(before).cloned() {
+            let timeline = last_steps(program, cfg, grain, seed)?;
+            let death = report.deaths[before].1.to_string();
+            let finding =
+                Finding { found: Found::Crash, detail: death, seed, steps: (0, 0), repeated: 0, schedule: Vec::new() };
+            let searched = Searched { runs: 1, hits: 1, findings: vec![finding], ..Searched::default() };
+            report.searches.push(Search { what, searched, timelines: vec![timeline] });
+        }
+        return Ok(());
+    };
+    let mut timelines = Vec::new();
+    for finding in &mut searched.findings {
+        let drawn = run(report, "draw", "", |_| {
+            let mut machine = Machine::new(program, cfg.submitters, grain, false).map_err(|e| e.to_string())?;
+            Ok(draw(&mut machine, cfg, &finding.schedule).to_string())
+        })?;
+        timelines.push(drawn.unwrap_or_default());
+    }
+    report.searches.push(Search { what, searched, timelines });
+    Ok(())
+}
+
+/// The last steps of a run that kills its process.
+fn last_steps(program: &Program, cfg: &SearchCfg, grain: Grain, seed: u64) -> Result<String, String> {
+    vtd_qi_kernel::last_steps(program, cfg, grain, seed, 40).map_err(|e| e.to_string())
+}
+
+fn count(n: u64) -> String {
+    HumanCount(n).to_string()
+}
+
+fn print(out: &mut Output, report: &Report) -> std::io::Result<()> {
+    writeln!(out, "{}", report.tree)?;
+    writeln!(out, "  {} definitions cut, {} names from the shim", report.cut.len(), report.shimmed.len())?;
+    writeln!(out, "  compiled with {} {}", report.compiler, report.flags)?;
+    if let Some(recognised) = &report.recognised {
+        print_recognised(out, recognised)?;
+    }
+    if !report.random.is_empty() || !report.exhaustive.is_empty() {
+        writeln!(out, "\nsame program: the C and the Rust driver, access by access")?;
+    }
+    for random in &report.random {
+        let said = if random.difference.is_some() { "DIFFERS" } else { "same" };
+        writeln!(
+            out,
+            "  {said:<8} {}: {} steps at random{}",
+            random.what,
+            count(random.tally.steps),
+            notes(&random.tally)
+        )?;
+        print_difference(out, random.difference.as_ref(), random.by_compiler)?;
+    }
+    for Exhaustive { what, covered, by_compiler } in &report.exhaustive {
+        let said = if covered.difference.is_some() { "DIFFERS" } else { "same" };
+        writeln!(
+            out,
+            "  {said:<8} {what}: {} of {} transitions ({:.1} %), {} paths, {} steps, {:.1} s{}{}",
+            count(covered.covered as u64),
+            count(covered.edges as u64),
+            covered.share(),
+            count(covered.paths as u64),
+            count(covered.tally.steps),
+            covered.seconds.0 + covered.seconds.1,
+            notes(&covered.tally),
+            covered.why.as_ref().map_or(String::new(), |why| format!("; {why}"))
+        )?;
+        print_difference(out, covered.difference.as_ref(), *by_compiler)?;
+    }
+    if !report.confirmations.is_empty() {
+        writeln!(out, "\ncounterexamples of the model, replayed on the C")?;
+    }
+    for Confirmed { scenario, property, confirmation } in &report.confirmations {
+        let said = if confirmation.confirmed { "confirmed" } else { "REFUTED" };
+        let (stem, lap) = confirmation.steps;
+        let waiting: Vec<String> = confirmation.waiting.iter().map(|t| format!("T{}", t + 1)).collect();
+        let laps = match lap {
+            0 => String::new(),
+            _ => format!(
+                ", then the loop of {lap} {} times; {} in the call",
+                count(confirmation.laps.into()),
+                waiting.join(" and ")
+            ),
+        };
+        writeln!(out, "  {said:<9} {scenario} {property}: {stem} steps{laps}")?;
+        print_difference(out, confirmation.difference.as_ref(), None)?;
+    }
+    if !report.searches.is_empty() {
+        writeln!(out, "\ndirect search on the C")?;
+    }
+    for Search { what, searched, timelines } in &report.searches {
+        writeln!(
+            out,
+            "  {what}: {} runs, {} steps of the C ({:.1} million a second), {} of hardware; {}",
+            count(searched.runs),
+            count(searched.steps),
+            searched.rate() / 1e6,
+            count(searched.hardware_steps),
+            match searched.hits {
+                0 => "nothing found".to_string(),
+                hits => format!("FOUND something in {} runs", count(hits)),
+            }
+        )?;
+        for (finding, timeline) in searched.findings.iter().zip(timelines) {
+            writeln!(
+                out,
+                "\n  {}: {}; seed {}, {} steps shrunk to {}{}\n",
+                finding.found.name(),
+                finding.detail,
+                finding.seed,
+                finding.steps.0,
+                finding.steps.1,
+                if finding.repeated > 0 {
+                    format!("; then {} rounds without a change", count(finding.repeated.into()))
+                } else {
+                    String::new()
+                }
+            )?;
+            writeln!(out, "{timeline}")?;
+        }
+    }
+    for (what, death) in &report.deaths {
+        writeln!(out, "\n{what}: {death}")?;
+    }
+    Ok(())
+}
+
+fn print_recognised(out: &mut impl Write, recognised: &Recognised) -> std::io::Result<()> {
+    match (&recognised.generation, &recognised.nearest) {
+        (Some(name), _) => {
+            let what = Generation::named(name).map_or("", |generation| generation.what);
+            writeln!(out, "  recognised as {name} ({what}): {} probes agree", recognised.probes)
+        }
+        (None, Some(nearest)) => {
+            writeln!(
+                out,
+                "  UNKNOWN, differs from {} at {:?} ({} of {} probes differ)",
+                nearest.generation, nearest.probe, nearest.differs, recognised.probes
+            )?;
+            writeln!(out, "    {}: {}", nearest.generation, nearest.expected.join(", "))?;
+            writeln!(out, "    the tree: {}", nearest.found.join(", "))
+        }
+        (None, None) => writeln!(out, "  UNKNOWN"),
+    }
+}
+
+/// What is to be said beside a number of steps.
+fn notes(tally: &Tally) -> String {
+    let mut notes = String::new();
+    if tally.merged > 0 {
+        notes += &format!("; {} repeated reads merged by the compiler", count(tally.merged));
+    }
+    if tally.repeated > 0 {
+        notes += &format!("; {} repeated reads that the model makes once", count(tally.repeated));
+    }
+    if tally.iqer > 0 {
+        notes += &format!("; {} reads of IQER in the model only, where nothing depends on it", count(tally.iqer));
+    }
+    if tally.saturated > 0 {
+        notes += &format!("; {} runs ended where free_cnt exceeds QI_LENGTH", count(tally.saturated));
+    }
+    notes
+}
+
+fn print_difference(
+    out: &mut impl Write,
+    difference: Option<&Difference>,
+    by_compiler: Option<bool>,
+) -> std::io::Result<()> {
+    let Some(difference) = difference else { return Ok(()) };
+    let compiler = match by_compiler {
+        Some(true) => " (caused by the compiler's optimisation: gone at -O0)",
+        Some(false) => " (there at -O0 too: not the compiler's doing)",
+        None => "",
+    };
+    writeln!(out, "\n  first difference: {difference}{compiler}\n\n{}", difference.timeline)
+}

@@ -1,0 +1,98 @@
+//! A run of the C as a timeline, in the layout of [`vtd_qi::timeline`].
+
+use super::access::{errno, Access};
+use super::machine::{Board, Machine};
+use vtd_qi::impl_qi::{Desc, HwStep, Request, Slot, Unit};
+use vtd_qi::timeline::{Row, Timeline};
+
+/// A timeline in the making.
+pub(super) struct Picture {
+    submitters: usize,
+    start: String,
+    rows: Vec<Row>,
+}
+
+impl Picture {
+    pub(super) fn new(machine: &Machine, submitters: usize) -> Picture {
+        Picture { submitters, start: ring(machine.board()), rows: Vec::new() }
+    }
+
+    fn row(&mut self, machine: &Machine, submitter: Option<usize>, text: String) {
+        self.rows.push(Row { submitter, text, ring: ring(machine.board()) });
+    }
+
+    pub(super) fn call(&mut self, machine: &Machine, t: usize, request: Request) {
+        self.row(machine, Some(t), format!("qi_submit_sync({})", request.text()));
+    }
+
+    pub(super) fn access(&mut self, machine: &Machine, t: usize, access: Access, returned: Option<i32>) {
+        let text = match returned {
+            Some(rc) => format!("{access}, return {}", errno(rc)),
+            None => access.to_string(),
+        };
+        self.row(machine, Some(t), text);
+    }
+
+    pub(super) fn note(&mut self, machine: &Machine, t: Option<usize>, text: String) {
+        self.row(machine, t, text);
+    }
+
+    pub(super) fn hardware(&mut self, machine: &Machine, step: HwStep, iqh_before: Slot) {
+        let text = match step {
+            HwStep::Fetch => format!("fetch {iqh_before}"),
+            HwStep::Execute { position } => format!("execute ID (pending {position})"),
+            HwStep::Complete => "complete WD*".to_string(),
+            HwStep::Iqe => "IQE*".to_string(),
+            HwStep::TimeOut { .. } => "time-out: ITE*".to_string(),
+            HwStep::LoseAnswer { .. } => "answer lost: ITE*".to_string(),
+            HwStep::Ice => "ICE*".to_string(),
+            HwStep::Remove { device } => format!("device {device} goes"),
+        };
+        self.row(machine, None, text);
+    }
+
+    pub(super) fn finish(self) -> Timeline {
+        Timeline { submitters: self.submitters, start: self.start, rows: self.rows, repeating: 0 }
+    }
+
+    pub(super) fn keep_last(&mut self, rows: usize) {
+        let cut = self.rows.len().saturating_sub(rows);
+        self.rows.drain(..cut);
+    }
+}
+
+/// What the ring holds: descriptor and status of each slot, the private fields, the registers. Of a long ring the slots between
+/// `free_tail` and what was handed out.
+pub(super) fn ring(board: &Board) -> String {
+    let length = Unit::length(board);
+    let [head, tail, cnt] = board.fields();
+    let cell = |slot: Slot| {
+        let desc = match board.desc(slot) {
+            Desc::Blank => "",
+            Desc::Id { .. } => "ID",
+            Desc::Wd { .. } => "WD",
+            Desc::InvalidWd { .. } => "W!",
+        };
+        let status = match board.raw_status(slot) {
+            0 => ".".to_string(),
+            1 => "u".to_string(),
+            2 => "D".to_string(),
+            3 => "A".to_string(),
+            other => other.to_string(),
+        };
+        format!("|{desc:<2} {status}")
+    };
+    let slots = usize::from(length.slots());
+    let cells: String = if slots <= 16 {
+        length.iter().map(cell).collect()
+    } else {
+        let from = (tail.rem_euclid(slots as i64)) as Slot;
+        let shown: String = (0..8).map(|k| cell(length.add(from, k))).collect();
+        format!("[{from}..]{shown}")
+    };
+    let faults = match board.fsts().bits() {
+        0 => String::new(),
+        _ => format!(" FSTS={}", board.fsts().names()),
+    };
+    format!("{cells}| tail={tail} head={head} cnt={cnt} IQH={} IQT={}{faults}", board.iqh(), board.iqt())
+}

@@ -1,0 +1,398 @@
+//! Which generation a tree is of, told by what its functions do.
+//!
+//! A probe sets memory and registers, lets one submitter call, plays the hardware by hand, and notes every visible access. The
+//! same is done with the Rust driver under the rules of each generation. A tree is of the generation with which it agrees in
+//! every probe; otherwise it is unknown, and the probe in which it differs from the nearest one is named. Neither version
+//! strings nor the source text are asked.
+
+use serde::{Deserialize, Serialize};
+
+use super::access::{Access, Register};
+use super::isolate::Pulse;
+use super::machine::{Grain, Machine};
+use super::program::{BuildError, Program};
+use super::reference::Reference;
+use vtd_qi::impl_qi::{
+    Faults, Fsts, Generation, Hardware, IdKind, Length, Queue, Request, Slot, Status, TimeOut, Unit, GENERATIONS,
+};
+
+/// What a tree was recognised as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recognised {
+    /// The generation, if there is one with which every probe agrees.
+    pub generation: Option<String>,
+    /// Otherwise the nearest, and where the tree differs from it.
+    pub nearest: Option<Nearest>,
+    /// How many probes were run.
+    pub probes: usize,
+    /// Reads of a status that repeat another and are made by one side only: merged by the compiler, or left out by the model.
+    pub repeats: usize,
+}
+
+/// The generation with which most probes agree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nearest {
+    /// Its name.
+    pub generation: String,
+    /// In how many probes the tree differs.
+    pub differs: usize,
+    /// The first of them.
+    pub probe: String,
+    /// What the generation does there, from the first difference on.
+    pub expected: Vec<String>,
+    /// What the tree does.
+    pub found: Vec<String>,
+}
+
+/// What is to be played to a submitter.
+#[derive(Clone, Debug)]
+struct Probe {
+    name: String,
+    request: Request,
+    /// `free_head`, `free_tail`, `free_cnt` before the call.
+    queue: Queue,
+    /// Statuses before the call.
+    statuses: Vec<(Slot, Status)>,
+    /// What happens once IQT has been written.
+    then: Then,
+}
+
+#[derive(Clone, Debug)]
+enum Then {
+    /// Hardware does everything, in order.
+    Complete,
+    /// Statuses, IQH and IQT as given, and a fault; nothing completes.
+    Fault { fsts: Fsts, itesid: u8, gone: bool, forgotten: bool, iqh: Slot, iqt: Slot, statuses: Vec<(Slot, Status)> },
+    /// Nothing.
+    Nothing,
+}
+
+/// Accesses after which a probe is cut off: an endless walk is told by them.
+const LONGEST: usize = 96;
+
+/// The ring that probes are run on.
+const SLOTS: u16 = 8;
+
+fn queue(free_head: Slot, free_tail: Slot, slots: u16) -> Queue {
+    let used = Length::new(slots).map_or(0, |length| length.distance(free_tail, free_head));
+    Queue { free_head, free_tail, free_cnt: slots - used }
+}
+
+fn statuses(all: Status, slots: u16) -> Vec<(Slot, Status)> {
+    (0..slots).map(|slot| (slot as Slot, all)).collect()
+}
+
+/// All probes on the short ring.
+fn probes() -> Vec<Probe> {
+    let plain = |name: String, count: u8, queue: Queue, then: Then| Probe {
+        name,
+        request: Request::plain(count),
+        queue,
+        statuses: Vec::new(),
+        then,
+    };
+    let mut all = Vec::new();
+    for count in 0..=3 {
+        for head in [0, 1, 5, 7] {
+            let name = format!("post, MARK and RECLAIM of {count} IDs at slot {head}");
+            all.push(plain(name, count, queue(head, head, SLOTS), Then::Complete));
+        }
+    }
+    for count in [0, 1, 3] {
+        for cnt in 0..=SLOTS {
+            let name = format!("room for {count} IDs with free_cnt {cnt}");
+            let queue = Queue { free_cnt: cnt, ..queue(2, 2, SLOTS) };
+            all.push(plain(name, count, queue, Then::Nothing));
+        }
+    }
+    let each = [Status::Free, Status::InUse, Status::Done, Status::Abort];
+    for a in each {
+        for b in each {
+            for c in each {
+                let name = format!("RECLAIM with {} {} {} before the own batch", a.name(), b.name(), c.name());
+                let statuses = vec![(7, a), (0, b), (1, c)];
+                all.push(Probe { statuses, ..plain(name, 1, queue(2, 7, SLOTS), Then::Complete) });
+            }
+        }
+    }
+    for own in each {
+        let name = format!("the own WD's status reads {}", own.name());
+        let then = fault(Fsts::NONE, 0, (0, 3), vec![(2, own)]);
+        all.push(plain(name, 2, queue(0, 0, SLOTS), then));
+    }
+    for iqh in 0..SLOTS as Slot {
+        for iqt in 0..SLOTS as Slot {
+            for fsts in [Fsts::ITE, Fsts::IQE, Fsts::ITE.with(Fsts::ICE), Fsts::IQE.with(Fsts::ITE), Fsts::ICE] {
+                let name = format!("{} with IQH {iqh} and IQT {iqt}, all slots QI_IN_USE", fsts.names());
+                let then = fault(fsts, 0, (iqh, iqt), statuses(Status::InUse, SLOTS));
+                all.push(plain(name, 1, queue(1, 1, SLOTS), then));
+            }
+            let name = format!("ITE with IQH {iqh} and IQT {iqt}, slots of every status");
+            let mixed = (0..SLOTS).map(|slot| (slot as Slot, each[usize::from(slot + u16::from(iqh)) % 4])).collect();
+            all.push(plain(name, 1, queue(1, 1, SLOTS), fault(Fsts::ITE, 0, (iqh, iqt), mixed)));
+        }
+    }
+    for (gone, forgotten, who) in [(false, false, "present"), (true, false, "gone"), (true, true, "forgotten")] {
+        for own in [Status::InUse, Status::Done] {
+            let mut states = statuses(Status::Free, SLOTS);
+            states[3].1 = own;
+            let then = Then::Fault { fsts: Fsts::ITE, itesid: 1, gone, forgotten, iqh: 3, iqt: 4, statuses: states };
+            let request = Request::of(&[IdKind::Device(1)]);
+            let name = format!("ITE that names a device that is {who}, own WD {}", own.name());
+            all.push(Probe { request, ..plain(name, 1, queue(2, 2, SLOTS), then) });
+        }
+    }
+    let invalid = Request::of(&[IdKind::Unit, IdKind::Invalid]);
+    for iqh in [2, 3, 4] {
+        let name = format!("IQE at slot {iqh} of a batch at 2");
+        let then = fault(Fsts::IQE, 0, (iqh, 5), Vec::new());
+        all.push(Probe { request: invalid, ..plain(name, 2, queue(2, 2, SLOTS), then) });
+    }
+    all
+}
+
+fn fault(fsts: Fsts, itesid: u8, (iqh, iqt): (Slot, Slot), statuses: Vec<(Slot, Status)>) -> Then {
+    Then::Fault { fsts, itesid, gone: false, forgotten: false, iqh, iqt, statuses }
+}
+
+/// Probes on the kernel's own ring.
+fn probes_of_the_real_ring() -> Vec<Probe> {
+    [0u8, 254, 255]
+        .into_iter()
+        .map(|head| Probe {
+            name: format!("post, MARK and RECLAIM of 2 IDs at slot {head} of the unmodified ring"),
+            request: Request::plain(2),
+            queue: queue(head, head, 256),
+            statuses: Vec::new(),
+            then: Then::Complete,
+        })
+        .collect()
+}
+
+/// Something that can be probed.
+trait Target {
+    fn begin(&mut self, probe: &Probe);
+    /// The next visible access, if the call is not over and nothing but the lock held hinders it.
+    fn step(&mut self) -> Option<(Access, Option<i32>)>;
+    fn complete(&mut self);
+    fn fault(&mut self, then: &Then);
+}
+
+const HARDWARE: Hardware = Hardware::InOrder { depth: 2 };
+
+fn complete_all(unit: &mut impl Unit) {
+    loop {
+        let mut step = None;
+        HARDWARE.steps(&Faults::none(), unit, |s| step = step.or(Some(s)));
+        match step {
+            Some(step) => HARDWARE.step(&Faults::none(), unit, step),
+            None => return,
+        }
+    }
+}
+
+impl Target for Machine {
+    fn begin(&mut self, probe: &Probe) {
+        self.reset();
+        let board = self.board_mut();
+        board.set_field(0, probe.queue.free_head.into());
+        board.set_field(1, probe.queue.free_tail.into());
+        board.set_field(2, probe.queue.free_cnt.into());
+        board.set_indices(probe.queue.free_head, probe.queue.free_head);
+        probe.statuses.iter().for_each(|&(slot, status)| board.set_raw_status(slot, status as i32));
+        self.call(0, probe.request);
+    }
+
+    fn step(&mut self) -> Option<(Access, Option<i32>)> {
+        loop {
+            let (access, returned) = Machine::step(self, 0)?;
+            if access.is_visible() || returned.is_some() {
+                return Some((access, returned));
+            }
+        }
+    }
+
+    fn complete(&mut self) {
+        complete_all(self.board_mut());
+    }
+
+    fn fault(&mut self, then: &Then) {
+        if let Then::Fault { fsts, itesid, gone, forgotten, iqh, iqt, statuses } = then {
+            let board = self.board_mut();
+            board.set_indices(*iqh, *iqt);
+            board.set_faults(*fsts, *itesid);
+            board.set_gone(u8::from(*gone), *forgotten);
+            statuses.iter().for_each(|&(slot, status)| board.set_raw_status(slot, status as i32));
+        }
+    }
+}
+
+impl Target for Reference {
+    fn begin(&mut self, probe: &Probe) {
+        self.restart_with(probe.request);
+        self.memory.set_queue(probe.queue);
+        self.memory.set_indices(probe.queue.free_head, probe.queue.free_head);
+        probe.statuses.iter().for_each(|&(slot, status)| self.memory.poke_status(slot, status));
+        self.call(0, 0);
+    }
+
+    fn step(&mut self) -> Option<(Access, Option<i32>)> {
+        loop {
+            let (access, returned) = Reference::step(self, 0)?;
+            match access.filter(|access| access.is_visible()) {
+                Some(access) => return Some((access, returned)),
+                None if returned.is_some() => return None,
+                None => {}
+            }
+        }
+    }
+
+    fn complete(&mut self) {
+        complete_all(&mut self.memory);
+    }
+
+    fn fault(&mut self, then: &Then) {
+        if let Then::Fault { fsts, itesid, gone, iqh, iqt, statuses, .. } = then {
+            self.memory.set_indices(*iqh, *iqt);
+            self.memory.set_faults(*fsts, *itesid);
+            self.memory.set_gone(u8::from(*gone));
+            statuses.iter().for_each(|&(slot, status)| self.memory.poke_status(slot, status));
+        }
+    }
+}
+
+/// Plays a probe and notes the accesses.
+fn play(target: &mut dyn Target, probe: &Probe) -> Vec<Access> {
+    target.begin(probe);
+    let mut seen = Vec::new();
+    let mut unlocks = 0;
+    while seen.len() < LONGEST {
+        let Some((access, returned)) = target.step() else { break };
+        seen.push(access);
+        if let Some(rc) = returned {
+            seen.push(Access::Return(rc));
+            break;
+        }
+        match access {
+            Access::WriteReg(Register::Iqt, _) => match &probe.then {
+                Then::Complete => target.complete(),
+                then => target.fault(then),
+            },
+            Access::Unlock => {
+                unlocks += 1;
+                // Waiting for room or for the WD: two rounds are enough, and after a fault one.
+                if unlocks == 2 || matches!(probe.then, Then::Fault { .. }) {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    seen
+}
+
+/// Leaves out reads of a status that repeat the access before them, and reads of IQER by a driver that returns no time-outs:
+/// it makes nothing of them.
+fn comparable(accesses: &[Access], time_out: TimeOut) -> Vec<Access> {
+    let mut kept: Vec<Access> = Vec::new();
+    let idle = |access: &&Access| time_out == TimeOut::Retry && matches!(access, Access::ReadReg(Register::Iqer, _));
+    for &access in accesses.iter().filter(|access| !idle(access)) {
+        let repeats =
+            matches!((access, kept.last()), (Access::ReadStatus(a, _), Some(Access::ReadStatus(b, _))) if a == *b);
+        if !repeats {
+            kept.push(access);
+        }
+    }
+    kept
+}
+
+/// The kernel's generations: those that can be compiled from a tree since 5.8.
+fn candidates() -> impl Iterator<Item = &'static Generation> {
+    GENERATIONS.iter().filter(|generation| !matches!(generation.name, "g1" | "g5plus"))
+}
+
+/// Recognises a tree. `short` has 8 slots, `real` the tree's own number, if it can be run.
+///
+/// # Errors
+/// [`BuildError`] if a program cannot be loaded.
+///
+/// # Panics
+/// If `short` has not 8 slots.
+pub fn recognise(short: &Program, real: Option<&Program>, pulse: &Pulse) -> Result<Recognised, BuildError> {
+    assert_eq!(short.length.slots(), SLOTS, "probes are written for {SLOTS} slots");
+    let mut runs: Vec<(Probe, Length, Vec<Access>)> = Vec::new();
+    for (scalable, prefix) in [(false, ""), (true, "scalable mode: ")] {
+        let mut machine = Machine::new(short, 1, Grain::Visible, scalable)?;
+        for mut probe in probes() {
+            pulse.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let seen = play(&mut machine, &probe);
+            probe.name.insert_str(0, prefix);
+            runs.push((probe, short.length, seen));
+        }
+    }
+    let mut notes = Vec::new();
+    if let Some(real) = real {
+        if real.length == Length::KERNEL {
+            let mut machine = Machine::new(real, 1, Grain::Visible, false)?;
+            for probe in probes_of_the_real_ring() {
+                pulse.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let seen = play(&mut machine, &probe);
+                runs.push((probe, real.length, seen));
+            }
+        } else {
+            notes.push(real.length.slots());
+        }
+    }
+    let mut nearest: Option<Nearest> = None;
+    let mut repeats = 0;
+    for generation in candidates() {
+        let mut differs: Vec<(&Probe, Vec<Access>, Vec<Access>)> = Vec::new();
+        let mut repeated = 0;
+        for (probe, length, seen) in &runs {
+            let mut reference = Reference::new(generation.rules, *length, 1, vec![Request::plain(0)]);
+            let expected = play(&mut reference, probe);
+            let time_out = generation.rules.time_out;
+            let (c, model) = (comparable(seen, time_out), comparable(&expected, time_out));
+            // A walk without an end is cut at a number of accesses, repeats among them.
+            let common = c.len().min(model.len());
+            let cut = seen.len() == LONGEST && expected.len() == LONGEST;
+            if c == model || cut && c[..common] == model[..common] {
+                repeated += usize::from(seen != &expected);
+            } else {
+                differs.push((probe, model, c));
+            }
+        }
+        if differs.is_empty() && notes.is_empty() {
+            return Ok(Recognised {
+                generation: Some(generation.name.to_string()),
+                nearest: None,
+                probes: runs.len(),
+                repeats: repeated,
+            });
+        }
+        if nearest.as_ref().is_none_or(|nearest| differs.len() < nearest.differs) {
+            repeats = repeated;
+            let text = |accesses: &[Access]| accesses.iter().take(4).map(|access| access.to_string()).collect();
+            nearest = Some(match differs.first() {
+                Some((probe, expected, found)) => {
+                    let same = expected.iter().zip(found).take_while(|(a, b)| a == b).count();
+                    Nearest {
+                        generation: generation.name.to_string(),
+                        differs: differs.len(),
+                        probe: probe.name.clone(),
+                        expected: text(&expected[same..]),
+                        found: text(&found[same..]),
+                    }
+                }
+                None => Nearest {
+                    generation: generation.name.to_string(),
+                    differs: 0,
+                    probe: "the length of the ring".to_string(),
+                    expected: vec!["QI_LENGTH is 256".to_string()],
+                    found: notes.iter().map(|slots| format!("QI_LENGTH is {slots}")).collect(),
+                },
+            });
+        }
+    }
+    Ok(Recognised { generation: None, nearest, probes: runs.len(), repeats })
+}

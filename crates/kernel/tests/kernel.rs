@@ -1,0 +1,296 @@
+//! The tool that runs a kernel's C, on a driver written for these tests and on what kernel trees there are.
+//!
+//! `VTD_QI_LINUX` names trees or tarballs, separated by `:`; Debian's linux-source-6.1 is looked for too. What is not there is
+//! listed as not run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use stateright_temporal::graph::Limits;
+use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg};
+use vtd_qi_kernel::{
+    cut, edit, exhaustive, isolated, last_steps, random, recognise, replay, search, Cut, Death, Edit, Found, Grain,
+    Machine, Optimise, Program, Pulse, Recognised, SearchCfg, Searched, Source, SourceFile, Strategy, DMAR_C,
+};
+
+const DRIVER: &str = include_str!("kernel/driver.c");
+
+/// The tests' own driver with some text replaced.
+fn own(replacements: &[(&str, &str)]) -> Cut {
+    let mut text = DRIVER.to_string();
+    for (what, with) in replacements {
+        assert!(text.contains(what), "no {what:?} in the driver");
+        text = text.replace(what, with);
+    }
+    cut(&Source::of(Path::new("tests/kernel"), vec![SourceFile { path: DMAR_C.to_string(), text }]).unwrap()).unwrap()
+}
+
+fn program(cut: &Cut, slots: u16) -> Program {
+    Program::compile(cut, Some(Length::new(slots).unwrap()), Optimise::O2).unwrap()
+}
+
+fn recognised(cut: &Cut) -> Recognised {
+    let real = Program::compile(cut, None, Optimise::O2).unwrap();
+    recognise(&program(cut, 8), Some(&real), &Pulse::default()).unwrap()
+}
+
+fn ring(generation: &str, faults: Faults) -> RingCfg {
+    let rules = Generation::named(generation).unwrap().rules;
+    let length = Length::new(6).unwrap();
+    RingCfg { length, fault_check: FaultCheck::Always, faults, ..RingCfg::new(rules, 2, [0, 1]) }.validate().unwrap()
+}
+
+fn search_cfg(ring: &RingCfg, strategy: Strategy) -> SearchCfg {
+    SearchCfg {
+        submitters: ring.submitters,
+        requests: ring.requests().unwrap(),
+        calls: 4,
+        hardware: ring.hardware,
+        faults: ring.faults.clone(),
+        strategy,
+        limit: 5_000,
+    }
+}
+
+fn searched(cut: &Cut, cfg: &SearchCfg, grain: Grain, runs: u64) -> Searched {
+    let mut machine = Machine::new(&program(cut, 6), cfg.submitters, grain, false).unwrap();
+    search(&mut machine, cfg, 1, &Pulse::default(), |so_far| so_far.runs >= runs)
+}
+
+/// The 2024 bug: MARK of IDs only, RECLAIM of what is DONE.
+const BEFORE_2024: [(&str, &str); 3] = [
+    ("state != QI_FREE || qi->free_tail == qi->free_head", "state != QI_DONE && state != QI_ABORT"),
+    (
+        "n <= (int)count; n++)\n\t\t\tqi->desc_status[after(first, n)] = QI_FREE",
+        "n < (int)count; n++)\n\t\t\tqi->desc_status[after(first, n)] = QI_DONE",
+    ),
+    ("qi->free_tail = after", "qi->desc_status[qi->free_tail] = QI_FREE;\n\t\tqi->free_tail = after"),
+];
+/// The 2026 bug: the walk over odd slots.
+const ODD_WALK: [(&str, &str); 2] = [
+    ("writel(FAULT_ITE", "from |= 1;\n\twritel(FAULT_ITE"),
+    ("from = after(from, -1);\n\t}", "from = after(from, -2);\n\t}"),
+];
+const RETRY: [(&str, &str); 1] = [("return -ETIMEDOUT;", ";")];
+
+#[test]
+fn generations_are_told_by_what_they_do() {
+    let both = [&BEFORE_2024[..], &ODD_WALK].concat();
+    let cases: [(&str, Vec<(&str, &str)>); 6] = [
+        ("g5", vec![]),
+        ("g5r", RETRY.to_vec()),
+        ("g4", ODD_WALK.to_vec()),
+        ("g4r", [&ODD_WALK[..], &RETRY].concat()),
+        ("g3t", both.clone()),
+        ("g3", [&both[..], &RETRY].concat()),
+    ];
+    for (generation, replacements) in cases {
+        let found = recognised(&own(&replacements));
+        assert_eq!(found.generation.as_deref(), Some(generation), "{found:?}");
+    }
+}
+
+#[test]
+fn a_tree_with_one_constant_edited_is_unknown() {
+    let constants = [
+        ("(int)count + 2", "(int)count + 3"),
+        ("#define QI_LENGTH 256", "#define QI_LENGTH 128"),
+        ("#define FAULT_ITE 0x40u", "#define FAULT_ITE 0x80u"),
+        ("#define WAIT_WITH_STATUS 0x25ull", "#define WAIT_WITH_STATUS 0x65ull"),
+        ("(u64)QI_DONE << 32", "(u64)QI_IN_USE << 32"),
+        ("? 5 : 4", "? 4 : 4"),
+        ("return -EINVAL", "return -EAGAIN"),
+        ("rc == -EAGAIN", "rc == -EINVAL"),
+        ("after(last, 1);", "after(last, 2);"),
+    ];
+    for (what, with) in constants {
+        let found = recognised(&own(&[(what, with)]));
+        assert_eq!(found.generation, None, "{what} -> {with}");
+        let nearest = found.nearest.unwrap();
+        assert!(nearest.expected != nearest.found, "{nearest:?}");
+    }
+}
+
+#[test]
+fn the_model_is_this_driver_on_every_transition() {
+    let program = program(&own(&[]), 6);
+    let until = || Instant::now() + Duration::from_secs(120);
+    for faults in [Faults::none(), Faults::of([FaultClass::Ice], 1)] {
+        let covered = exhaustive(&program, &ring("g5", faults), Limits::default(), until(), &Pulse::default()).unwrap();
+        assert!(covered.difference.is_none(), "{}", covered.difference.unwrap().timeline);
+        assert_eq!((covered.covered, covered.why), (covered.edges, None));
+        assert!(covered.tally.accesses > 500_000);
+    }
+}
+
+#[test]
+fn another_program_differs_and_the_difference_is_drawn() {
+    let program = program(&own(&ODD_WALK), 6);
+    let cfg = ring("g5", Faults::of([FaultClass::LostAnswer], 1));
+    let (_, difference) = random(&program, &cfg, false, 1, 500_000, &Pulse::default()).unwrap();
+    let difference = difference.expect("the odd walk is not g5's");
+    assert!(difference.timeline.contains("DIFFERS"), "{}", difference.timeline);
+    // Without faults nothing tells them apart.
+    let (tally, difference) =
+        random(&program, &ring("g5", Faults::none()), false, 1, 500_000, &Pulse::default()).unwrap();
+    assert!(difference.is_none() && tally.accesses > 100_000);
+    // One access more, one less, another order.
+    for (what, with) in [
+        ("reclaim_free_desc(qi);\n\t\traw", "raw"),
+        (
+            "qi->desc_status[last] = QI_IN_USE;\n",
+            "qi->desc_status[last] = QI_IN_USE;\n\t\tqi->desc_status[last] = QI_IN_USE;\n",
+        ),
+        ("\t\tqi->free_cnt -= count + 1;\n", "\t\tqi->free_cnt -= count;\n"),
+    ] {
+        let program = self::program(&own(&[(what, with)]), 6);
+        let cfg = ring("g5", Faults::none());
+        let covered =
+            exhaustive(&program, &cfg, Limits::default(), Instant::now() + Duration::from_secs(60), &Pulse::default());
+        assert!(covered.unwrap().difference.is_some(), "{with}");
+    }
+}
+
+#[test]
+fn the_search_finds_the_lockup_of_2024_and_its_seed_replays() {
+    let cut = own(&BEFORE_2024);
+    let cfg = ring("g5", Faults::none());
+    for (strategy, grain) in [
+        (Strategy::Random, Grain::Every),
+        (Strategy::Random, Grain::Coarse),
+        (Strategy::Pct { changes: 3 }, Grain::Every),
+        (Strategy::Pct { changes: 3 }, Grain::Coarse),
+    ] {
+        let cfg = search_cfg(&cfg, strategy);
+        let found = searched(&cut, &cfg, grain, 300);
+        let hang = found.findings.iter().find(|finding| finding.found == Found::Hang).expect("the lockup");
+        assert!(hang.repeated >= 1_000 && hang.steps.1 < hang.steps.0, "{hang:?}");
+        let mut machine = Machine::new(&program(&cut, 6), 2, grain, false).unwrap();
+        let again = replay(&mut machine, &cfg, hang.seed).unwrap();
+        assert_eq!((again.found, again.steps.0), (hang.found, hang.steps.0));
+        // The fix cures it.
+        let fixed = searched(&own(&[]), &cfg, grain, 300);
+        assert_eq!((fixed.hits, fixed.runs), (0, 300), "{:?}", fixed.findings);
+    }
+}
+
+#[test]
+fn the_search_finds_hard_lock_leak_overrun_and_wrong_success() {
+    let lost = ring("g5", Faults::of([FaultClass::LostAnswer], 1));
+    let none = ring("g5", Faults::none());
+    let deep = RingCfg { hardware: Hardware::Pipelined { depth: 4 }, ..none.clone() };
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a RingCfg, Found);
+    let cases: [Case; 5] = [
+        (&ODD_WALK, &lost, Found::HardLock),
+        (&[("qi->free_cnt += 1;", "qi->free_cnt += (qi->free_tail & 1);")], &none, Found::Overrun),
+        (
+            &[("reclaim_free_desc(qi);\n", "if (count || qi->free_cnt < 3)\n\t\t\treclaim_free_desc(qi);\n")],
+            &none,
+            Found::Leak,
+        ),
+        (&[("!= QI_DONE) {", "== QI_FREE) {")], &deep, Found::WrongSuccess),
+        (
+            &[("qi->desc_status[last] = QI_IN_USE;\n", "qi->desc_status[last + QI_LENGTH] = QI_IN_USE;\n")],
+            &none,
+            Found::Outside,
+        ),
+    ];
+    for (replacements, ring, expected) in cases {
+        let found = searched(&own(replacements), &search_cfg(ring, Strategy::Random), Grain::Every, 2_000);
+        assert!(found.findings.iter().any(|f| f.found == expected), "{expected:?}: {:?}", found.findings);
+    }
+}
+
+#[test]
+fn code_that_crashes_or_never_comes_back_is_reported_with_what_led_there() {
+    let cfg = search_cfg(&ring("g5", Faults::none()), Strategy::Random);
+    let crash = own(&[("qi->free_cnt += 1;", "qi->free_cnt += 1;\n\t\t*(volatile int *)8 = 1;")]);
+    let loops = own(&[("qi->free_cnt += 1;", "qi->free_cnt += 1;\n\t\tfor (;;)\n\t\t\tbarrier();")]);
+    for (cut, silent) in [(crash, false), (loops, true)] {
+        let program = program(&cut, 6);
+        let died: Result<Searched, Death> = isolated(Duration::from_secs(1), &mut |_| true, |pulse| {
+            let mut machine = Machine::new(&program, 2, Grain::Every, false).unwrap();
+            search(&mut machine, &cfg, 1, pulse, |so_far| so_far.runs >= 1_000)
+        });
+        let seed = match died {
+            Err(Death::Signal { signal, seed }) if !silent && signal == 11 => seed,
+            Err(Death::Silent { seed, .. }) if silent => seed,
+            other => panic!("{other:?}"),
+        };
+        let led_there = last_steps(&program, &cfg, Grain::Every, seed, 40).unwrap();
+        assert!(led_there.contains("free_cnt="), "{led_there}");
+    }
+}
+
+#[allow(clippy::print_stdout)] // What is not run is said.
+fn trees() -> Vec<PathBuf> {
+    let named = std::env::var_os("VTD_QI_LINUX").unwrap_or_default();
+    let debian = PathBuf::from("/usr/src/linux-source-6.1.tar.xz");
+    let all = std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).chain([debian]);
+    let (there, gone): (Vec<_>, Vec<_>) = all.partition(|path| path.exists());
+    gone.iter().for_each(|path| println!("NOT RUN: {} is not there", path.display()));
+    there
+}
+
+#[test]
+fn kernel_trees_are_recognised_and_are_the_model() {
+    for tree in trees() {
+        let source = Source::open(&tree).unwrap();
+        let cut = cut(&source).unwrap();
+        let found = recognised(&cut);
+        let generation = found.generation.clone().unwrap_or_else(|| panic!("{}: {found:?}", source.name()));
+        let cfg = ring(&generation, Faults::none());
+        let until = Instant::now() + Duration::from_secs(120);
+        let covered = exhaustive(&program(&cut, 6), &cfg, Limits::default(), until, &Pulse::default()).unwrap();
+        assert!(covered.difference.is_none() && covered.covered == covered.edges, "{}: {covered:?}", source.name());
+        println!("{}: {generation}, {} transitions", source.name(), covered.edges);
+        // Rules taken back make the older generations.
+        if generation.starts_with("g5") {
+            let older = edit(&source, Edit::OddWalk).unwrap();
+            assert_eq!(recognised(&self::cut(&older).unwrap()).generation, Some(generation.replace("g5", "g4")));
+            let oldest = edit(&older, Edit::MarkDone).unwrap();
+            let name = if generation == "g5" { "g3t" } else { "g3" };
+            assert_eq!(recognised(&self::cut(&oldest).unwrap()).generation.as_deref(), Some(name));
+            assert!(oldest.name().contains("edited: odd-walk, edited: mark-done"));
+        }
+    }
+}
+
+#[test]
+fn bad_input_is_one_sentence_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("own/drivers/iommu/intel/dmar.c", DRIVER);
+    write("old/drivers/iommu/dmar.c", DRIVER);
+    write("other/drivers/iommu/intel/dmar.c", &DRIVER.replace(", unsigned long options", ""));
+    write("missing/drivers/iommu/intel/dmar.c", &DRIVER.replace("reclaim_free_desc", "reclaim"));
+    write("broken/drivers/iommu/intel/dmar.c", &DRIVER.replace("rc = 0;", "rc = {};"));
+    write("file", &"no archive\n".repeat(100));
+    let run = |tree: &str, cc: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vtd-qi-kernel"));
+        command.args(["--only", "recognise", "--linux"]).arg(folder.path().join(tree)).env("CC", cc);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).trim().to_string())
+    };
+    assert_eq!(run("own", "cc").0, Some(0));
+    for (tree, cc, says) in [
+        ("nowhere", "cc", "cannot be read"),
+        ("file", "cc", "neither a directory nor a tar archive"),
+        (".", "cc", "is no kernel tree: it was searched for drivers/iommu/intel/dmar.c"),
+        ("old", "cc", "older than 5.8"),
+        ("other", "cc", "not (struct intel_iommu *, struct qi_desc *, unsigned int, unsigned long)"),
+        ("missing", "cc", "function reclaim_free_desc was looked for in drivers/iommu/intel/dmar.c"),
+        ("broken", "cc", "does not accept the functions cut out of it"),
+        ("own", "no-such-compiler", "the C compiler \"no-such-compiler\" was looked for"),
+        ("own", "false", "does not accept"),
+    ] {
+        let (code, said) = run(tree, cc);
+        assert_eq!(code, Some(2), "{tree} {cc}: {said}");
+        assert!(said.contains(says) && said.lines().count() == 1, "{tree} {cc}: {said}");
+    }
+}

@@ -1,0 +1,589 @@
+//! Breadth-first exploration of any [`stateright::Model`] into an explicit labelled graph.
+//!
+//! Everything that judges whole runs (liveness, refinement, shortest counterexamples, pairing with TLC) works on a
+//! [`Graph`]: all reachable states, kept by value and compared by equality (no fingerprints, so no collisions), and all
+//! transitions with the label that fairness speaks of.
+//!
+//! * **Order.** Exploration goes level by level and numbers states in the order in which a single-threaded search would
+//!   find them, whatever [`Limits::threads`] says. State 0 is the first initial state; [`Graph::path_to`] is a shortest path.
+//! * **Labels.** A function given to [`Search::new`] labels actions. Several actions may share a label and one label may have
+//!   several successors. Transitions are distinct `(state, label, state)` triples.
+//! * **Quotients.** [`Search::canonical`] maps a state to the representative of its class. Whether a step *changes* the
+//!   state is judged before that map is applied ([`Edge::changes`]): a step may lead from a class to the same class and
+//!   still change the concrete state.
+//! * **Limits.** A search that was cut says so ([`Graph::coverage`]); nothing may be concluded from the absence of a state
+//!   in a cut graph, nor from the absence of a transition unless [`Graph::is_expanded`] says that its source has them all.
+//!
+//! ```
+//! use stateright_temporal::graph::{Coverage, Search};
+//! use stateright::Model;
+//!
+//! /// A counter modulo three that may also stand still.
+//! struct Counter;
+//! impl Model for Counter {
+//!     type State = u8;
+//!     type Action = &'static str;
+//!     fn init_states(&self) -> Vec<u8> { vec![0] }
+//!     fn actions(&self, _: &u8, out: &mut Vec<Self::Action>) { out.extend(["tick", "rest"]) }
+//!     fn next_state(&self, s: &u8, a: Self::Action) -> Option<u8> {
+//!         Some(if a == "tick" { (s + 1) % 3 } else { *s })
+//!     }
+//! }
+//! let graph = Search::new(&Counter, |a| *a).run();
+//! assert_eq!(graph.coverage(), Coverage::Complete);
+//! assert_eq!((graph.len(), graph.transitions()), (3, 6));
+//! assert_eq!(graph.path_to(2).iter().map(|e| e.target).collect::<Vec<_>>(), [1, 2]);
+//! ```
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+use stateright::{Expectation, Model, Property};
+
+/// Number of a state in a [`Graph`], dense from 0 in the order of discovery.
+pub type StateId = u32;
+
+/// Number of a label in [`Graph::labels`], dense from 0 in the order of first occurrence.
+pub type LabelId = u16;
+
+/// How far a search may go, and who is told about it.
+#[derive(Clone, Copy)]
+pub struct Limits<'a> {
+    /// Stop before the graph holds more than this many states.
+    pub max_states: usize,
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// Stop as soon as this is true (Ctrl-C).
+    pub cancel: Option<&'a AtomicBool>,
+    /// Called about four times a second with (states found, states expanded).
+    pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
+}
+
+impl Default for Limits<'_> {
+    /// One thread, as many states as a [`StateId`] can number, no cancellation, no progress.
+    fn default() -> Self {
+        Limits { max_states: StateId::MAX as usize - 1, threads: 1, cancel: None, progress: None }
+    }
+}
+
+impl Limits<'_> {
+    /// Whether cancellation was asked for.
+    pub fn cancelled(&self) -> bool {
+        self.cancel.is_some_and(|c| c.load(Ordering::Relaxed))
+    }
+}
+
+/// What part of the reachable states a [`Graph`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// All of them, with all their transitions.
+    Complete,
+    /// The search stopped at [`Limits::max_states`].
+    CutByMaxStates,
+    /// The search was cancelled.
+    Cancelled,
+    /// Steps led out of [`stateright::Model::within_boundary`] and were not followed.
+    CutByBoundary,
+}
+
+/// One transition, seen from its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// Index of the transition in the whole graph, `0..graph.transitions()`.
+    pub index: usize,
+    /// The state it starts from.
+    pub source: StateId,
+    /// The state it leads to.
+    pub target: StateId,
+    /// The label it bears.
+    pub label: LabelId,
+    /// Whether the *concrete* state changes. A step that changes nothing neither takes nor enables a fair action.
+    pub changes: bool,
+}
+
+/// All reachable states of a model and the labelled transitions between them.
+pub struct Graph<S, L> {
+    states: Vec<S>,
+    initial: Vec<StateId>,
+    labels: Vec<L>,
+    /// Transitions of state `s` are `first[s]..first[s + 1]`; states never expanded have none.
+    first: Vec<usize>,
+    target: Vec<StateId>,
+    /// Label shifted left by one, lowest bit: changes the state.
+    label: Vec<u16>,
+    /// Breadth-first predecessor; an initial state is its own.
+    parent: Vec<StateId>,
+    /// First state of each breadth-first level.
+    levels: Vec<StateId>,
+    /// States below this number were expanded.
+    expanded: usize,
+    /// Those of them that have steps out of the boundary, ascending.
+    truncated: Vec<StateId>,
+    findings: Vec<Finding>,
+    coverage: Coverage,
+}
+
+/// What became of one of the model's own [`stateright::Property`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The property's name.
+    pub name: &'static str,
+    /// `always` or `sometimes`; `eventually` is not judged here (see [`crate::graph`]: that is what liveness is for).
+    pub sometimes: bool,
+    /// The first state in breadth-first order that violates an `always` or bears out a `sometimes`.
+    pub state: Option<StateId>,
+}
+
+impl<S, L> Graph<S, L> {
+    /// Number of states.
+    pub fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Whether there is no state at all.
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
+    /// Number of distinct (state, label, state) transitions.
+    pub fn transitions(&self) -> usize {
+        self.target.len()
+    }
+
+    /// Number of breadth-first levels, as TLC counts them with one worker: the initial states are level 1.
+    pub fn depth(&self) -> usize {
+        self.levels.len()
+    }
+
+    /// What part of the reachable states this is.
+    pub fn coverage(&self) -> Coverage {
+        self.coverage
+    }
+
+    /// Whether all transitions that leave a state are in this graph: it was expanded, and no step led out of the boundary.
+    pub fn is_expanded(&self, id: StateId) -> bool {
+        (id as usize) < self.expanded && self.truncated.binary_search(&id).is_err()
+    }
+
+    /// Whether nothing that changes the state can be done in a state, which is known to have all its transitions.
+    pub fn is_terminal(&self, id: StateId) -> bool {
+        self.is_expanded(id) && !self.edges(id).any(|edge| edge.changes)
+    }
+
+    /// The states, by [`StateId`].
+    pub fn states(&self) -> &[S] {
+        &self.states
+    }
+
+    /// One state.
+    ///
+    /// # Panics
+    /// If `id` is not a state of this graph.
+    pub fn state(&self, id: StateId) -> &S {
+        &self.states[id as usize]
+    }
+
+    /// All state numbers.
+    pub fn ids(&self) -> std::ops::Range<StateId> {
+        0..self.states.len() as StateId
+    }
+
+    /// The initial states, without repetition.
+    pub fn initial(&self) -> &[StateId] {
+        &self.initial
+    }
+
+    /// The labels that some transition bears, by [`LabelId`].
+    pub fn labels(&self) -> &[L] {
+        &self.labels
+    }
+
+    /// What became of the model's `always` and `sometimes` properties, in the model's order.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The transitions that leave a state, in the order of the model's actions.
+    pub fn edges(&self, id: StateId) -> impl DoubleEndedIterator<Item = Edge> + ExactSizeIterator + '_ {
+        let range = self.edge_range(id);
+        range.map(move |index| self.edge_at(id, index))
+    }
+
+    /// The indices of the transitions that leave a state.
+    pub fn edge_range(&self, id: StateId) -> std::ops::Range<usize> {
+        self.first[id as usize]..self.first[id as usize + 1]
+    }
+
+    /// The transition of a given index, which must leave `source`.
+    pub fn edge_at(&self, source: StateId, index: usize) -> Edge {
+        debug_assert!(self.edge_range(source).contains(&index));
+        let label = self.label[index];
+        Edge { index, source, target: self.target[index], label: label >> 1, changes: label & 1 == 1 }
+    }
+
+    /// A shortest path from an initial state: its transitions in order, none for an initial state.
+    pub fn path_to(&self, id: StateId) -> Vec<Edge> {
+        let mut path = Vec::new();
+        let mut at = id;
+        while self.parent[at as usize] != at {
+            let from = self.parent[at as usize];
+            let edge = self.edges(from).find(|e| e.target == at);
+            path.push(edge.expect("a state was discovered by one of its parent's transitions"));
+            at = from;
+        }
+        path.reverse();
+        path
+    }
+
+    /// Of each state whether a run leads from it to a goal, of no step if it is one.
+    pub fn leading_to(&self, goal: impl Fn(StateId) -> bool) -> Vec<bool> {
+        // Sources by target: those of the transitions into `t` are source[before[t]..before[t + 1]].
+        let mut before = vec![0usize; self.len() + 1];
+        for &target in &self.target {
+            before[target as usize] += 1;
+        }
+        let mut sum = 0;
+        for entry in &mut before {
+            sum += *entry;
+            *entry = sum;
+        }
+        let mut source = vec![0; self.target.len()];
+        for edge in self.ids().flat_map(|id| self.edges(id)) {
+            let place = &mut before[edge.target as usize];
+            *place -= 1;
+            source[*place] = edge.source;
+        }
+        let mut leads: Vec<bool> = self.ids().map(goal).collect();
+        let mut queue: Vec<StateId> = self.ids().filter(|&id| leads[id as usize]).collect();
+        while let Some(id) = queue.pop() {
+            for &source in &source[before[id as usize]..before[id as usize + 1]] {
+                if !std::mem::replace(&mut leads[source as usize], true) {
+                    queue.push(source);
+                }
+            }
+        }
+        leads
+    }
+
+    /// Bytes that the graph holds per state: (the state itself, everything else: transitions, predecessor, offsets).
+    pub fn bytes_per_state(&self) -> (usize, usize) {
+        let rest = self.first.len() * size_of::<usize>() + self.target.len() * 6 + self.parent.len() * 4;
+        (size_of::<S>(), rest.div_ceil(self.len().max(1)))
+    }
+}
+
+/// A search over a model, to be configured and [`run`](Search::run).
+pub struct Search<'a, M: Model, L> {
+    model: &'a M,
+    label: LabelOf<'a, M, L>,
+    canonical: Option<Canonical<'a, M>>,
+    limits: Limits<'a>,
+}
+
+type LabelOf<'a, M, L> = Box<dyn Fn(&<M as Model>::Action) -> L + Sync + 'a>;
+type Canonical<'a, M> = &'a (dyn Fn(&<M as Model>::State) -> <M as Model>::State + Sync);
+
+impl<'a, M, L> Search<'a, M, L>
+where
+    M: Model + Sync,
+    M::State: Clone + Eq + Hash + Send + Sync,
+    M::Action: Clone,
+    L: Copy + Eq + Hash + Send + Sync,
+{
+    /// A search over `model` whose actions are labelled by `label`.
+    pub fn new(model: &'a M, label: impl Fn(&M::Action) -> L + Sync + 'a) -> Self {
+        Search { model, label: Box::new(label), canonical: None, limits: Limits::default() }
+    }
+
+    /// Explores the quotient under `canonical`, which maps each state to the representative of its class.
+    ///
+    /// Sound when every permutation that relates the states of a class maps transitions to transitions with the same label.
+    pub fn canonical(mut self, canonical: Canonical<'a, M>) -> Self {
+        self.canonical = Some(canonical);
+        self
+    }
+
+    /// Sets the limits.
+    pub fn limits(mut self, limits: Limits<'a>) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Explores until everything reachable is known or a limit is reached.
+    ///
+    /// # Panics
+    /// If more than 32,767 labels occur, or [`Limits::threads`] is 0.
+    pub fn run(self) -> Graph<M::State, L> {
+        assert!(self.limits.threads > 0, "a search needs at least one thread");
+        let mut found = Found::new(self.model);
+        for state in self.model.init_states() {
+            if !self.model.within_boundary(&state) {
+                found.graph.coverage = Coverage::CutByBoundary;
+                continue;
+            }
+            let state = self.representative(state);
+            let hash = FxBuildHasher.hash_one(&state);
+            let (id, new) = found.insert(hash, state, None);
+            if new {
+                found.graph.initial.push(id);
+            }
+        }
+        let mut clock = Instant::now();
+        let mut level = 0..found.graph.states.len();
+        while !level.is_empty() {
+            found.graph.levels.push(level.start as StateId);
+            // Blocks keep the memory for unmerged successors small and the search responsive.
+            for start in level.clone().step_by(BLOCK * self.limits.threads) {
+                let block = start..level.end.min(start + BLOCK * self.limits.threads);
+                let expanded = block.end;
+                for chunk in self.expand(&found, block) {
+                    found.merge(chunk);
+                }
+                if self.limits.cancelled() {
+                    return found.stop(Coverage::Cancelled);
+                }
+                if found.graph.states.len() > self.limits.max_states {
+                    return found.stop(Coverage::CutByMaxStates);
+                }
+                if let Some(progress) = self.limits.progress.filter(|_| clock.elapsed() > Duration::from_millis(250)) {
+                    clock = Instant::now();
+                    progress(found.graph.states.len(), expanded);
+                }
+            }
+            level = level.end..found.graph.states.len();
+        }
+        let coverage = found.graph.coverage;
+        found.stop(coverage)
+    }
+
+    fn representative(&self, state: M::State) -> M::State {
+        match self.canonical {
+            Some(canonical) => canonical(&state),
+            None => state,
+        }
+    }
+
+    /// Expands a block of known states, in parallel where that pays, without touching what has been found.
+    fn expand(&self, found: &Found<M::State, L>, block: std::ops::Range<usize>) -> Vec<Chunk<M::State, L>> {
+        let conditions: Vec<_> = judged(self.model)
+            .map(|p| (p.condition, p.expectation == Expectation::Always))
+            .zip(&found.graph.findings)
+            .map(|((condition, always), finding)| (finding.state.is_none()).then_some((condition, always)))
+            .collect();
+        let work = |range: std::ops::Range<usize>| self.expand_chunk(found, range, &conditions);
+        let chunks: Vec<_> = block.clone().step_by(CHUNK).map(|s| s..block.end.min(s + CHUNK)).collect();
+        if self.limits.threads == 1 || chunks.len() < 2 {
+            return chunks.into_iter().map(work).collect();
+        }
+        let next = AtomicUsize::new(0);
+        let mut done: Vec<(usize, Chunk<M::State, L>)> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.limits.threads.min(chunks.len()))
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut mine = Vec::new();
+                        loop {
+                            let i = next.fetch_add(1, Ordering::Relaxed);
+                            let Some(range) = chunks.get(i) else { return mine };
+                            mine.push((i, work(range.clone())));
+                        }
+                    })
+                })
+                .collect();
+            workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
+        });
+        done.sort_unstable_by_key(|(i, _)| *i);
+        done.into_iter().map(|(_, chunk)| chunk).collect()
+    }
+
+    fn expand_chunk(
+        &self,
+        found: &Found<M::State, L>,
+        range: std::ops::Range<usize>,
+        conditions: &[Option<(Condition<M>, bool)>],
+    ) -> Chunk<M::State, L> {
+        let mut chunk = Chunk {
+            degrees: Vec::with_capacity(range.len()),
+            edges: Vec::with_capacity(range.len() * 4),
+            new: Vec::new(),
+            findings: vec![None; conditions.len()],
+            truncated: Vec::new(),
+            first: range.start as StateId,
+        };
+        let mut actions = Vec::new();
+        for id in range {
+            let state = &found.graph.states[id];
+            for (finding, condition) in chunk.findings.iter_mut().zip(conditions) {
+                if let (None, Some((condition, always))) = (&finding, condition) {
+                    if condition(self.model, state) != *always {
+                        *finding = Some(id as StateId);
+                    }
+                }
+            }
+            let before = chunk.edges.len();
+            let mut left_boundary = false;
+            self.model.actions(state, &mut actions);
+            for action in actions.drain(..) {
+                let label = (self.label)(&action);
+                let Some(next) = self.model.next_state(state, action) else { continue };
+                if !self.model.within_boundary(&next) {
+                    left_boundary = true;
+                    continue;
+                }
+                let changes = next != *state;
+                let next = self.representative(next);
+                let hash = FxBuildHasher.hash_one(&next);
+                let target = match found.get(hash, &next) {
+                    Some(known) => Target::Known(known),
+                    None => {
+                        chunk.new.push((hash, next));
+                        Target::New
+                    }
+                };
+                chunk.edges.push((label, changes, target));
+            }
+            chunk.degrees.push((chunk.edges.len() - before) as u32);
+            chunk.truncated.extend(left_boundary.then_some(id as StateId));
+        }
+        chunk
+    }
+}
+
+/// The properties that a state alone decides, in the model's order.
+fn judged<M: Model>(model: &M) -> impl Iterator<Item = Property<M>> {
+    model.properties().into_iter().filter(|p| p.expectation != Expectation::Eventually)
+}
+
+type Condition<M> = fn(&M, &<M as Model>::State) -> bool;
+
+/// States that one worker expands at a time.
+const CHUNK: usize = 1024;
+/// States per thread that are expanded before their successors are merged.
+const BLOCK: usize = 16 * CHUNK;
+
+/// The successors of a run of consecutive states, not yet numbered.
+struct Chunk<S, L> {
+    first: StateId,
+    degrees: Vec<u32>,
+    edges: Vec<(L, bool, Target)>,
+    /// The targets of the `Target::New` edges, in their order, with their hashes.
+    new: Vec<(u64, S)>,
+    findings: Vec<Option<StateId>>,
+    /// The states that have steps out of the boundary.
+    truncated: Vec<StateId>,
+}
+
+enum Target {
+    Known(StateId),
+    New,
+}
+
+/// A graph under construction and the index that finds a state in it.
+struct Found<S, L> {
+    graph: Graph<S, L>,
+    index: HashTable<(u32, StateId)>,
+    label_ids: hashbrown::HashMap<L, LabelId, FxBuildHasher>,
+}
+
+impl<S: Eq, L: Copy + Eq + Hash> Found<S, L> {
+    fn new<M: Model<State = S>>(model: &M) -> Self {
+        let findings = judged(model).map(|p| Finding {
+            name: p.name,
+            sometimes: p.expectation == Expectation::Sometimes,
+            state: None,
+        });
+        Found {
+            graph: Graph {
+                states: Vec::new(),
+                initial: Vec::new(),
+                labels: Vec::new(),
+                first: vec![0],
+                target: Vec::new(),
+                label: Vec::new(),
+                parent: Vec::new(),
+                levels: Vec::new(),
+                expanded: 0,
+                truncated: Vec::new(),
+                findings: findings.collect(),
+                coverage: Coverage::Complete,
+            },
+            index: HashTable::new(),
+            label_ids: Default::default(),
+        }
+    }
+
+    /// The upper half of the hash is kept beside the number, so that growing the index and most mismatches touch no state.
+    fn get(&self, hash: u64, state: &S) -> Option<StateId> {
+        let tag = (hash >> 32) as u32;
+        let states = &self.graph.states;
+        self.index.find(spread(tag), |&(t, id)| t == tag && states[id as usize] == *state).map(|&(_, id)| id)
+    }
+
+    fn insert(&mut self, hash: u64, state: S, parent: Option<StateId>) -> (StateId, bool) {
+        if let Some(id) = self.get(hash, &state) {
+            return (id, false);
+        }
+        let id = StateId::try_from(self.graph.states.len()).expect("max_states keeps numbers below StateId::MAX");
+        let tag = (hash >> 32) as u32;
+        self.index.insert_unique(spread(tag), (tag, id), |&(t, _)| spread(t));
+        self.graph.states.push(state);
+        self.graph.parent.push(parent.unwrap_or(id));
+        (id, true)
+    }
+
+    fn merge(&mut self, chunk: Chunk<S, L>) {
+        if !chunk.truncated.is_empty() {
+            self.graph.coverage = Coverage::CutByBoundary;
+            self.graph.truncated.extend(chunk.truncated);
+        }
+        for (finding, seen) in self.graph.findings.iter_mut().zip(chunk.findings) {
+            finding.state = finding.state.or(seen);
+        }
+        let mut edges = chunk.edges.into_iter();
+        let mut new = chunk.new.into_iter();
+        for (source, degree) in (chunk.first..).zip(chunk.degrees) {
+            let begin = self.graph.target.len();
+            for (label, changes, target) in edges.by_ref().take(degree as usize) {
+                let target = match target {
+                    Target::Known(id) => id,
+                    Target::New => {
+                        let (hash, state) = new.next().expect("one state per new target");
+                        self.insert(hash, state, Some(source)).0
+                    }
+                };
+                let label = self.label_id(label) << 1 | changes as u16;
+                let repeated = (begin..self.graph.target.len())
+                    .any(|i| self.graph.target[i] == target && self.graph.label[i] == label);
+                if !repeated {
+                    self.graph.target.push(target);
+                    self.graph.label.push(label);
+                }
+            }
+            self.graph.first.push(self.graph.target.len());
+        }
+    }
+
+    fn label_id(&mut self, label: L) -> LabelId {
+        *self.label_ids.entry(label).or_insert_with(|| {
+            let id = self.graph.labels.len();
+            assert!(id <= (LabelId::MAX >> 1) as usize, "more than {} labels", LabelId::MAX >> 1);
+            self.graph.labels.push(label);
+            id as LabelId
+        })
+    }
+
+    /// The graph as it stands: states that were not expanded have no transitions.
+    fn stop(mut self, coverage: Coverage) -> Graph<S, L> {
+        self.graph.coverage = coverage;
+        self.graph.expanded = self.graph.first.len() - 1;
+        self.graph.first.resize(self.graph.states.len() + 1, self.graph.target.len());
+        self.graph
+    }
+}
+
+/// A 64-bit hash out of the 32 bits that are kept: the table takes its position from the low and its tag from the high bits.
+fn spread(tag: u32) -> u64 {
+    u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}

@@ -1,0 +1,403 @@
+//! Refinement: every step of one model is a step of another, seen through a mapping, or none.
+//!
+//! * [`check_steps`] is step refinement (`Impl => Abs!Spec` without its fairness): initial states map to initial states, and
+//!   every transition to a transition of the abstract model or to a stutter.
+//! * [`check_fairness`] is its fair form (`Impl => Abs!FairSpec`): no fair run of the implementation maps to a run that breaks a
+//!   fairness condition of the specification, where *enabled* is judged by the specification on the mapped state.
+//! * **Not vacuous.** An action that the specification offers in some mapped state and that no step of the implementation ever
+//!   maps to refuses the mapping ([`StepVerdict::Vacuous`]); a constant mapping is refused that way.
+//!
+//! Both work on an explored [`Graph`] of the implementation; the specification is expanded only where it is mapped to. Source: Abadi & Lamport, *The existence of refinement mappings*, 1991.
+//!
+//! ```
+//! use stateright::Model;
+//! use stateright_temporal::graph::Search;
+//! use stateright_temporal::refinement::{check_steps, Mapping, StepVerdict};
+//!
+//! /// A clock that counts to `modulus`; one of 4 ticks is to refine one of 2.
+//! #[derive(Clone)]
+//! struct Clock { modulus: u8 }
+//! impl Model for Clock {
+//!     type State = u8;
+//!     type Action = &'static str;
+//!     fn init_states(&self) -> Vec<u8> { vec![0] }
+//!     fn actions(&self, _: &u8, out: &mut Vec<Self::Action>) { out.push("tick") }
+//!     fn next_state(&self, s: &u8, _: Self::Action) -> Option<u8> { Some((s + 1) % self.modulus) }
+//! }
+//!
+//! /// The coarse clock shows every second tick of the fine one.
+//! struct Halved(Clock);
+//! impl Mapping for Halved {
+//!     type Concrete = u8;
+//!     type Abstract = Clock;
+//!     type View = u8;
+//!     type Label = &'static str;
+//!     fn target(&self) -> &Clock { &self.0 }
+//!     fn label(&self, action: &&'static str) -> &'static str { action }
+//!     fn view(&self, fine: &u8) -> u8 { fine / 2 }
+//!     fn state(&self, view: &u8) -> u8 { *view }
+//! }
+//!
+//! let graph = Search::new(&Clock { modulus: 4 }, |action| *action).run();
+//! let steps = check_steps(&graph, &Halved(Clock { modulus: 2 }), |_| false);
+//! assert!(matches!(steps.verdict, StepVerdict::Holds));
+//! ```
+
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::atomic::AtomicBool;
+
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+use stateright::Model;
+
+use crate::graph::{Coverage, Edge, Graph, StateId};
+use crate::liveness::{find, BitSet, Formula, Lasso, LivenessError, Marks, Occurs, Pair, Query};
+
+/// An abstraction function from the states of an implementation to those of a specification.
+pub trait Mapping {
+    /// A state of the implementation.
+    type Concrete;
+    /// The specification.
+    type Abstract: Model;
+    /// A small value that stands for one abstract state: what is mapped to, before the state itself is built.
+    type View: Copy + Eq + Hash;
+    /// What the specification's fairness calls its actions.
+    type Label: Copy + Eq + Hash + Debug;
+
+    /// The specification.
+    fn target(&self) -> &Self::Abstract;
+    /// The label of an abstract action.
+    fn label(&self, action: &<Self::Abstract as Model>::Action) -> Self::Label;
+    /// What a concrete state stands for.
+    fn view(&self, state: &Self::Concrete) -> Self::View;
+    /// The abstract state that a view stands for.
+    fn state(&self, view: &Self::View) -> <Self::Abstract as Model>::State;
+}
+
+/// What became of step refinement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepVerdict<L> {
+    /// Every step is one abstract step or none.
+    Holds,
+    /// This initial state does not map to an initial state.
+    InitialFails(StateId),
+    /// This step is neither; the path to it is as short as any.
+    StepFails {
+        /// The steps before, which all refine.
+        path: Vec<Edge>,
+        /// The step that does not.
+        step: Edge,
+    },
+    /// Steps refine, but the specification offers these actions and no step ever maps to them.
+    Vacuous(Vec<L>),
+    /// No step failed in the part of the graph that was explored.
+    Unknown(Coverage),
+}
+
+/// Step refinement: its verdict, what was hit, and the images of states and steps for [`check_fairness`].
+pub struct Steps<V, L> {
+    /// The verdict.
+    pub verdict: StepVerdict<L>,
+    /// The steps that do not refine and are reached by steps that do, breadth first.
+    pub failures: Vec<Edge>,
+    /// How many abstract states are mapped to.
+    pub states_hit: usize,
+    /// How many transitions map to each abstract action, in the order in which the actions were first offered; 0 for an
+    /// action that was only offered.
+    pub actions_hit: Vec<(L, usize)>,
+    images: Images<V, L>,
+}
+
+/// The image of each concrete state, and of each transition.
+struct Images<V, L> {
+    /// Number of the image, by concrete state.
+    of_state: Vec<u32>,
+    /// The views, by number.
+    views: Vec<V>,
+    labels: Vec<L>,
+    /// By number of the image: bit `l` says that the action `labels[l]` is enabled there.
+    enabled: Vec<u64>,
+    /// By transition: the actions that it may be the image of; 0 for a stutter.
+    taken: Vec<u64>,
+}
+
+impl<V: Copy, L> Steps<V, L> {
+    /// What a concrete state of the graph maps to.
+    pub fn view(&self, state: StateId) -> V {
+        self.images.views[self.images.of_state[state as usize] as usize]
+    }
+}
+
+/// Checks step refinement of an explored graph.
+///
+/// `optional` names abstract actions that may go unused without making the mapping vacuous.
+///
+/// # Panics
+/// If the specification has more than 64 labels.
+pub fn check_steps<S, L: Copy + Ord, M: Mapping<Concrete = S>>(
+    graph: &Graph<S, L>,
+    mapping: &M,
+    optional: impl Fn(&M::Label) -> bool,
+) -> Steps<M::View, M::Label>
+where
+    <M::Abstract as Model>::State: Eq + Hash + Clone,
+{
+    let mut spec = Expansion::new(mapping);
+    let of_state: Vec<u32> = graph.states().iter().map(|state| spec.intern(mapping.view(state))).collect();
+    let mut taken = vec![0u64; graph.transitions()];
+    let mut failing = BitSet::none();
+    for state in graph.ids() {
+        let from = of_state[state as usize];
+        for edge in graph.edges(state) {
+            let to = of_state[edge.target as usize];
+            if from != to {
+                taken[edge.index] = spec.actions_between(from, to);
+                if taken[edge.index] == 0 {
+                    failing.insert(edge.index);
+                }
+            }
+        }
+        if graph.edge_range(state).is_empty() {
+            spec.expand(from);
+        }
+    }
+    let initial: Vec<_> = mapping.target().init_states();
+    let bad_start = graph.initial().iter().copied().find(|&s| {
+        let view = spec.views[of_state[s as usize] as usize];
+        !initial.contains(&mapping.state(&view))
+    });
+    let (first, failures) = first_failures(graph, &failing);
+    let enabled: Vec<u64> = (0..spec.views.len() as u32).map(|image| spec.expand(image)).collect();
+    let mut actions_hit: Vec<_> = spec.labels.iter().map(|&label| (label, 0)).collect();
+    for &actions in taken.iter().filter(|&&actions| actions != 0) {
+        for (bit, (_, hits)) in actions_hit.iter_mut().enumerate() {
+            *hits += (actions >> bit & 1) as usize;
+        }
+    }
+    let unused: Vec<_> = actions_hit.iter().filter(|(l, hits)| *hits == 0 && !optional(l)).map(|(l, _)| *l).collect();
+    let verdict = match (bad_start, first) {
+        (Some(state), _) => StepVerdict::InitialFails(state),
+        (None, Some((path, step))) => StepVerdict::StepFails { path, step },
+        (None, None) if graph.coverage() != Coverage::Complete => StepVerdict::Unknown(graph.coverage()),
+        (None, None) if !unused.is_empty() => StepVerdict::Vacuous(unused),
+        (None, None) => StepVerdict::Holds,
+    };
+    let (views, labels) = (spec.views, spec.labels);
+    let images = Images { of_state, views, labels, enabled, taken };
+    Steps { verdict, failures, states_hit: images.views.len(), actions_hit, images }
+}
+
+/// The steps that fail and are reached without one, breadth first, with a shortest path to the first of them.
+///
+/// Of several that are equally near, the one with the smallest label counts as the first.
+fn first_failures<S, L: Copy + Ord>(graph: &Graph<S, L>, failing: &BitSet) -> (Option<(Vec<Edge>, Edge)>, Vec<Edge>) {
+    let mut failures: Vec<(usize, Edge)> = Vec::new();
+    if failing.is_empty() {
+        return (None, Vec::new());
+    }
+    let mut arrived_by: Vec<Option<Edge>> = vec![None; graph.len()];
+    let mut seen = BitSet::none();
+    let mut queue: VecDeque<(usize, StateId)> = graph.initial().iter().map(|&state| (0, state)).collect();
+    queue.iter().for_each(|&(_, state)| seen.insert(state as usize));
+    while let Some((depth, state)) = queue.pop_front() {
+        for edge in graph.edges(state) {
+            if failing.contains(edge.index) {
+                failures.push((depth, edge));
+            } else if !seen.contains(edge.target as usize) {
+                seen.insert(edge.target as usize);
+                arrived_by[edge.target as usize] = Some(edge);
+                queue.push_back((depth + 1, edge.target));
+            }
+        }
+    }
+    let label = |edge: &Edge| graph.labels()[edge.label as usize];
+    let first = failures.iter().min_by_key(|(depth, edge)| (*depth, label(edge))).map(|&(_, step)| {
+        let mut path: Vec<Edge> =
+            std::iter::successors(arrived_by[step.source as usize], |e| arrived_by[e.source as usize]).collect();
+        path.reverse();
+        (path, step)
+    });
+    (first, failures.into_iter().map(|(_, edge)| edge).collect())
+}
+
+/// The specification, as far as it is mapped to: images by number, and the steps between them.
+struct Expansion<'m, M: Mapping> {
+    mapping: &'m M,
+    numbers: HashMap<M::View, u32, FxBuildHasher>,
+    views: Vec<M::View>,
+    labels: Vec<M::Label>,
+    /// By image, once it has been expanded.
+    successors: Vec<Option<Successors>>,
+    /// The number of an abstract state that is an image.
+    states: HashMap<<M::Abstract as Model>::State, u32, FxBuildHasher>,
+}
+
+struct Successors {
+    /// Actions enabled, those included that lead to states never mapped to.
+    enabled: u64,
+    /// The steps to images, and the actions that do them.
+    steps: Vec<(u32, u64)>,
+}
+
+impl<'m, M: Mapping> Expansion<'m, M>
+where
+    <M::Abstract as Model>::State: Eq + Hash + Clone,
+{
+    fn new(mapping: &'m M) -> Self {
+        Expansion {
+            mapping,
+            numbers: HashMap::default(),
+            views: Vec::new(),
+            labels: Vec::new(),
+            successors: Vec::new(),
+            states: HashMap::default(),
+        }
+    }
+
+    fn intern(&mut self, view: M::View) -> u32 {
+        *self.numbers.entry(view).or_insert_with(|| {
+            let state = self.mapping.state(&view);
+            // Two views of one abstract state are one image.
+            *self.states.entry(state).or_insert_with(|| {
+                self.views.push(view);
+                self.successors.push(None);
+                self.views.len() as u32 - 1
+            })
+        })
+    }
+
+    /// The actions enabled in an image.
+    fn expand(&mut self, image: u32) -> u64 {
+        if let Some(successors) = &self.successors[image as usize] {
+            return successors.enabled;
+        }
+        let state = self.mapping.state(&self.views[image as usize]);
+        let target = self.mapping.target();
+        let mut steps: Vec<(u32, u64)> = Vec::new();
+        let mut enabled = 0;
+        let mut actions = Vec::new();
+        target.actions(&state, &mut actions);
+        for action in actions {
+            let label = self.mapping.label(&action);
+            let Some(next) = target.next_state(&state, action) else { continue };
+            if next == state {
+                continue;
+            }
+            let bit = 1 << self.label(label);
+            enabled |= bit;
+            let Some(&next) = self.states.get(&next) else { continue };
+            match steps.iter_mut().find(|(known, _)| *known == next) {
+                Some((_, actions)) => *actions |= bit,
+                None => steps.push((next, bit)),
+            }
+        }
+        self.successors[image as usize] = Some(Successors { enabled, steps });
+        enabled
+    }
+
+    /// The actions that lead from one image to another in one step; 0 if none does.
+    fn actions_between(&mut self, from: u32, to: u32) -> u64 {
+        self.expand(from);
+        let successors = self.successors[from as usize].as_ref().expect("expanded above");
+        successors.steps.iter().find(|(target, _)| *target == to).map_or(0, |(_, actions)| *actions)
+    }
+
+    fn label(&mut self, label: M::Label) -> usize {
+        let known = self.labels.iter().position(|l| *l == label);
+        known.unwrap_or_else(|| {
+            assert!(self.labels.len() < 64, "a specification of more than 64 labels");
+            self.labels.push(label);
+            self.labels.len() - 1
+        })
+    }
+}
+
+/// A fairness condition of the specification: weak or strong fairness of a set of its actions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbstractFairness<L> {
+    /// Its name.
+    pub name: String,
+    /// How strong it is.
+    pub strength: Strength,
+    /// The actions, taken as one.
+    pub labels: Vec<L>,
+}
+
+/// Weak or strong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strength {
+    /// Enabled from some point on in all states: taken infinitely often.
+    Weak,
+    /// Enabled infinitely often: taken infinitely often.
+    Strong,
+}
+
+impl<L: Copy + Eq + Sync> AbstractFairness<L> {
+    /// The condition as a formula over the implementation, judged state by state through the mapping: for
+    /// [`crate::liveness::judge`], which shares nothing with [`check_fairness`].
+    pub fn formula<'a, S, K, M>(&'a self, mapping: &'a M) -> Formula<'a, S, K>
+    where
+        M: Mapping<Concrete = S, Label = L> + Sync,
+        <M::Abstract as Model>::State: PartialEq,
+    {
+        let step = move |from: &S, to: Option<&S>| {
+            let (target, before) = (mapping.target(), mapping.state(&mapping.view(from)));
+            let after = to.map(|to| mapping.state(&mapping.view(to)));
+            let mut actions = Vec::new();
+            target.actions(&before, &mut actions);
+            actions.into_iter().any(|action| {
+                self.labels.contains(&mapping.label(&action))
+                    && target.next_state(&before, action).is_some_and(|next| match &after {
+                        Some(after) => next == *after && next != before,
+                        None => next != before,
+                    })
+            })
+        };
+        match self.strength {
+            Strength::Weak => Formula::AlwaysEventually(Occurs::Either(
+                Box::new(move |s| !step(s, None)),
+                Box::new(move |s, _, t| step(s, Some(t))),
+            )),
+            Strength::Strong => Formula::Infinitely {
+                p: Occurs::state(move |s| step(s, None)),
+                q: Occurs::step(move |s, _, t| step(s, Some(t))),
+            },
+        }
+    }
+}
+
+/// Looks for a fair run of the implementation that maps to a run which breaks a fairness condition of the specification.
+///
+/// `pairs` are the implementation's fairness conditions, compiled for the same graph. Means something only where the steps
+/// refine; a [`Lasso`] is a violation.
+///
+/// # Errors
+/// [`LivenessError::Cancelled`].
+pub fn check_fairness<S, L, V: Copy, A: Copy + Eq>(
+    graph: &Graph<S, L>,
+    steps: &Steps<V, A>,
+    pairs: &[Pair],
+    condition: &AbstractFairness<A>,
+    cancel: Option<&AtomicBool>,
+) -> Result<Option<Lasso>, LivenessError> {
+    let images = &steps.images;
+    let bits = images.labels.iter().enumerate().filter(|(_, l)| condition.labels.contains(l));
+    let fair = bits.fold(0u64, |bits, (i, _)| bits | 1 << i);
+    let enabled = |s: usize| images.enabled[images.of_state[s] as usize] & fair != 0;
+    let enabled = BitSet::from_fn(graph.len(), enabled);
+    let not_taken = BitSet::from_fn(graph.transitions(), |e| images.taken[e] & fair == 0);
+    let any = Query::any(graph);
+    let query = match condition.strength {
+        Strength::Weak => {
+            let cycle = Marks { states: enabled.clone(), edges: not_taken };
+            Query { cycle, must: Marks::states(enabled), ..any }
+        }
+        Strength::Strong => {
+            let cycle = Marks { states: any.cycle.states.clone(), edges: not_taken };
+            Query { cycle, must: Marks::states(enabled), ..any }
+        }
+    };
+    find(graph, pairs, &query, cancel)
+}

@@ -1,0 +1,111 @@
+//! The TLA+ twin in spec/, and the proof that it is one.
+//!
+//! | part | file | what it is |
+//! | --- | --- | --- |
+//! | values | `value.rs` | values of TLA+, as TLC prints them |
+//! | states | `states.rs` | the bijection between states of the Rust and of the twin |
+//! | models | `model.rs` | `.cfg` files: generated from the scenario table, read from anywhere |
+//! | rust | `rust.rs` | the Rust side of a pairing: the unreduced graph and the verdicts on it |
+//! | tlc | `tlc.rs` | the other side: TLC, found, run and understood |
+//! | dump | `dump.rs` | TLC's state graph against Rust's, state for state |
+//! | embedded | `embedded.rs` | the other side without TLC: the crate tla-checker, if the feature of that name is on |
+//! | trace | `trace.rs` | counterexamples, from TLC to Rust and from Rust to TLC |
+//! | pairing | `pairing.rs` | both sides of a model, and what they differ in |
+//! | manifest | `manifest.rs` | what was last found, so that the Rust side can be held against it without Java |
+//!
+//! `cargo run --release --example tlc` runs all of it.
+//!
+//! ```
+//! use vtd_qi_twin::{check, Model, Verdict};
+//!
+//! let models = Model::all();
+//! let side = check(models.find("spec-c01-2").unwrap())?;
+//! assert_eq!((side.states, side.transitions, side.depth), (73, 150, 9));
+//! assert!(side.verdicts.iter().all(|(_, verdict)| *verdict == Verdict::Holds));
+//! # Ok::<(), vtd_qi_twin::TwinError>(())
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+mod dump;
+#[cfg(feature = "tla-checker")]
+mod embedded;
+mod manifest;
+mod model;
+mod pairing;
+mod rust;
+mod states;
+mod tlc;
+mod trace;
+mod value;
+
+pub use dump::{compare, Agreement};
+#[cfg(feature = "tla-checker")]
+pub use embedded::{Embedded, EmbeddedPairing, ONLY_TLC};
+pub use manifest::{Confirmed, Entry, Manifest};
+pub use model::{Model, Property, Selection, Subject, MOST_STATES};
+pub use pairing::{race, Pairer, Pairing, Race, Theirs};
+pub use rust::{check, check_with, Side, Verdict};
+pub use states::Twin;
+pub use tlc::{Run, RunOptions, Tlc};
+pub use trace::{replay, timeline_of_trace, trace_module, Replayed, TraceModule};
+pub use value::Value;
+
+/// Why a pairing cannot be made. Each is one sentence about input that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TwinError {
+    /// A value that TLC does not print.
+    #[error("{0}")]
+    Value(String),
+    /// A `.cfg` file that does not stand for a configuration.
+    #[error("{0}")]
+    Model(String),
+    /// There is no TLC or no Java, or it is too old.
+    #[error("{0}")]
+    NoTlc(String),
+    /// TLC did not get as far as a verdict.
+    #[error("TLC gave no verdict: {0}")]
+    Tlc(String),
+    /// The embedded checker did not get as far as a verdict.
+    #[error("the embedded checker gave no verdict: {0}")]
+    Embedded(String),
+    /// A dump of the state graph that is not whole.
+    #[error("the state graph in {file} cannot be used: line {line}: {what}", file = .file.display())]
+    Dump {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A trace that is not a run of the Rust model.
+    #[error("the trace cannot be used: {0}")]
+    Trace(String),
+    /// A manifest that does not describe the models.
+    #[error("the manifest {file} cannot be used: {what}", file = .file.display())]
+    Manifest {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A file that cannot be read or written.
+    #[error("{file} cannot be {done}: {error}", file = .file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What was to be done with it.
+        done: &'static str,
+        /// Why not.
+        error: String,
+    },
+}
+
+impl TwinError {
+    fn io<'a>(file: &'a Path, done: &'static str) -> impl FnOnce(std::io::Error) -> TwinError + 'a {
+        move |error| TwinError::Io { file: file.into(), done, error: error.to_string() }
+    }
+}

@@ -1,0 +1,257 @@
+//! The Rust side of a pairing: the unreduced graph, and every property judged on it.
+
+use std::fmt::{self, Display};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::model::{Model, Property, Subject};
+use super::states::Twin;
+use super::{TwinError, Value};
+use stateright_temporal::graph::{Edge, Graph, Limits, Search, StateId};
+use stateright_temporal::liveness::{self, Checker, Formula, Lasso, LivenessError, Run};
+use vtd_qi::impl_qi::{Label, Ring, Slots, State};
+use vtd_qi::refine::{check_fairness, check_steps, RingToSpec, StepVerdict, Steps};
+use vtd_qi::scenario::Check;
+use vtd_qi::spec::{self, Loss, Spec, View};
+use vtd_qi::with_ring;
+
+/// What is known of a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It is true of every run.
+    Holds,
+    /// It is not.
+    Violated,
+}
+
+impl Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Verdict::Holds => "holds",
+            Verdict::Violated => "violated",
+        })
+    }
+}
+
+/// One side of a pairing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Side {
+    /// Distinct states.
+    pub states: usize,
+    /// Distinct (state, label, state) triples.
+    pub transitions: usize,
+    /// Breadth-first levels.
+    pub depth: usize,
+    /// The model's properties, in its order.
+    pub verdicts: Vec<(Property, Verdict)>,
+    /// Seconds for all of it.
+    pub seconds: f64,
+}
+
+/// Explores the unreduced graph of a model and judges its properties.
+///
+/// # Errors
+/// [`TwinError::Model`] if the configuration is not valid, or a fairness condition has nothing to be about.
+pub fn check(model: &Model) -> Result<Side, TwinError> {
+    check_with(model, 1)
+}
+
+/// [`check`] with so many threads.
+///
+/// # Errors
+/// See [`check`].
+pub fn check_with(model: &Model, threads: usize) -> Result<Side, TwinError> {
+    let started = Instant::now();
+    let limits = Limits { threads, ..Limits::default() };
+    let refused = |error: LivenessError| TwinError::Model(format!("{}: {error}", model.name));
+    let mut side = match &model.subject {
+        Subject::Spec(cfg) => {
+            let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
+            let graph = Search::new(&spec, <Spec as Twin>::label).limits(limits).run();
+            side_of(&graph, &model.properties, |property| spec_violation(&spec, &graph, property)).map_err(refused)?
+        }
+        Subject::Ring(cfg) => with_ring!(cfg.clone(), |ring| {
+            let graph = Search::new(&ring, |action| action.label()).limits(limits).run();
+            let judge = RingJudge { ring: &ring, graph: &graph, slots: model.slots };
+            side_of(&graph, &model.properties, |property| judge.violation(property)).map_err(refused)
+        })
+        .unwrap_or_else(|error| Err(TwinError::Model(error.to_string())))?,
+    };
+    side.seconds = started.elapsed().as_secs_f64();
+    Ok(side)
+}
+
+fn side_of<S, L>(
+    graph: &Graph<S, L>,
+    properties: &[Property],
+    violation: impl Fn(Property) -> Result<Option<Lasso>, LivenessError>,
+) -> Result<Side, LivenessError> {
+    let verdict = |&property: &Property| {
+        let violated = violation(property)?.is_some();
+        Ok((property, if violated { Verdict::Violated } else { Verdict::Holds }))
+    };
+    Ok(Side {
+        states: graph.len(),
+        transitions: graph.transitions(),
+        depth: graph.depth(),
+        verdicts: properties.iter().map(verdict).collect::<Result<_, _>>()?,
+        seconds: 0.0,
+    })
+}
+
+/// A run of the unreduced model that violates a property, in the words of the twin; `None` if it holds.
+///
+/// # Errors
+/// See [`check`].
+pub(super) fn counterexample(model: &Model, property: Property) -> Result<Option<Run<Value, String>>, TwinError> {
+    let refused = |error: LivenessError| TwinError::Model(format!("{}: {error}", model.name));
+    match &model.subject {
+        Subject::Spec(cfg) => {
+            let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
+            let graph = Search::new(&spec, <Spec as Twin>::label).run();
+            let lasso = spec_violation(&spec, &graph, property).map_err(refused)?;
+            Ok(lasso.map(|lasso| in_words(&spec, &graph, &lasso)))
+        }
+        Subject::Ring(cfg) => with_ring!(cfg.clone(), |ring| {
+            let graph = Search::new(&ring, |action| action.label()).run();
+            let judge = RingJudge { ring: &ring, graph: &graph, slots: model.slots };
+            let lasso = judge.violation(property).map_err(refused)?;
+            Ok(lasso.map(|lasso| in_words(&ring, &graph, &lasso)))
+        })
+        .unwrap_or_else(|error| Err(TwinError::Model(error.to_string()))),
+    }
+}
+
+fn in_words<M: Twin>(model: &M, graph: &Graph<M::State, M::Label>, lasso: &Lasso) -> Run<Value, String> {
+    let step = |edge: &Edge| {
+        let name = M::action_name(graph.labels()[edge.label as usize]);
+        (name, model.variables(graph.state(edge.target)))
+    };
+    Run {
+        initial: model.variables(graph.state(lasso.start)),
+        stem: lasso.stem.iter().map(step).collect(),
+        cycle: lasso.cycle.iter().map(step).collect(),
+    }
+}
+
+/// A shortest run that ends in a state, or stutters there.
+fn path_to<S, L>(graph: &Graph<S, L>, state: StateId) -> Lasso {
+    Lasso::along(graph, graph.path_to(state))
+}
+
+/// A shortest run to a state that violates an invariant of the model itself.
+fn invariant_violation<S, L>(graph: &Graph<S, L>, name: &str) -> Option<Lasso> {
+    let finding = graph.findings().iter().find(|finding| finding.name == name);
+    finding.expect("a property of the model").state.map(|state| path_to(graph, state))
+}
+
+/// The first violation among several parts of a property.
+fn first(
+    mut violations: impl Iterator<Item = Result<Option<Lasso>, LivenessError>>,
+) -> Result<Option<Lasso>, LivenessError> {
+    violations.find_map(Result::transpose).transpose()
+}
+
+fn lasso_of(verdict: liveness::Verdict) -> Option<Lasso> {
+    match verdict {
+        liveness::Verdict::Violated(lasso) => Some(lasso),
+        liveness::Verdict::Holds => None,
+        liveness::Verdict::Unknown(coverage) => unreachable!("the graph is whole, not {coverage:?}"),
+    }
+}
+
+fn spec_violation(
+    spec: &Spec,
+    graph: &Graph<spec::State, spec::Label>,
+    property: Property,
+) -> Result<Option<Lasso>, LivenessError> {
+    match property {
+        Property::TypeOk => Ok(None),
+        Property::ObservedAfterExecution => Ok(invariant_violation(graph, "observed-after-execution")),
+        Property::SpecLiveness => {
+            let checker = Checker::new(graph, &spec.fairness())?;
+            first((0..spec.cfg().submitters as u8).map(|t| checker.check(&spec.observed(t), None).map(lasso_of)))
+        }
+        Property::LivenessIfAbortsEnd => {
+            let mut fairness = spec.fairness();
+            fairness.push(spec.aborts_end());
+            let checker = Checker::new(graph, &fairness)?;
+            first((0..spec.cfg().submitters as u8).map(|t| checker.check(&spec.observed(t), None).map(lasso_of)))
+        }
+        Property::Ring(_) => unreachable!("a model of the specification has no property of the ring"),
+    }
+}
+
+struct RingJudge<'a, const N: usize, const T: usize, const F: usize> {
+    ring: &'a Ring<N, T, F>,
+    graph: &'a Graph<State<N, T, F>, Label>,
+    slots: Slots,
+}
+
+impl<const N: usize, const T: usize, const F: usize> RingJudge<'_, N, T, F> {
+    fn violation(&self, property: Property) -> Result<Option<Lasso>, LivenessError> {
+        let check = match property {
+            Property::Ring(check) => check,
+            Property::TypeOk => return Ok(None),
+            _ => unreachable!("a model of the ring has no property of the specification"),
+        };
+        match check {
+            Check::Safety(_) => Ok(invariant_violation(self.graph, check.name())),
+            Check::NoDeadlock => Ok(self.graph.ids().find(|&id| self.is_stuck(id)).map(|id| path_to(self.graph, id))),
+            Check::RefinesSpec => Ok(self.step_failure(&self.steps(Loss::None))),
+            Check::RefinesLossySpec => Ok(self.step_failure(&self.steps(Loss::Done))),
+            Check::RefinesFairSpec => self.unfair_image(),
+            Check::WdEventuallyObservedDone => self.unkept(|t| self.ring.observed(t)),
+            Check::CallEventuallyPosted => self.unkept(|t| self.ring.posted(t)),
+            Check::CallEventuallyReturns => self.unkept(|t| self.ring.returned(t)),
+            Check::LockEventuallyDropped => self.unkept(|t| self.ring.lock_dropped(t)),
+        }
+    }
+
+    fn is_stuck(&self, id: StateId) -> bool {
+        self.graph.is_terminal(id) && self.ring.has_calls(self.graph.state(id))
+    }
+
+    fn mapping(&self, loss: Loss) -> RingToSpec<'_, N, T, F> {
+        RingToSpec::new(self.ring, loss).expect("the specification takes every submitter and count that the ring takes")
+    }
+
+    /// Step refinement as TLC judges it: whether the mapping is vacuous is no question there.
+    fn steps(&self, loss: Loss) -> Steps<View, spec::Label> {
+        check_steps(self.graph, &self.mapping(loss), |_| true)
+    }
+
+    fn step_failure(&self, steps: &Steps<View, spec::Label>) -> Option<Lasso> {
+        match &steps.verdict {
+            StepVerdict::Holds => None,
+            StepVerdict::InitialFails(state) => Some(path_to(self.graph, *state)),
+            StepVerdict::StepFails { path: before, step } => {
+                Some(Lasso::along(self.graph, before.iter().chain([step]).copied().collect()))
+            }
+            other => unreachable!("every action may go unused and the graph is whole, not {other:?}"),
+        }
+    }
+
+    fn unfair_image(&self) -> Result<Option<Lasso>, LivenessError> {
+        let mapping = self.mapping(Loss::None);
+        let steps = self.steps(Loss::None);
+        if let Some(failure) = self.step_failure(&steps) {
+            return Ok(Some(failure));
+        }
+        let fairness = self.ring.fairness(self.slots, self.graph.labels());
+        let checker = Checker::new(self.graph, &fairness)?;
+        first(mapping.fairness().map(|c| check_fairness(self.graph, &steps, checker.pairs(), &c, None)))
+    }
+
+    /// A run on which the claim about some submitter is false.
+    fn unkept<'a>(
+        &'a self,
+        claim: impl Fn(usize) -> Formula<'a, State<N, T, F>, Label>,
+    ) -> Result<Option<Lasso>, LivenessError> {
+        let fairness = self.ring.fairness(self.slots, self.graph.labels());
+        let checker = Checker::new(self.graph, &fairness)?;
+        first((0..self.ring.cfg().submitters).map(|t| checker.check(&claim(t), None).map(lasso_of)))
+    }
+}

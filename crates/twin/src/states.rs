@@ -1,0 +1,241 @@
+//! The bijection: a state of the Rust model as the values of the twin's variables, and a label as the name of an action.
+//!
+//! Submitter `t` of the Rust is `t + 1` in TLA+. The table of variables is in spec/README.md.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use stateright::Model;
+
+use super::Value;
+use vtd_qi::impl_qi::{Call, Desc, Fsts, IdKind, Label, Owner, Pc, Request, Ring, Slot, State};
+use vtd_qi::spec::{self, Spec, Submitter};
+
+/// A model that has a twin in TLA+.
+pub trait Twin: Model<State: Clone + Eq + Hash + Send + Sync, Action: Clone> + Sync {
+    /// What fairness and the twin call an action.
+    type Label: Copy + Eq + Hash + Debug + Send + Sync;
+
+    /// The label of an action.
+    fn label(action: &Self::Action) -> Self::Label;
+
+    /// The twin's action, with its parameter, as TLC prints it.
+    fn action_name(label: Self::Label) -> String;
+
+    /// The twin's variables in a state, as a record.
+    fn variables(&self, state: &Self::State) -> Value;
+}
+
+fn int(n: impl Into<i64>) -> Value {
+    Value::Int(n.into())
+}
+
+/// Submitter `t` as the twin numbers it.
+fn number(t: usize) -> Value {
+    Value::Int(t as i64 + 1)
+}
+
+/// The twin's `Nothing` and `Idle`.
+fn or_nothing(count: Option<u8>) -> Value {
+    count.map_or(Value::Int(-1), int)
+}
+
+impl Twin for Spec {
+    type Label = spec::Label;
+
+    fn label(action: &spec::Action) -> spec::Label {
+        spec::label(action)
+    }
+
+    fn action_name(label: spec::Label) -> String {
+        label.to_string().replace("(T", "(")
+    }
+
+    fn variables(&self, state: &spec::State) -> Value {
+        let view = spec::view(state);
+        let calls = |value: fn(&spec::Call) -> Option<u8>| Value::seq(view.calls.iter().map(|c| or_nothing(value(c))));
+        let batch = |batch: &spec::Batch| {
+            Value::record([
+                ("submitter", number(batch.submitter.into())),
+                ("executed", int(batch.executed)),
+                ("left", int(batch.left)),
+            ])
+        };
+        let waits_for = |call: &spec::Call| match call.submitter {
+            Submitter::Idle => None,
+            Submitter::Waiting(count) | Submitter::Aborted(count) => Some(count),
+        };
+        let fault = |call: &spec::Call| {
+            Value::str(match call.fault {
+                None => "none",
+                Some(spec::Fault::Aborted) => "aborted",
+                Some(spec::Fault::Refused) => "refused",
+            })
+        };
+        let again = |call: &spec::Call| Value::Bool(matches!(call.submitter, Submitter::Aborted(_)));
+        Value::record([
+            ("submitter", calls(waits_for)),
+            ("submit", calls(|call| call.submit)),
+            ("done", calls(|call| call.done)),
+            ("queue", Value::seq(view.queue.iter().map(batch))),
+            ("fault", Value::seq(view.calls.iter().map(fault))),
+            ("again", Value::seq(view.calls.iter().map(again))),
+        ])
+    }
+}
+
+fn owner(owner: Owner) -> Value {
+    match owner {
+        Owner::Nobody => Value::Int(0),
+        Owner::Returned => Value::Int(-1),
+        Owner::Submitter(t) => number(t.into()),
+    }
+}
+
+/// Whom an ID asks.
+fn asks(kind: IdKind) -> Value {
+    match kind {
+        IdKind::Unit => Value::Int(0),
+        IdKind::Device(device) => int(device),
+        IdKind::Invalid => Value::Int(-1),
+    }
+}
+
+fn desc(desc: Desc) -> Value {
+    let (kind, fields) = match desc {
+        Desc::Blank => ("blank", vec![]),
+        Desc::Id { number, kind } => ("id", vec![("number", int(number)), ("asks", asks(kind))]),
+        Desc::Wd { target, data } => ("wd", vec![("target", int(target)), ("data", Value::str(data.status().name()))]),
+        Desc::InvalidWd { target } => ("invalid-wd", vec![("target", int(target))]),
+    };
+    Value::record([("kind", Value::str(kind))].into_iter().chain(fields))
+}
+
+/// What a call asks for; `None` outside calls and where the fault check is not modelled.
+fn request(request: Option<Request>) -> Value {
+    let ids = request.into_iter().flat_map(Request::kinds).map(asks);
+    let invalid_wd = request.is_some_and(Request::has_invalid_wd);
+    Value::record([("ids", Value::seq(ids)), ("wd", Value::str(if invalid_wd { "invalid" } else { "valid" }))])
+}
+
+fn set(items: impl IntoIterator<Item = Value>) -> Value {
+    Value::Set(items.into_iter().collect())
+}
+
+fn fsts(fsts: Fsts) -> Value {
+    let named = [(Fsts::IQE, "IQE"), (Fsts::ITE, "ITE"), (Fsts::ICE, "ICE")];
+    set(named.into_iter().filter(|(fault, _)| fsts.has(*fault)).map(|(_, name)| Value::str(name)))
+}
+
+/// Numbers of bits that are set.
+fn bits(bits: u16) -> Value {
+    set((0..16u8).filter(|bit| bits >> bit & 1 == 1).map(int))
+}
+
+impl<const N: usize, const T: usize, const F: usize> Twin for Ring<N, T, F> {
+    type Label = Label;
+
+    fn label(action: &Self::Action) -> Label {
+        action.label()
+    }
+
+    fn action_name(label: Label) -> String {
+        match label {
+            Label::Call(t) => format!("Call({})", t + 1),
+            Label::Driver(step, t) => format!("{step:?}({})", t + 1),
+            hardware => format!("{hardware:?}"),
+        }
+    }
+
+    fn variables(&self, state: &State<N, T, F>) -> Value {
+        let slots = |value: &dyn Fn(Slot) -> Value| Value::fun_from(0, self.length().iter().map(value));
+        let calls = |value: &dyn Fn(usize) -> Value| Value::seq((0..self.cfg().submitters).map(value));
+        let (queue, ghost) = (state.queue(), state.ghost());
+        let asked = |t: usize| {
+            let call = state.call(t);
+            (F > 0 && call.pc != Pc::Idle).then(|| self.request(&call))
+        };
+        let check = (0..self.cfg().submitters).map(|t| state.call(t)).find(|call| call.pc.is_fault_check());
+        let check = check.unwrap_or(Call::IDLE).check;
+        Value::record([
+            ("free_head", int(queue.free_head)),
+            ("free_tail", int(queue.free_tail)),
+            ("free_cnt", int(queue.free_cnt)),
+            ("desc_status", slots(&|s| Value::str(state.status(s).name()))),
+            ("desc", slots(&|s| desc(state.desc(s)))),
+            ("iqh", int(state.iqh())),
+            ("iqt", int(state.iqt())),
+            ("lock", state.lock_holder().map_or(Value::Int(0), number)),
+            ("waiters", Value::seq(state.waiters().map(number))),
+            ("pending", Value::seq(state.pending().map(|(pending, _)| desc(pending)))),
+            ("pc", calls(&|t| Value::str(format!("{:?}", state.call(t).pc)))),
+            ("count", calls(&|t| int(state.call(t).count))),
+            ("index", calls(&|t| int(state.call(t).index))),
+            ("at", calls(&|t| int(state.call(t).at))),
+            ("fsts", fsts(state.fsts())),
+            ("itesid", int(state.itesid())),
+            ("gone", set((1..=self.cfg().faults.devices).filter(|&device| state.is_gone(device)).map(int))),
+            ("injected", int(state.injected())),
+            ("request", calls(&|t| request(asked(t)))),
+            ("outcome", calls(&|t| Value::str(format!("{:?}", state.call(t).outcome)))),
+            (
+                "check",
+                Value::record([
+                    ("fault", fsts(check.fault)),
+                    ("head", or_nothing(check.head)),
+                    ("tail", or_nothing(check.tail)),
+                    ("itesid", int(check.itesid)),
+                ]),
+            ),
+            ("posted_by", slots(&|s| owner(ghost.posted_by(s)))),
+            ("done_by", slots(&|s| owner(ghost.done_by(s)))),
+            ("pending_by", Value::seq(state.pending().map(|(_, by)| owner(by)))),
+            ("executed", calls(&|t| int(ghost.executed(t)))),
+            ("executed_ids", calls(&|t| bits(ghost.executed_ids(t)))),
+            ("executed_since_post", calls(&|t| bits(ghost.executed_ids_since_post(t)))),
+            ("reposting", calls(&|t| Value::Bool(ghost.is_reposting(t)))),
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use stateright_temporal::graph::Search;
+    use vtd_qi::impl_qi::{AfterIte, FaultCheck, FaultClass, Faults, Hardware, Lock, RingCfg, Rules};
+    use vtd_qi::spec::{Loss, SpecCfg};
+    use vtd_qi::with_ring;
+
+    /// No two states have the same variables, so nothing of the state is left out of the twin.
+    fn assert_injective<M: Twin>(model: &M) {
+        let graph = Search::new(model, M::label).run();
+        let distinct: HashSet<Value> = graph.states().iter().map(|state| model.variables(state)).collect();
+        assert_eq!(distinct.len(), graph.len());
+    }
+
+    #[test]
+    fn variables_tell_states_apart() {
+        for faults in [spec::Faults::None, spec::Faults::Possible] {
+            let cfg = SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::Done, faults };
+            assert_injective(&cfg.into_model().unwrap());
+        }
+        for lock in [Lock::StrongFair, Lock::Fifo] {
+            with_ring!(RingCfg { lock, ..RingCfg::new(Rules::G3, 2, [0, 1]) }, |ring| assert_injective(&ring)).unwrap();
+        }
+        for (rules, class) in [Rules::G1, Rules::G3T, Rules::G5, Rules::G5_PLUS].into_iter().zip([
+            FaultClass::LostAnswer,
+            FaultClass::InvalidId,
+            FaultClass::DeviceGone,
+            FaultClass::InvalidWd,
+        ]) {
+            let faults = Faults { after_ite: AfterIte::WdsRun, devices: 1, ..Faults::of([class, FaultClass::Ice], 1) };
+            let hardware = Hardware::Pipelined { depth: 2 };
+            let cfg = RingCfg { faults, hardware, ..RingCfg::new(rules, 2, [1]) };
+            with_ring!(cfg, |ring| assert_injective(&ring)).unwrap();
+        }
+        let always = RingCfg { fault_check: FaultCheck::Always, ..RingCfg::new(Rules::G5, 2, [0, 1]) };
+        with_ring!(always, |ring| assert_injective(&ring)).unwrap();
+    }
+}
