@@ -16,6 +16,7 @@
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -119,7 +120,8 @@ enum Said {
 
 /// What `replay` makes of it. It sees lines that are no events, such as a read of IQH, so a rejection is one of the next event.
 fn replayed(trace: &Trace, rules: Rules, hardware: Qemu) -> Said {
-    let Verdict::Rejected(rejection) = replay(trace, rules, Options { hardware, ..Options::default() }, |_| ()).verdict
+    let Verdict::Rejected(rejection) =
+        replay(trace, rules, Options { hardware, ..Options::default() }, |_| ControlFlow::Continue(())).verdict
     else {
         return Said::Accepted { events: VisibleEvent::all(trace).count() };
     };

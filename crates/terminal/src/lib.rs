@@ -16,13 +16,14 @@
 //! `main` is then `vtd_qi_terminal::run(program)`. No program calls `println!` or `eprintln!`: both panic when nobody reads them.
 //! Clippy's `print_stdout` and `print_stderr` are denied in the whole workspace, so that none can.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use interrupt::interrupt;
+pub use interrupt::{interrupt, unless_interrupted};
 pub use progress::ProgressLine;
 
 mod interrupt;
@@ -105,20 +106,24 @@ impl Write for Output {
 
 /// Runs a program on standard output, and turns how it ends into an exit code.
 pub fn run(program: impl FnOnce(&mut Output) -> Result<Exit, Failure>) -> ExitCode {
-    let mut out = Output::to(io::stdout());
-    let ended = program(&mut out);
+    ExitCode::from(code(&mut Output::to(io::stdout()), program))
+}
+
+/// Runs a program, writes out what it has written, and says on standard error why it failed, if it did.
+fn code(out: &mut Output, program: impl FnOnce(&mut Output) -> Result<Exit, Failure>) -> u8 {
+    let ended = program(out);
     // What was written before a failure is not lost; the failure is the news, unless the output is.
     let flushed = out.flush().map_err(Failure::Output);
     match ended.and_then(|exit| flushed.map(|()| exit)) {
-        Ok(exit) => ExitCode::from(exit.code()),
-        Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::from(141),
+        Ok(exit) => exit.code(),
+        Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => 141,
         Err(Failure::Output(error)) => {
             complain(format_args!("error: the output cannot be written: {error}"));
-            ExitCode::from(2)
+            2
         }
         Err(Failure::Unusable(reason)) => {
             complain(format_args!("error: {reason}"));
-            ExitCode::from(2)
+            2
         }
     }
 }
@@ -142,7 +147,95 @@ pub fn arguments<A: Parser>(out: &mut Output) -> Result<Option<A>, Failure> {
     }
 }
 
-/// Writes a line to standard error, if anybody still reads it.
+/// Writes a line to standard error, if anybody still reads it. What would not print is written as [`printable`] does.
 pub fn complain(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let line = line.to_string();
+    let lines: Vec<_> = line.split('\n').map(printable).collect();
+    let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
+}
+
+/// A text from elsewhere as a terminal can be trusted with it: control characters, and those that change the direction of writing,
+/// are escaped as in a Rust string.
+///
+/// ```
+/// assert_eq!(vtd_qi_terminal::printable("\u{1b}[2Jgone"), r"\u{1b}[2Jgone");
+/// assert_eq!(vtd_qi_terminal::printable("prêt, \"C:\\dir\""), "prêt, \"C:\\dir\"");
+/// ```
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let acts = |c: char| c.is_control() || turns(c);
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if acts(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    /// What has been written to it, or the error that each write ends with.
+    #[derive(Clone)]
+    struct Device(Rc<RefCell<Result<Vec<u8>, ErrorKind>>>);
+
+    impl Device {
+        fn new(state: Result<Vec<u8>, ErrorKind>) -> Device {
+            Device(Rc::new(RefCell::new(state)))
+        }
+
+        fn code(&self, program: impl FnOnce(&mut Output) -> Result<Exit, Failure>) -> u8 {
+            code(&mut Output::to(self.clone()), program)
+        }
+    }
+
+    impl Write for Device {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match &mut *self.0.borrow_mut() {
+                Ok(written) => written.write(bytes),
+                Err(kind) => Err((*kind).into()),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn how_a_program_ends_is_its_exit_code() {
+        for (exit, expected) in [(Exit::Success, 0), (Exit::Negative, 1), (Exit::Interrupted, 130)] {
+            assert_eq!(Device::new(Ok(Vec::new())).code(|_| Ok(exit)), expected);
+        }
+        assert_eq!(Device::new(Ok(Vec::new())).code(|_| Err(Failure::unusable("no such file"))), 2);
+        assert_eq!((Exit::success_if(true), Exit::success_if(false)), (Exit::Success, Exit::Negative));
+    }
+
+    #[test]
+    fn what_was_written_before_a_failure_is_not_lost() {
+        let device = Device::new(Ok(Vec::new()));
+        let fails = |out: &mut Output| {
+            writeln!(out, "1 of 2 files")?;
+            Err(Failure::unusable("the second file is missing"))
+        };
+        assert_eq!(device.code(fails), 2);
+        assert_eq!(device.0.borrow().as_deref(), Ok(&b"1 of 2 files\n"[..]));
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_and_a_full_disk_have_codes_of_their_own() {
+        for (kind, expected) in [(ErrorKind::BrokenPipe, 141), (ErrorKind::StorageFull, 2)] {
+            let device = Device::new(Err(kind));
+            // Found out only by the last flush; by the program itself, since it is more than the buffer takes.
+            let short = |out: &mut Output| Ok(writeln!(out, "x").map(|()| Exit::Success)?);
+            let long = |out: &mut Output| Ok(out.write_all(&[b'x'; 100_000]).map(|()| Exit::Success)?);
+            assert_eq!((device.code(short), device.code(long)), (expected, expected));
+        }
+        // Why a program failed is said even where its output cannot be written.
+        let fails = |out: &mut Output| Ok(write!(out, "x")?).and(Err(Failure::unusable("no such file")));
+        assert_eq!(Device::new(Err(ErrorKind::BrokenPipe)).code(fails), 2);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::complain;
+use crate::{complain, printable};
 
 /// One line about what takes longer than a second: redrawn on a terminal, now and then repeated elsewhere.
 pub struct ProgressLine {
@@ -38,7 +38,7 @@ impl ProgressLine {
         }
         match &self.bar {
             Some(bar) => {
-                bar.set_message(message.to_string());
+                bar.set_message(printable(message).into_owned());
                 bar.tick();
             }
             None if self.written.elapsed() >= Duration::from_secs(2) => {

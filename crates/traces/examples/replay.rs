@@ -1,21 +1,28 @@
 //! A QEMU log of the real driver, replayed against the ring and the specification.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use flate2::bufread::MultiGzDecoder;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use thiserror::Error;
 use vtd_qi::impl_qi::{AfterIte, Generation, GENERATIONS};
-use vtd_qi_terminal::{arguments, Exit, Failure, Output};
+use vtd_qi_terminal::{
+    arguments, complain, interrupt, printable, unless_interrupted, Exit, Failure, Output, ProgressLine,
+};
 use vtd_qi_traces::events::{events_module, VisibleEvent};
 use vtd_qi_traces::qemu_log::{Summary, Trace, TraceError};
-use vtd_qi_traces::replay::{replay, End, Grain, Options, Qemu, Replayed, SpecSteps, Verdict};
+use vtd_qi_traces::replay::{
+    replay, Cause, End, GivenUp, Grain, Options, Qemu, Rejection, Replayed, SpecSteps, Verdict,
+};
 
 /// Checks a QEMU trace of the real driver against the model of the ring and against the specification.
 ///
@@ -29,7 +36,12 @@ use vtd_qi_traces::replay::{replay, End, Grain, Options, Qemu, Replayed, SpecSte
 /// enabled. Kinds of lines that say nothing about the ring are counted and listed; a known kind that cannot be read or
 /// contradicts itself is an error.
 ///
-/// Exit code: 0 if some generation of the driver fits each trace, 1 if none fits one of them, 2 if a trace cannot be used.
+/// A log that never uses the ring gives nothing to judge and is refused, as is one that is cut off inside its compressed form.
+/// Of a log at most 2,000,000 lines that concern the ring are read, and at most 400,000 states are tracked at once; with more, the
+/// verdict is unknown.
+///
+/// Exit code: 0 if some generation of the driver fits each trace (with --ndjson: if they could be read), 1 if none fits one of
+/// them or that is unknown, 2 if a trace cannot be used or gives nothing to judge, 130 if a signal came.
 #[derive(Parser)]
 #[command(after_help = "Examples:
   cargo run --example replay -- tests/fixtures/k612mf.qemu.log.gz
@@ -47,9 +59,11 @@ struct Args {
     /// which never writes IQT.
     #[arg(long, value_enum, default_value_t = HardwareArg::Stock)]
     hardware: HardwareArg,
-    /// What the unit makes of work that it has fetched when a device times out: drop, ids-run or wds-run
-    #[arg(long, value_parser = after_ite, default_value = "drop")]
-    after_ite: AfterIte,
+    /// What the unit makes of work that it has fetched when a device times out: drop (if not given), ids-run or wds-run
+    ///
+    /// Of traces with such a time-out only, and so with --hardware async.
+    #[arg(long, value_parser = after_ite)]
+    after_ite: Option<AfterIte>,
     /// The generation of the driver; all that fit, if not given
     #[arg(long, value_parser = generation)]
     generation: Option<&'static Generation>,
@@ -60,21 +74,21 @@ struct Args {
     #[arg(long)]
     steps: bool,
     /// Print one JSON document instead of text
-    #[arg(long, conflicts_with = "ndjson")]
+    #[arg(long)]
     json: bool,
-    /// Print the visible events, one JSON object a line, instead of a verdict in text
+    /// Print the visible events, one JSON object a line, and judge nothing
     ///
     /// Each has `event` and `line`. WriteIqt: `cpu` (submitters from 1), `slot`, `count` of IDs posted. Fetch: `slot`, `desc`
     /// (ID or WD), `target` of a WD. Complete: `target`, `data`. LoseAnswer (ITE is set): `aborted` WDs. ClearIte: `cpu`. What
     /// cannot be told is null.
-    #[arg(long, verbatim_doc_comment)]
+    #[arg(long, verbatim_doc_comment, conflicts_with_all = ["hardware", "after_ite", "generation", "prefix", "steps", "json"])]
     ndjson: bool,
     /// Write the visible events to DIR/QITraceData.tla too, for TLC and spec/QITrace.tla; of one trace only
     #[arg(long, value_name = "DIR")]
     tla: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum HardwareArg {
     Stock,
     Async,
@@ -104,8 +118,20 @@ enum Unusable {
     Open { file: PathBuf, source: io::Error },
     #[error("{}: {source}", file.display())]
     Trace { file: PathBuf, source: TraceError },
+    #[error(
+        "{}: line {line} cannot be read: the compressed file is cut off; `zcat` writes what is left of it, whose whole lines --prefix \
+         judges",
+        file.display()
+    )]
+    CutOff { file: PathBuf, line: u64 },
+    #[error("{}: none of its {lines} lines uses the ring after vtd_inv_qi_setup, so there is nothing to judge", file.display())]
+    NothingToJudge { file: PathBuf, lines: u64 },
     #[error("--tla writes the events of one trace, but {0} are given")]
     Several(usize),
+    #[error("--after-ite is about device time-outs, which QEMU's own unit has not; it needs --hardware async")]
+    NoTimeOuts,
+    #[error("--after-ite is about device time-outs, but {} has none (no line vtd_x_ite_set)", .0.display())]
+    NoTimeOut(PathBuf),
     #[error("cannot write {}: {source}", file.display())]
     Module { file: PathBuf, source: io::Error },
 }
@@ -122,27 +148,57 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     if args.tla.is_some() && args.files.len() > 1 {
         return Err(Unusable::Several(args.files.len()).into());
     }
-    let mut reports = Vec::new();
-    for file in &args.files {
-        let trace = load(file)?;
-        if args.ndjson {
-            write_events(&trace, out)?;
-        }
-        if let Some(dir) = &args.tla {
-            let file = dir.join("QITraceData.tla");
-            std::fs::write(&file, events_module(&trace)).map_err(|source| Unusable::Module { file, source })?;
-        }
-        let report = Report::new(file, &trace, &args);
-        if !args.json && !args.ndjson {
-            report.print(out)?;
-        }
-        reports.push(report);
+    if args.after_ite.is_some() && args.hardware == HardwareArg::Stock {
+        return Err(Unusable::NoTimeOuts.into());
     }
+    let mut reports = Vec::new();
+    let ended = args.files.iter().try_for_each(|file| each(out, &args, file, &mut reports));
     if args.json {
+        // What is known of the traces before one that cannot be used is not lost with it.
         serde_json::to_writer_pretty(&mut *out, &reports).map_err(io::Error::from)?;
         writeln!(out)?;
     }
-    Ok(Exit::success_if(reports.iter().all(|report| report.accepted)))
+    ended?;
+    if interrupt().load(Ordering::Relaxed) {
+        return Ok(Exit::Interrupted);
+    }
+    Ok(Exit::success_if(reports.iter().all(|report| report.verdict == Word::Accepted)))
+}
+
+/// Reads a trace and does with it what is asked for; nothing once a signal has come.
+fn each(out: &mut Output, args: &Args, file: &Path, reports: &mut Vec<Report>) -> Result<(), Failure> {
+    let owned = file.to_path_buf();
+    let trace = match unless_interrupted(move |_| load(&owned)) {
+        _ if interrupt().load(Ordering::Relaxed) => {
+            complain(format_args!("{}: not judged: interrupted", file.display()));
+            return Ok(());
+        }
+        None => return Ok(()),
+        Some(trace) => Arc::new(trace?),
+    };
+    if args.ndjson {
+        write_events(&trace, out)?;
+    }
+    if let Some(dir) = &args.tla {
+        let file = dir.join("QITraceData.tla");
+        std::fs::write(&file, events_module(&trace)).map_err(|source| Unusable::Module { file, source })?;
+    }
+    if args.ndjson {
+        return Ok(());
+    }
+    if !trace.uses_the_ring() {
+        return Err(Unusable::NothingToJudge { file: file.into(), lines: trace.lines() }.into());
+    }
+    if args.after_ite.is_some() && trace.summary().ites == 0 {
+        return Err(Unusable::NoTimeOut(file.into()).into());
+    }
+    let report = Report::new(file, &trace, args);
+    if !args.json {
+        report.print(out)?;
+        out.flush()?;
+    }
+    reports.push(report);
+    Ok(())
 }
 
 fn load(file: &Path) -> Result<Trace, Unusable> {
@@ -150,7 +206,12 @@ fn load(file: &Path) -> Result<Trace, Unusable> {
     let mut plain = BufReader::new(File::open(file).map_err(cannot_open)?);
     let is_gzip = plain.fill_buf().map_err(cannot_open)?.starts_with(&[0x1f, 0x8b]);
     let trace = if is_gzip { Trace::read(BufReader::new(MultiGzDecoder::new(plain))) } else { Trace::read(plain) };
-    trace.map_err(|source| Unusable::Trace { file: file.into(), source })
+    trace.map_err(|source| match source {
+        TraceError::Read { line, source } if is_gzip && source.kind() == io::ErrorKind::UnexpectedEof => {
+            Unusable::CutOff { file: file.into(), line }
+        }
+        source => Unusable::Trace { file: file.into(), source },
+    })
 }
 
 #[derive(Serialize)]
@@ -161,36 +222,61 @@ struct Report {
     slots: u16,
     summary: Summary,
     ignored: BTreeMap<String, u64>,
-    accepted: bool,
+    verdict: Word,
     generations: Vec<Fit>,
+}
+
+/// What became of a trace, in a word.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Accepted,
+    Rejected,
+    Unknown,
+}
+
+impl Display for Word {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Word::Accepted => "accepted",
+            Word::Rejected => "rejected",
+            Word::Unknown => "unknown",
+        })
+    }
 }
 
 /// What became of a trace under one generation.
 #[derive(Serialize)]
 struct Fit {
     generation: &'static str,
-    accepted: bool,
+    verdict: Word,
     #[serde(skip_serializing_if = "Option::is_none")]
     spec_steps: Option<SpecSteps>,
+    /// Of a rejection or a replay that was given up: where and why.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rejection: Option<Rejected>,
-    most_states: usize,
-    grain: Grain,
+    stopped: Option<Stopped>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most_states: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grain: Option<Grain>,
 }
 
 #[derive(Serialize)]
-struct Rejected {
+struct Stopped {
     line: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
     text: String,
     reason: String,
 }
 
 impl Report {
-    fn new(file: &Path, trace: &Trace, args: &Args) -> Report {
-        let fits: Vec<Fit> = match args.generation {
-            Some(generation) => vec![Fit::new(trace, generation, args)],
-            None => GENERATIONS.iter().map(|generation| Fit::new(trace, generation, args)).collect(),
+    fn new(file: &Path, trace: &Arc<Trace>, args: &Args) -> Report {
+        let generations = match args.generation {
+            Some(generation) => std::slice::from_ref(generation),
+            None => GENERATIONS,
         };
+        let fits: Vec<Fit> = generations.iter().map(|generation| Fit::new(trace, generation, args)).collect();
+        let some = |verdict| fits.iter().any(|fit| fit.verdict == verdict);
         Report {
             file: file.into(),
             lines: trace.lines(),
@@ -198,15 +284,14 @@ impl Report {
             slots: trace.length().slots(),
             summary: trace.summary(),
             ignored: trace.ignored().clone(),
-            accepted: fits.iter().any(|fit| fit.accepted),
+            verdict: [Word::Accepted, Word::Unknown].into_iter().find(|word| some(*word)).unwrap_or(Word::Rejected),
             generations: fits,
         }
     }
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let Summary { iqt_writes, wds, status_writes, ites, aborted, batches, laps, outstanding, .. } = &self.summary;
-        let verdict = if self.accepted { "accepted" } else { "rejected" };
-        writeln!(out, "{}: {verdict}", self.file.display())?;
+        writeln!(out, "{}: {}", printable(&self.file.to_string_lossy()), self.verdict)?;
         writeln!(
             out,
             "  {} lines, ring of {} slots, CPUs {}, IQT writes {iqt_writes}, WDs fetched {wds}, status writes \
@@ -234,7 +319,7 @@ fn list<K, V>(entries: &BTreeMap<K, V>, show: impl Fn(&K, &V) -> String) -> Stri
 }
 
 impl Fit {
-    fn new(trace: &Trace, generation: &'static Generation, args: &Args) -> Fit {
+    fn new(trace: &Arc<Trace>, generation: &'static Generation, args: &Args) -> Fit {
         let options = Options {
             hardware: match args.hardware {
                 HardwareArg::Stock => Qemu::Stock,
@@ -242,53 +327,81 @@ impl Fit {
             },
             end: if args.prefix { End::Anywhere } else { End::Idle },
             grain: if args.steps { Grain::Steps } else { Grain::Sections },
-            after_ite: args.after_ite,
+            after_ite: args.after_ite.unwrap_or_default(),
+            ..Options::default()
         };
-        let bar = progress_bar(trace.events().len(), generation.name);
-        let Replayed { verdict, most_states, grain } =
-            replay(trace, generation.rules, options, |done| bar.set_position(done as u64));
-        bar.finish_and_clear();
-        let (spec_steps, rejection) = match verdict {
-            Verdict::Accepted(steps) => (Some(steps), None),
-            Verdict::Rejected(rejection) => {
-                let (text, reason) = (rejection.text.into(), rejection.reason.to_string());
-                (None, Some(Rejected { line: rejection.line, text, reason }))
+        let done = Arc::new(AtomicUsize::new(0));
+        let (shared, counter) = (trace.clone(), done.clone());
+        let replayed = unless_interrupted(move |interrupted| {
+            let mut line = ProgressLine::new();
+            let all = shared.events().len();
+            let replayed = replay(&shared, generation.rules, options, |done| {
+                counter.store(done, Ordering::Relaxed);
+                if done % 256 == 0 {
+                    line.show(&format!("{}: {done} of {all} lines that concern the ring", generation.name));
+                }
+                match interrupted.load(Ordering::Relaxed) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            });
+            line.clear();
+            replayed
+        });
+        match replayed {
+            Some(replayed) => Fit::of(generation, replayed),
+            None => {
+                let next = trace.events().get(done.load(Ordering::Relaxed));
+                let line = next.map_or(trace.lines(), |event| event.line);
+                let verdict = Verdict::Unknown(GivenUp { line, cause: Cause::Interrupted });
+                Fit {
+                    most_states: None,
+                    grain: None,
+                    ..Fit::of(generation, Replayed { verdict, most_states: 0, grain: options.grain })
+                }
+            }
+        }
+    }
+
+    fn of(generation: &Generation, replayed: Replayed) -> Fit {
+        let (verdict, spec_steps, stopped) = match replayed.verdict {
+            Verdict::Accepted(steps) => (Word::Accepted, Some(steps), None),
+            Verdict::Rejected(Rejection { line, text, reason }) => {
+                (Word::Rejected, None, Some(Stopped { line, text: text.into(), reason: reason.to_string() }))
+            }
+            Verdict::Unknown(GivenUp { line, cause }) => {
+                (Word::Unknown, None, Some(Stopped { line, text: String::new(), reason: cause.to_string() }))
             }
         };
-        Fit { generation: generation.name, accepted: rejection.is_none(), spec_steps, rejection, most_states, grain }
+        let (most_states, grain) = (Some(replayed.most_states), Some(replayed.grain));
+        Fit { generation: generation.name, verdict, spec_steps, stopped, most_states, grain }
     }
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let Fit { generation, most_states, .. } = self;
+        let Fit { generation, verdict, .. } = self;
+        let grain = if self.grain == Some(Grain::Steps) { " (each hidden step by itself)" } else { "" };
+        write!(out, "  {generation}: {verdict}{grain}")?;
         if let Some(steps) = self.spec_steps {
             let SpecSteps { submit, accept, execute, complete, observe, abort, repost } = steps;
+            let most_states = self.most_states.unwrap_or_default();
             write!(
                 out,
-                "  {generation}: accepted, at most {most_states} states at once; steps of the specification: Submit \
-                 {submit}, Accept {accept}, Execute {execute}, Complete {complete}, Observe {observe}"
+                ", at most {most_states} states at once; steps of the specification: Submit {submit}, Accept {accept}, \
+                 Execute {execute}, Complete {complete}, Observe {observe}"
             )?;
             if abort > 0 {
                 write!(out, ", Abort {abort}, Repost {repost}")?;
             }
-            writeln!(out)?;
         }
-        if let Some(Rejected { line, text, reason }) = &self.rejection {
-            writeln!(out, "  {generation}: rejected at line {line}: {reason}")?;
-            if !text.is_empty() {
-                writeln!(out, "    {text}")?;
+        match (verdict, &self.stopped) {
+            (Word::Unknown, Some(Stopped { line, reason, .. })) => writeln!(out, " from line {line}: {reason}"),
+            (_, Some(Stopped { line, text, reason })) if text.is_empty() => writeln!(out, " at line {line}: {reason}"),
+            (_, Some(Stopped { line, text, reason })) => {
+                writeln!(out, " at line {line}: {reason}\n    {}", printable(text))
             }
+            (_, None) => writeln!(out),
         }
-        Ok(())
     }
-}
-
-/// Drawn only if standard error is a terminal.
-fn progress_bar(events: usize, generation: &'static str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} events").expect("the template is valid");
-    ProgressBar::new(events as u64).with_style(style).with_prefix(generation)
 }
 
 fn write_events(trace: &Trace, out: &mut impl Write) -> io::Result<()> {

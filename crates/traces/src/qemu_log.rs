@@ -27,6 +27,10 @@
 //! not that of the low 4 bits of L (context-cache 1, iotlb 2, device 3, iec 4, wait 5, p-iotlb 6); a size of an IQT write other
 //! than 4 or 8 bytes.
 //!
+//! A log is read line by line, and only the lines of these tables are kept. How much of it that may be is bounded
+//! ([`MAX_EVENTS`], [`MAX_TEXT`], [`MAX_KINDS`], [`MAX_LINE`]), so that no log, however it is compressed, takes more than about
+//! 600 MB.
+//!
 //! Source of the lines: QEMU's `hw/i386/trace-events` and `hw/i386/intel_iommu.c`.
 //!
 //! ```
@@ -49,10 +53,19 @@ use std::io::{self, BufRead, Read};
 
 use thiserror::Error;
 
-use vtd_qi::impl_qi::{Length, RingError, Slot, MAX_SUBMITTERS};
+use vtd_qi::impl_qi::{Length, Slot, MAX_SUBMITTERS};
 
 /// Longest line that is read, in bytes; those of QEMU have less than 200.
 pub const MAX_LINE: usize = 4096;
+
+/// Most lines of a log that may concern the ring.
+pub const MAX_EVENTS: usize = 2_000_000;
+
+/// Most bytes that the lines that concern the ring may have in all.
+pub const MAX_TEXT: usize = 200_000_000;
+
+/// Most kinds of lines that say nothing about the ring; QEMU's unit knows fewer than 100.
+pub const MAX_KINDS: usize = 1_000;
 
 /// Address of the low half of the tail register (VT-d 11.4.9.2).
 const IQT_REG: u64 = 0x88;
@@ -62,14 +75,23 @@ const IQT_REG: u64 = 0x88;
 pub struct Trace {
     length: Length,
     events: Vec<Event>,
+    texts: Texts,
     cpus: Vec<u64>,
     status_base: Option<u64>,
     lines: u64,
     ignored: BTreeMap<String, u64>,
 }
 
+/// The texts of the events, one behind the other.
+#[derive(Clone, Debug, Default)]
+struct Texts {
+    all: String,
+    /// Where in `all` each ends.
+    ends: Vec<usize>,
+}
+
 /// A line that concerns the ring.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Number of the line, from 1.
     pub line: u64,
@@ -79,8 +101,6 @@ pub struct Event {
     pub time: u64,
     /// What happened.
     pub what: What,
-    /// The line itself.
-    pub text: Box<str>,
 }
 
 /// What a line says.
@@ -190,6 +210,16 @@ pub enum TraceError {
         /// The line.
         line: u64,
     },
+    /// More than is read of a log.
+    #[error("line {line}: the log has more than {limit} {what}, and more are not read")]
+    TooMuch {
+        /// The line.
+        line: u64,
+        /// Of what there is too much.
+        what: &'static str,
+        /// How much of it is read.
+        limit: usize,
+    },
     /// A line that is none of a log.
     #[error("line {line}, \"{text}\", is not of the form THREAD@SECONDS.MICROS:event text")]
     NotALine {
@@ -239,14 +269,6 @@ pub enum TraceError {
         low: u64,
         /// The type's number.
         code: u64,
-    },
-    /// A length that the ring cannot have.
-    #[error("line {line}: {source}")]
-    Length {
-        /// The line.
-        line: u64,
-        /// What is wrong with it.
-        source: RingError,
     },
     /// The ring is used before it exists.
     #[error("line {line}: {kind} before vtd_inv_qi_setup; a trace has to begin before the queue is enabled")]
@@ -321,6 +343,20 @@ impl Trace {
         &self.events
     }
 
+    /// The line of an event, by the event's place among [`Trace::events`].
+    ///
+    /// # Panics
+    /// If there is no such event.
+    pub fn text(&self, event: usize) -> &str {
+        let Texts { all, ends } = &self.texts;
+        &all[event.checked_sub(1).map_or(0, |before| ends[before])..ends[event]]
+    }
+
+    /// Whether anything is to be judged: whether the ring was used at all after it was set up.
+    pub fn uses_the_ring(&self) -> bool {
+        self.events.iter().any(|event| !matches!(event.what, What::Register { .. }))
+    }
+
     /// Whether it has a line of a unit with device time-outs.
     pub fn has_faults(&self) -> bool {
         let of_a_fault = |event: &Event| {
@@ -376,7 +412,7 @@ impl Trace {
                     summary.slots += (slot % slots + slots - tail) % slots;
                     tail = slot % slots;
                     summary.iqt_writes += 1;
-                    let ended = summary.status_writes + summary.aborted;
+                    let ended = summary.status_writes.saturating_add(summary.aborted);
                     let outstanding = summary.iqt_writes.saturating_sub(ended);
                     *summary.outstanding.entry(outstanding).or_default() += 1;
                 }
@@ -388,7 +424,7 @@ impl Trace {
                 What::StatusWrite { .. } => summary.status_writes += 1,
                 What::Ite { aborted, .. } => {
                     summary.ites += 1;
-                    summary.aborted += aborted;
+                    summary.aborted = summary.aborted.saturating_add(aborted);
                 }
                 What::Register { .. }
                 | What::Head { .. }
@@ -425,12 +461,16 @@ pub struct Summary {
     pub outstanding: BTreeMap<u64, u64>,
 }
 
+/// Lengths that a ring can have.
+const LENGTHS: &str = "even and from 4 to 256, the QI_LENGTH of a ring that can be modelled";
+
 /// What is known in the middle of a log.
 #[derive(Default)]
 struct Reader {
     lines: u64,
     length: Option<Length>,
     events: Vec<Event>,
+    texts: Texts,
     cpus: Vec<u64>,
     status_base: Option<u64>,
     ignored: BTreeMap<String, u64>,
@@ -471,8 +511,8 @@ impl Reader {
             0 => TraceError::Empty,
             lines => TraceError::NoSetup { lines },
         })?;
-        let Reader { events, cpus, status_base, lines, ignored, .. } = self;
-        Ok(Trace { length, events, cpus, status_base, lines, ignored })
+        let Reader { events, texts, cpus, status_base, lines, ignored, .. } = self;
+        Ok(Trace { length, events, texts, cpus, status_base, lines, ignored })
     }
 
     fn line(&mut self, text: &str, line: Line) -> Result<(), TraceError> {
@@ -488,9 +528,11 @@ impl Reader {
                 if self.length.is_some() {
                     return Err(again());
                 }
-                let length = Length::new(u16::try_from(size).unwrap_or(u16::MAX));
-                self.length = Some(length.map_err(|source| TraceError::Length { line: line.number, source })?);
-                return Ok(());
+                self.length = u16::try_from(size).ok().and_then(|size| Length::new(size).ok());
+                return match self.length {
+                    Some(_) => Ok(()),
+                    None => Err(line.bad("size", line.word("size", LENGTHS)?, LENGTHS)),
+                };
             }
             "vtd_reg_write" if line.number("addr")? == IQT_REG => What::Register { value: line.register()? },
             "vtd_inv_qi_tail" => What::IqtWrite { slot: line.number("tail")? },
@@ -506,10 +548,7 @@ impl Reader {
                 What::Ite { head: line.number("head")?, tail: line.number("tail")?, aborted: line.number("waits")? }
             }
             "vtd_x_fsts_write" => What::Fsts { now: line.number("now")? },
-            kind => {
-                *self.ignored.entry(kind.into()).or_default() += 1;
-                return Ok(());
-            }
+            kind => return self.ignore(line.number, kind),
         };
         if self.length.is_none() {
             return match what {
@@ -531,7 +570,34 @@ impl Reader {
             _ => {}
         }
         let (number, thread, time) = (line.number, line.thread, line.time);
-        self.events.push(Event { line: number, thread, time, what, text: text.into() });
+        self.keep(Event { line: number, thread, time, what }, text)
+    }
+
+    /// Counts a line of a kind that says nothing about the ring.
+    fn ignore(&mut self, line: u64, kind: &str) -> Result<(), TraceError> {
+        if let Some(times) = self.ignored.get_mut(kind) {
+            *times += 1;
+            return Ok(());
+        }
+        if self.ignored.len() == MAX_KINDS {
+            let what = "kinds of lines that do not concern the ring";
+            return Err(TraceError::TooMuch { line, what, limit: MAX_KINDS });
+        }
+        self.ignored.insert(kind.into(), 1);
+        Ok(())
+    }
+
+    fn keep(&mut self, event: Event, text: &str) -> Result<(), TraceError> {
+        let too_much = |what, limit| Err(TraceError::TooMuch { line: event.line, what, limit });
+        if self.events.len() == MAX_EVENTS {
+            return too_much("lines that concern the ring", MAX_EVENTS);
+        }
+        if self.texts.all.len() + text.len() > MAX_TEXT {
+            return too_much("bytes of lines that concern the ring", MAX_TEXT);
+        }
+        self.texts.all.push_str(text);
+        self.texts.ends.push(self.texts.all.len());
+        self.events.push(event);
         Ok(())
     }
 }

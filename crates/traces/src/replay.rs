@@ -51,6 +51,8 @@
 //! chooses a reading.
 //!
 //! ```
+//! use std::ops::ControlFlow;
+//!
 //! use vtd_qi::impl_qi::Rules;
 //! use vtd_qi_traces::replay::{replay, Options, Verdict};
 //! use vtd_qi_traces::qemu_log::Trace;
@@ -61,7 +63,7 @@
 //! 8@1.000004:vtd_inv_qi_head read head 0
 //! 8@1.000005:vtd_inv_desc invalidate desc type wait high 0x2000 low 0x200000025
 //! 8@1.000006:vtd_inv_desc_wait_sw wait invalidate status write addr 0x2004 data 0x2\n";
-//! let replayed = replay(&Trace::read(log.as_bytes())?, Rules::G4, Options::default(), |_| ());
+//! let replayed = replay(&Trace::read(log.as_bytes())?, Rules::G4, Options::default(), |_| ControlFlow::Continue(()));
 //! let Verdict::Rejected(rejection) = replayed.verdict else { panic!("slot 1 has no WD") };
 //! assert_eq!(rejection.line, 5);
 //! assert_eq!(
@@ -75,6 +77,7 @@ mod abstraction;
 mod plan;
 
 use std::fmt::{self, Display, Formatter};
+use std::ops::ControlFlow;
 
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
@@ -149,6 +152,20 @@ pub struct Options {
     pub grain: Grain,
     /// What the unit makes of work fetched when ITE is raised.
     pub after_ite: AfterIte,
+    /// How many states may be possible at once, at most.
+    pub most_states: MostStates,
+}
+
+/// How many states of the ring may be possible at once; with more, the verdict is unknown.
+///
+/// The default is many times what a log of a real driver needs, and takes about 1 GB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MostStates(pub usize);
+
+impl Default for MostStates {
+    fn default() -> Self {
+        MostStates(400_000)
+    }
 }
 
 /// What became of a trace.
@@ -169,6 +186,28 @@ pub enum Verdict {
     Accepted(SpecSteps),
     /// No run does.
     Rejected(Rejection),
+    /// The replay was given up: up to here some run looks like this.
+    Unknown(GivenUp),
+}
+
+/// Where and why a replay was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The number of the first line that was not judged, from 1.
+    pub line: u64,
+    /// The reason.
+    pub cause: Cause,
+}
+
+/// Why a replay was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Cause {
+    /// The caller wanted it to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// The set of possible states became too large.
+    #[error("more than {} states of the ring are possible, and more are not followed", .0.0)]
+    TooManyStates(MostStates),
 }
 
 /// How many steps of the specification a run contains, by kind.
@@ -583,8 +622,14 @@ impl Display for Shown {
 
 /// Replays a trace against the ring under some rules, and against the specification.
 ///
-/// `progress` is told how many events have been replayed.
-pub fn replay(trace: &Trace, rules: Rules, options: Options, mut progress: impl FnMut(usize)) -> Replayed {
+/// `progress` is told how many events have been replayed, after each and now and then within one; where it breaks, the replay is
+/// given up.
+pub fn replay(
+    trace: &Trace,
+    rules: Rules,
+    options: Options,
+    mut progress: impl FnMut(usize) -> ControlFlow<()>,
+) -> Replayed {
     let has_faults = trace.has_faults() && options.hardware == Qemu::Async;
     let plan = Plan::of(trace, &rules, has_faults);
     let submitters = trace.cpus().len().max(1);
@@ -596,7 +641,7 @@ pub fn replay(trace: &Trace, rules: Rules, options: Options, mut progress: impl 
     let cfg = RingCfg { lock, hardware, length, faults, ..RingCfg::new(rules, submitters, []) };
     let replayed = with_ring!(cfg, plan.requests.clone(), |ring| {
         if options.grain == Grain::Sections && has_sections(&rules) {
-            let sections = Tracker::new(&ring, trace, &plan, options).run(&mut progress);
+            let sections = Tracker::new(&ring, trace, &plan, options, &mut progress).run();
             sections.unwrap_or_else(|Unsound| by_steps(&ring, trace, &plan, options, &mut progress))
         } else {
             by_steps(&ring, trace, &plan, options, &mut progress)
@@ -610,10 +655,10 @@ fn by_steps<const N: usize, const T: usize, const F: usize>(
     trace: &Trace,
     plan: &Plan,
     options: Options,
-    progress: &mut impl FnMut(usize),
+    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Replayed {
     let options = Options { grain: Grain::Steps, ..options };
-    let Ok(replayed) = Tracker::new(ring, trace, plan, options).run(progress) else {
+    let Ok(replayed) = Tracker::new(ring, trace, plan, options, progress).run() else {
         unreachable!("single steps have no premise")
     };
     replayed
@@ -644,6 +689,13 @@ struct Unsound;
 enum Stop {
     Rejected(Reason),
     Unsound,
+    GivenUp(Cause),
+}
+
+impl From<Unsound> for Stop {
+    fn from(Unsound: Unsound) -> Self {
+        Stop::Unsound
+    }
 }
 
 impl From<Reason> for Stop {
@@ -688,10 +740,19 @@ struct Tracker<'a, const N: usize, const T: usize, const F: usize> {
     /// The asynchronous unit's thread, once it has fetched.
     unit: Option<u64>,
     actions: Vec<Action>,
+    /// Number of events replayed.
+    replayed: usize,
+    progress: &'a mut dyn FnMut(usize) -> ControlFlow<()>,
 }
 
 impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
-    fn new(ring: &'a Ring<N, T, F>, trace: &'a Trace, plan: &'a Plan, options: Options) -> Self {
+    fn new(
+        ring: &'a Ring<N, T, F>,
+        trace: &'a Trace,
+        plan: &'a Plan,
+        options: Options,
+        progress: &'a mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Self {
         let mut to_come = vec![Vec::new(); ring.cfg().submitters];
         plan.posts.iter().enumerate().rev().for_each(|(number, post)| to_come[usize::from(post.t)].push(number));
         Tracker {
@@ -714,19 +775,20 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
             writers: 0,
             unit: None,
             actions: Vec::new(),
+            replayed: 0,
+            progress,
         }
     }
 
-    fn run(mut self, progress: &mut impl FnMut(usize)) -> Result<Replayed, Unsound> {
-        let initial = self.ring.init_states().into_iter().map(|state| (state, SpecSteps::default())).collect();
-        self.close(initial)?;
-        for (i, event) in self.trace.events().iter().enumerate() {
-            match self.event(event) {
-                Ok(()) => {}
-                Err(Stop::Unsound) => return Err(Unsound),
-                Err(Stop::Rejected(reason)) => return Ok(self.rejected(event.line, &event.text, reason)),
-            }
-            progress(i + 1);
+    fn run(mut self) -> Result<Replayed, Unsound> {
+        if let Err(stop) = self.events() {
+            let unjudged = self.trace.events().get(self.replayed);
+            let line = unjudged.map_or(self.trace.lines(), |event| event.line);
+            return match stop {
+                Stop::Unsound => Err(Unsound),
+                Stop::Rejected(reason) => Ok(self.rejected(line, self.trace.text(self.replayed), reason)),
+                Stop::GivenUp(cause) => Ok(self.verdict(Verdict::Unknown(GivenUp { line, cause }))),
+            };
         }
         let between_lines = self.register.is_none() && self.head.is_none();
         let may_end = |state: &State<N, T, F>| match self.options.end {
@@ -735,7 +797,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         };
         let accepted = self.runs.iter().filter(|(state, _)| may_end(state)).max_by_key(|(_, steps)| steps.observe);
         Ok(match accepted {
-            Some((_, steps)) => self.replayed(Verdict::Accepted(*steps)),
+            Some((_, steps)) => self.verdict(Verdict::Accepted(*steps)),
             None => {
                 let torn = self.register.map(|(thread, value)| Reason::Torn { value, thread });
                 self.rejected(self.trace.lines(), "", torn.unwrap_or_else(|| self.not_idle()))
@@ -744,11 +806,31 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
     }
 
     fn rejected(&self, line: u64, text: &str, reason: Reason) -> Replayed {
-        self.replayed(Verdict::Rejected(Rejection { line, text: text.into(), reason }))
+        self.verdict(Verdict::Rejected(Rejection { line, text: text.into(), reason }))
     }
 
-    fn replayed(&self, verdict: Verdict) -> Replayed {
+    fn verdict(&self, verdict: Verdict) -> Replayed {
         Replayed { verdict, most_states: self.most_states, grain: self.options.grain }
+    }
+
+    /// Replays every event.
+    fn events(&mut self) -> Result<(), Stop> {
+        let initial = self.ring.init_states().into_iter().map(|state| (state, SpecSteps::default())).collect();
+        self.close(initial)?;
+        for event in self.trace.events() {
+            self.event(event)?;
+            self.replayed += 1;
+            self.go_on()?;
+        }
+        Ok(())
+    }
+
+    /// Asks the caller whether to go on.
+    fn go_on(&mut self) -> Result<(), Stop> {
+        match (self.progress)(self.replayed) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Stop::GivenUp(Cause::Interrupted)),
+        }
     }
 
     fn event(&mut self, event: &Event) -> Result<(), Stop> {
@@ -780,7 +862,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
             self.runs = next.into_iter().collect();
             return Ok(());
         }
-        self.close(next).map_err(|Unsound| Stop::Unsound)
+        self.close(next)
     }
 
     /// What hardware has to do is the same in all possible states.
@@ -1280,7 +1362,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
             return Ok(None);
         }
         let Some(request) = post.request else { return Ok(None) };
-        self.undisturbed(&run.0, run.0.queue().free_head, slots).map_err(|Unsound| Stop::Unsound)?;
+        self.undisturbed(&run.0, run.0.queue().free_head, slots)?;
         let called = if again { Some(run) } else { self.step(run, Action::Call { t, request }) };
         let posted = called.and_then(|mut run| loop {
             let pc = run.0.call(t.into()).pc;
@@ -1340,10 +1422,16 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
     }
 
     /// Makes the set of some states and all that hidden steps lead to.
-    fn close(&mut self, mut to_do: Vec<Run<N, T, F>>) -> Result<(), Unsound> {
+    fn close(&mut self, mut to_do: Vec<Run<N, T, F>>) -> Result<(), Stop> {
         self.runs.clear();
         while let Some((state, steps)) = to_do.pop() {
             if self.runs.insert(state, steps).is_none() {
+                if self.runs.len() > self.options.most_states.0 {
+                    return Err(Stop::GivenUp(Cause::TooManyStates(self.options.most_states)));
+                }
+                if self.runs.len().is_multiple_of(1_000) {
+                    self.go_on()?;
+                }
                 match self.options.grain {
                     Grain::Sections => self.hidden_sections((state, steps), &mut to_do)?,
                     Grain::Steps => self.hidden_steps((state, steps), &mut to_do),

@@ -29,8 +29,13 @@
 
 #[path = "replay/faults.rs"]
 mod faults;
+#[path = "replay/hostile.rs"]
+mod hostile;
+#[path = "replay/options.rs"]
+mod options;
 
 use std::io::{BufReader, Read};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -41,10 +46,15 @@ use vtd_qi::impl_qi::{
     Reclaim, Ring, RingCfg, Room, Rules, Step, GENERATIONS,
 };
 use vtd_qi_traces::qemu_log::{AddressError, Trace, TraceError};
-use vtd_qi_traces::replay::{replay, End, Grain, Options, Qemu, Reason, Replayed, SpecSteps, Verdict};
+use vtd_qi_traces::replay::{replay, End, Grain, MostStates, Options, Qemu, Reason, Replayed, SpecSteps, Verdict};
 
-const STOCK: Options =
-    Options { hardware: Qemu::Stock, end: End::Idle, grain: Grain::Sections, after_ite: AfterIte::Drop };
+const STOCK: Options = Options {
+    hardware: Qemu::Stock,
+    end: End::Idle,
+    grain: Grain::Sections,
+    after_ite: AfterIte::Drop,
+    most_states: MostStates(400_000),
+};
 const ASYNC: Options = Options { hardware: Qemu::Async, ..STOCK };
 
 /// A log that can be edited, by line numbers from 1.
@@ -120,7 +130,7 @@ impl Log {
     }
 
     fn replay(&self, rules: Rules, options: Options) -> Replayed {
-        replay(&self.trace(), rules, options, |_| ())
+        replay(&self.trace(), rules, options, |_| ControlFlow::Continue(()))
     }
 
     #[track_caller]
@@ -128,6 +138,7 @@ impl Log {
         match self.replay(rules, options).verdict {
             Verdict::Accepted(steps) => steps,
             Verdict::Rejected(rejection) => panic!("rejected at line {}: {}", rejection.line, rejection.reason),
+            Verdict::Unknown(given_up) => panic!("{given_up:?}"),
         }
     }
 
@@ -148,6 +159,7 @@ impl Log {
         match self.replay(rules, options).verdict {
             Verdict::Accepted(_) => panic!("accepted"),
             Verdict::Rejected(rejection) => (rejection.line, rejection.reason),
+            Verdict::Unknown(given_up) => panic!("{given_up:?}"),
         }
     }
 }
@@ -570,6 +582,7 @@ fn sections_decide_as_steps_do() {
                 let line = |replayed: &Replayed| match &replayed.verdict {
                     Verdict::Accepted(_) => None,
                     Verdict::Rejected(rejection) => Some(rejection.line),
+                    Verdict::Unknown(given_up) => panic!("{given_up:?}"),
                 };
                 assert_eq!(line(&sections), line(&steps), "{rules:?}\n{}", log.0.join("\n"));
                 by_steps += usize::from(sections.grain == Grain::Steps);
@@ -664,7 +677,8 @@ fn what_is_no_trace() {
     );
     assert_eq!(
         error("1@0.0:vtd_inv_qi_setup addr 0x0 size 512\n"),
-        "line 1: a ring of 512 slots cannot be built; QI_LENGTH must be even, from 4 to 256"
+        "line 1: vtd_inv_qi_setup says size 512, which has to be even and from 4 to 256, the QI_LENGTH of a ring that can be \
+         modelled"
     );
     assert_eq!(
         error("1@0.0:vtd_inv_qi_head read head 7\n"),
@@ -694,13 +708,17 @@ fn what_is_no_trace() {
     assert!(matches!(Trace::read(BufReader::new(GzDecoder::new(half))), Err(TraceError::Read { .. })));
 }
 
-/// Runs the example, which `cargo test` builds beside the tests.
-fn run(args: &[&str]) -> Output {
+/// The program, which `cargo test` builds beside the tests.
+fn example() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let example =
         test.ancestors().nth(2).unwrap().join("examples/replay").with_extension(std::env::consts::EXE_EXTENSION);
     assert!(example.exists(), "{} is missing; cargo build --examples builds it", example.display());
-    Command::new(example).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).args(args).output().unwrap()
+    example
+}
+
+fn run(args: &[&str]) -> Output {
+    Command::new(example()).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).args(args).output().unwrap()
 }
 
 /// A file with these contents.
@@ -759,7 +777,7 @@ fn unusable_input_is_one_sentence_and_exit_code_2() {
 fn output_for_machines() {
     let output = run(&["--json", "--generation", GENERATIONS[1].name, FIXTURE]);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report[0]["accepted"], true);
+    assert_eq!(report[0]["verdict"], "accepted");
     assert_eq!(report[0]["generations"][0]["spec_steps"]["submit"], 92);
     let events = String::from_utf8(run(&["--ndjson", FIXTURE]).stdout).unwrap();
     let events: Vec<serde_json::Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

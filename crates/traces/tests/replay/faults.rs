@@ -32,6 +32,13 @@ fn excerpt() -> Log {
     Log::of(include_bytes!("../../../../tests/fixtures/ite612.qemu.log.gz"))
 }
 
+/// A short log with a time-out, whose batch is posted again.
+pub fn by_hand() -> Log {
+    let script = ["1 post 2", "fetch 0 lost", "fetch 1 wd", "2 post 5", "ite 2 5 1", "1 clear"];
+    let rest = ["fetch 2 id", "fetch 3 dev", "fetch 4 wd", "done 4", "2 post 7"];
+    short(8, &[&script[..], &rest].concat())
+}
+
 /// The reason, if each generation whose walk visits every slot rejects the trace at a line.
 #[track_caller]
 fn rejected_at(log: &Log, line: u64) -> Reason {
@@ -69,9 +76,7 @@ fn the_walk_of_odd_slots_has_no_end() {
         assert_eq!(excerpt().rejection(rules, ASYNC), (1227, Reason::EndlessWalk { cpu: 3162, by: 3161, end: 50 }));
     }
     // In short: IQT = 5, so that the walk of odd slots, 1, 7, 5, 3, never comes to 4.
-    let script = ["1 post 2", "fetch 0 lost", "fetch 1 wd", "2 post 5", "ite 2 5 1", "1 clear"];
-    let rest = ["fetch 2 id", "fetch 3 dev", "fetch 4 wd", "done 4", "2 post 7"];
-    let log = short(8, &[&script[..], &rest].concat());
+    let log = by_hand();
     let options = Options { end: End::Anywhere, ..ASYNC };
     both(&log, Rules::G5, options).unwrap();
     assert_eq!(both(&log, Rules::G4, options), Err((18, Reason::EndlessWalk { cpu: 2, by: 1, end: 4 })));
@@ -179,7 +184,7 @@ fn another_batch_is_posted_again() {
 }
 
 /// A short trace: `t post slot`, `fetch slot [dev|wd]`, `lost`, `done slot`, `ite head tail waits`, `t clear`.
-fn short(slots: u16, script: &[&str]) -> Log {
+pub fn short(slots: u16, script: &[&str]) -> Log {
     let mut lines = vec![format!("0@0.0:vtd_inv_qi_setup addr 0x0 size {slots}")];
     for said in script {
         let words: Vec<&str> = said.split(' ').collect();
@@ -220,6 +225,7 @@ fn both(log: &Log, rules: Rules, options: Options) -> Result<SpecSteps, (u64, Re
         // Whether an ID was executed before it was dropped is not to be seen.
         Verdict::Accepted(steps) => Ok(SpecSteps { execute: 0, ..steps }),
         Verdict::Rejected(rejection) => Err((rejection.line, rejection.reason)),
+        Verdict::Unknown(given_up) => panic!("{given_up:?}"),
     };
     let (sections, steps) = (verdict(Grain::Sections), verdict(Grain::Steps));
     assert_eq!(sections, steps);
@@ -281,25 +287,39 @@ fn a_time_out_before_the_wd_is_fetched() {
     assert_eq!(both(&mended, Rules::G5_PLUS, ASYNC), Err((10, Reason::Data { data: 2 })));
 }
 
+/// Two IDs of two batches get no answer; both WDs are aborted at the first ITE, and one batch is posted again.
+const TWO_LOST: [&str; 11] = [
+    "1 post 2",
+    "fetch 0 lost",
+    "fetch 1 wd",
+    "2 post 4",
+    "fetch 2 lost",
+    "fetch 3 wd",
+    "ite 4 4 2",
+    "1 clear",
+    "1 post 6",
+    "fetch 4 dev",
+    "fetch 5 wd",
+];
+
+pub fn two_lost(end: &[&str]) -> Log {
+    short(8, &[&TWO_LOST, end].concat())
+}
+
 #[test]
 fn readings_of_what_becomes_of_fetched_work() {
-    // Two IDs of two batches get no answer; both WDs are aborted at the first ITE.
-    let begin =
-        ["1 post 2", "fetch 0 lost", "fetch 1 wd", "2 post 4", "fetch 2 lost", "fetch 3 wd", "ite 4 4 2", "1 clear"];
-    let end = ["1 post 6", "fetch 4 dev", "fetch 5 wd"];
     let reading = |script: &[&str], after_ite| {
-        let log = short(8, &[&begin[..], script].concat());
-        both(&log, Rules::G5, Options { after_ite, end: End::Anywhere, ..ASYNC }).map(|steps| steps.abort)
+        both(&two_lost(script), Rules::G5, Options { after_ite, end: End::Anywhere, ..ASYNC }).map(|steps| steps.abort)
     };
     // If all is dropped, the second ID holds back nothing. If IDs stay, it does, until it times out itself.
-    let completes = [&end[..], &["done 5"]].concat();
+    let completes = ["done 5"];
     assert_eq!(reading(&completes, AfterIte::Drop), Ok(2));
     assert_eq!(reading(&completes, AfterIte::IdsRun), Err((21, Reason::Unanswered(5))));
-    let again = [&end[..], &["ite 6 6 1"]].concat();
+    let again = ["ite 6 6 1"];
     assert_eq!(reading(&again, AfterIte::Drop), Err((21, Reason::IteForNothing)));
     assert_eq!(reading(&again, AfterIte::IdsRun), Ok(3));
     // Only if WDs may live on is one aborted of two.
-    let log = short(8, &[&begin[..6], &["ite 4 4 1"]].concat());
+    let log = short(8, &[&TWO_LOST[..6], &["ite 4 4 1"]].concat());
     for after_ite in AfterIte::ALL {
         let verdict = both(&log, Rules::G5, Options { after_ite, end: End::Anywhere, ..ASYNC });
         match after_ite {
@@ -492,6 +512,7 @@ fn every_run_of_a_ring_with_time_outs_is_accepted() {
                             assert_eq!(steps.submit + steps.repost, log.trace().summary().iqt_writes);
                             again += steps.repost;
                         }
+                        Verdict::Unknown(given_up) => panic!("{given_up:?}"),
                         Verdict::Rejected(rejection) => {
                             assert!(astray, "{}: {}\n{}", rejection.line, rejection.reason, log.0.join("\n"));
                             assert!(matches!(rejection.reason, Reason::Specification { .. }), "{}", rejection.reason);
@@ -528,6 +549,7 @@ fn sections_decide_as_steps_do_with_time_outs() {
                     let line = |replayed: &Replayed| match &replayed.verdict {
                         Verdict::Accepted(_) => None,
                         Verdict::Rejected(rejection) => Some(rejection.line),
+                        Verdict::Unknown(given_up) => panic!("{given_up:?}"),
                     };
                     assert_eq!(line(&sections), line(&steps), "{rules:?} {after_ite:?}\n{}", log.0.join("\n"));
                     *(if sections.grain == Grain::Steps { &mut by_steps } else { &mut by_sections }) += 1;
