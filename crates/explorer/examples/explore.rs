@@ -3,12 +3,16 @@
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::io::{ErrorKind, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path as FilePath;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use stateright::{Model, Path};
+use stateright_front::{hidden_address, leave_working_directory, Front, Page};
 use stateright_temporal::graph::{Limits, Search};
 use stateright_temporal::liveness::{judge, realize, Checker, Run, Verdict};
 use vtd_qi::impl_qi::Action;
@@ -18,7 +22,7 @@ use vtd_qi::spec::{self, Loss, Spec};
 use vtd_qi::verify::{self, verify, Outcome, Report};
 use vtd_qi::with_ring;
 use vtd_qi_explorer::drawing::Drawn;
-use vtd_qi_terminal::{arguments, complain, Exit, Failure, Output};
+use vtd_qi_terminal::{arguments, complain, interrupt, unless_interrupted, Exit, Failure, Output};
 
 /// Explore the model of VT-d queued invalidation in a browser, step by step, with pictures.
 #[derive(Parser)]
@@ -32,9 +36,11 @@ Examples:
 The link opens the counterexample's last state; the up and down keys walk along the path. Of a run that ends in a loop, the
 link shows the loop once. `check --list` shows the scenarios and properties that there are.
 
-The Explorer takes its page from the folder ./ui if the working directory has one.
+It is answered as localhost, by a loopback address or by the address that it listens on, and to its own page only: no other page
+that the browser has open reaches it. Stateright's own server, which it passes questions on to, listens at a loopback address
+drawn at random; other programs of this machine can find it there and ask what the page shows.
 
-Exit code: 2 unusable arguments, or the address is not to be had.")]
+Exit code: 130 stopped by a signal, 2 unusable arguments or the address is not to be had.")]
 struct Args {
     /// A scenario, or a family: then its first scenario that is expected to violate something, or else its first
     #[arg(value_name = "NAME", default_value = "g3-c01-2x4")]
@@ -48,6 +54,9 @@ struct Args {
     /// Where to listen; with port 0, any free port
     #[arg(long, default_value = "127.0.0.1:3000")]
     addr: SocketAddr,
+    /// Take the page from this folder: index.htm, app.js, app.css, knockout-3.5.0.js; what it lacks is stateright's own
+    #[arg(long, value_name = "DIR")]
+    ui: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,15 +82,24 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
     let table = Table::embedded();
     let scenario = select(&table, &args.name, args.property).map_err(Failure::Unusable)?;
-    let listener = listen(args.addr).map_err(Failure::Unusable)?;
-    if FilePath::new("ui").is_dir() {
-        complain("warning: the Explorer takes its page from the folder ./ui of the working directory");
+    let page = args.ui.as_deref().map(Page::in_folder).transpose().map_err(Failure::unusable)?;
+    let place = Place { listener: listen(args.addr).map_err(Failure::Unusable)?, page: page.unwrap_or_default() };
+    if !args.addr.ip().is_loopback() {
+        complain(format_args!("warning: everybody who reaches {} is answered", args.addr));
     }
+    leave_working_directory()
+        .map_err(|error| Failure::unusable(format_args!("no empty folder can be made: {error}")))?;
     match args.model {
-        ModelArg::Ring => explore_ring(out, scenario, args.property, listener),
-        ModelArg::Spec => explore_spec(out, scenario, Loss::None, args.property, listener),
-        ModelArg::LossySpec => explore_spec(out, scenario, Loss::Done, args.property, listener),
+        ModelArg::Ring => explore_ring(out, scenario, args.property, place),
+        ModelArg::Spec => explore_spec(out, scenario, Loss::None, args.property, place),
+        ModelArg::LossySpec => explore_spec(out, scenario, Loss::Done, args.property, place),
     }
+}
+
+/// Where the Explorer is to be seen, and with which page. The address is held until a front listens on it.
+struct Place {
+    listener: TcpListener,
+    page: Page,
 }
 
 /// The scenario of this name, or of the family's the one that shows most.
@@ -98,7 +116,6 @@ fn select<'a>(table: &'a Table, name: &str, property: Option<Check>) -> Result<&
     })
 }
 
-/// Holds the address until the Explorer takes it, which would panic if it were not to be had.
 fn listen(addr: SocketAddr) -> Result<TcpListener, String> {
     TcpListener::bind(addr).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => format!("{addr} is in use by another program; choose another address with --addr"),
@@ -111,20 +128,18 @@ type Link<A> = Result<(String, Vec<A>), String>;
 
 const NONE: &str = "no counterexample was found";
 
-fn explore_ring(
-    out: &mut Output,
-    scenario: &Scenario,
-    property: Option<Check>,
-    listener: TcpListener,
-) -> Result<Exit, Failure> {
+fn explore_ring(out: &mut Output, scenario: &Scenario, property: Option<Check>, place: Place) -> Result<Exit, Failure> {
     let mut scenario = scenario.clone();
     if let Some(check) = property {
         scenario.checks = vec![check];
     }
     complain(format_args!("looking for a counterexample of {}", scenario.name));
-    let report = verify(&scenario, Limits::default());
+    let searched = scenario.clone();
+    let report =
+        unless_interrupted(move |cancel| verify(&searched, Limits { cancel: Some(cancel), ..Limits::default() }));
+    let Some(report) = report.filter(|_| !interrupted()) else { return not_found(out, &scenario) };
     let title = format!("{}, {} slots", title(&scenario, "the ring"), scenario.cfg.length.slots());
-    with_ring!(scenario.cfg, |ring| serve(out, Drawn::new(ring), &title, violation(&report), listener))
+    with_ring!(scenario.cfg, |ring| serve(out, Drawn::new(ring), &title, violation(&report), place))
         .map_err(Failure::unusable)?
 }
 
@@ -152,7 +167,7 @@ fn explore_spec(
     scenario: &Scenario,
     loss: Loss,
     property: Option<Check>,
-    listener: TcpListener,
+    place: Place,
 ) -> Result<Exit, Failure> {
     let liveness = Check::WdEventuallyObservedDone;
     if property.is_some_and(|check| check != liveness) {
@@ -164,14 +179,18 @@ fn explore_spec(
         Loss::None => "the specification",
         Loss::Done => "the specification that may lose a Done",
     };
-    let link = never_observed(&spec);
-    serve(out, spec, &title(scenario, what), link, listener)
+    let searched = spec.clone();
+    let link = unless_interrupted(move |cancel| never_observed(&searched, cancel));
+    let Some(link) = link.filter(|_| !interrupted()) else { return not_found(out, scenario) };
+    serve(out, spec, &title(scenario, what), link, place)
 }
 
 /// A fair run on which a submitter waits for ever, judged again from the definitions.
-fn never_observed(spec: &Spec) -> Link<spec::Action> {
+fn never_observed(spec: &Spec, cancel: &AtomicBool) -> Link<spec::Action> {
     let undecided = |why: &dyn Display| format!("{NONE}, but wd-eventually-observed-done is undecided: {why}");
-    let graph = Search::new(spec, spec::label).limits(Limits { max_states: 1_000_000, ..Limits::default() }).run();
+    let graph = Search::new(spec, spec::label)
+        .limits(Limits { max_states: 1_000_000, cancel: Some(cancel), ..Limits::default() })
+        .run();
     let fairness = spec.fairness();
     let checker = Checker::new(&graph, &fairness).map_err(|error| undecided(&error))?;
     for t in 0..spec.cfg().submitters as u8 {
@@ -208,21 +227,30 @@ fn title(scenario: &Scenario, what: &str) -> String {
     format!("{}: {what}, {} submitters, counts {:?}", scenario.name, cfg.submitters, cfg.counts)
 }
 
-/// Prints where the Explorer is, and is the Explorer from then on.
+fn interrupted() -> bool {
+    interrupt().load(Ordering::Relaxed)
+}
+
+/// A signal came before there was anything to see.
+fn not_found(out: &mut Output, scenario: &Scenario) -> Result<Exit, Failure> {
+    writeln!(out, "{}: interrupted before a counterexample was found", scenario.name)?;
+    Ok(Exit::Interrupted)
+}
+
+/// Starts stateright's Explorer out of sight and a front before it, prints where that is, and serves until a signal comes.
 fn serve<M>(
     out: &mut Output,
     model: M,
     title: &str,
     link: Link<M::Action>,
-    listener: TcpListener,
+    Place { listener, page }: Place,
 ) -> Result<Exit, Failure>
 where
     M: Model + Send + Sync + 'static,
     M::Action: Debug + Send + Sync + Clone + PartialEq,
     M::State: Debug + Hash + Send + Sync + Clone + PartialEq,
 {
-    let addr = listener.local_addr().map_err(Failure::unusable)?;
-    drop(listener);
+    let addr = link_address(listener.local_addr().map_err(Failure::unusable)?);
     let found = match link {
         Ok((title, actions)) => {
             let initial = model.init_states().swap_remove(0);
@@ -231,8 +259,29 @@ where
         }
         Err(none) => none,
     };
+    let hidden =
+        hidden_address().map_err(|error| Failure::unusable(format_args!("no loopback port is free: {error}")))?;
+    let explorer = thread::spawn(move || drop(model.checker().serve(hidden)));
+    let over = || interrupted() || explorer.is_finished();
+    while TcpStream::connect(hidden).is_err() && !over() {
+        thread::sleep(Duration::from_millis(10));
+    }
     writeln!(out, "{title}\nhttp://{addr}/\n\n{found}\n\nCtrl-C stops it.")?;
     out.flush()?;
-    model.checker().serve(addr);
-    Ok(Exit::Success)
+    let front = Front::new(listener, hidden).map_err(Failure::unusable)?.with_page(page);
+    front.serve(over).map_err(|error| Failure::unusable(format_args!("cannot serve on {addr}: {error}")))?;
+    match interrupted() {
+        true => Ok(Exit::Interrupted),
+        false => Err(Failure::unusable("stateright's Explorer has ended by itself")),
+    }
+}
+
+/// The address that a link on this machine can name: of all of them, a loopback one.
+fn link_address(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, listening.port())
 }

@@ -30,7 +30,10 @@ struct Explorer {
 
 impl Explorer {
     fn start(args: &[&str]) -> Explorer {
-        let mut command = explore(args);
+        Explorer::of(&mut explore(args))
+    }
+
+    fn of(command: &mut Command) -> Explorer {
         let mut child = command.args(["--addr", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let printed = lines.by_ref().take_while(|line| !line.starts_with("Ctrl-C")).collect::<Vec<_>>().join("\n");
@@ -46,6 +49,11 @@ impl Explorer {
 
     /// Status code and body. Waits until the Explorer accepts connections: it prints its address before it does.
     fn get(&self, path: &str) -> (u16, String) {
+        self.get_as(&self.addr, path)
+    }
+
+    /// The same by another name of this machine.
+    fn get_as(&self, host: &str, path: &str) -> (u16, String) {
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut stream = loop {
             match TcpStream::connect(&self.addr) {
@@ -56,7 +64,7 @@ impl Explorer {
         };
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         // HTTP/1.0: the body is not sent in chunks, and the connection is closed behind it.
-        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -186,4 +194,25 @@ fn unusable_arguments_are_told_from_usable_ones() {
     assert!(property.contains("'liveness'") && property.contains("wd-eventually-observed-done"), "{property}");
     assert!(refused(&["--addr", "here"]).contains("'here'"));
     assert!(refused(&["--model", "spec", "--property", "refines-spec"]).contains("wd-eventually-observed-done"));
+}
+
+#[test]
+fn it_is_answered_by_no_other_name() {
+    let explorer = Explorer::start(&[]);
+    assert_eq!(explorer.get_as("rebound.example", "/.status").0, 403);
+    assert_eq!(explorer.get_as("localhost:3000", "/.status").0, 200);
+}
+
+#[test]
+fn the_page_is_not_the_working_directorys_unless_asked_for() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("planted");
+    std::fs::create_dir_all(folder.join("ui")).unwrap();
+    std::fs::write(folder.join("ui/index.htm"), "planted").unwrap();
+    let started = |args: &[&str]| Explorer::of(explore(args).current_dir(&folder));
+    assert!(started(&[]).get("/").1.contains("<title>Stateright Explorer</title>"));
+    let asked = started(&["--ui", "ui"]);
+    assert_eq!(asked.get("/").1, "planted");
+    assert!(asked.get("/app.js").1.contains("runToCompletion"));
+    assert!(refused(&["--ui", env!("CARGO_MANIFEST_DIR")]).contains("index.htm"));
+    assert!(refused(&["--ui", "no/such/folder"]).contains("no/such/folder"));
 }

@@ -1,0 +1,252 @@
+//! A front for [stateright](https://docs.rs/stateright)'s Explorer, which is a web server that trusts whoever talks to it.
+//!
+//! The Explorer answers every request that reaches its port, one after the other, and takes its page from the folder `ui` of the
+//! working directory if there is one. So any page that a browser has open can reach it (by a host name that is made to resolve to
+//! 127.0.0.1, or by a form that is posted to it), a client that reads slowly keeps all others waiting, and who starts it in the
+//! wrong folder is shown somebody else's page. A [`Front`] stands before it:
+//!
+//! * It answers requests whose `Host` is this machine: `localhost`, a loopback address, or the address that it listens on. A page
+//!   cannot make a browser send such a `Host` under a name of its own.
+//! * It refuses requests whose `Origin` is not the page's own.
+//! * A client that stalls keeps nobody waiting, and is hung up on in the end. A request's head has at most 256 KiB, and no body.
+//! * It passes on to the Explorer what the Explorer's page asks for, and nothing else, one request at a time.
+//! * The page is the Explorer's own ([`leave_working_directory`]), unless a folder is named ([`Page`]).
+//! * Its answers say what they are and that nothing else may be loaded (`Content-Security-Policy`, `nosniff`).
+//!
+//! # What it cannot do
+//! The Explorer still listens on a TCP port, since it can do nothing else. [`hidden_address`] gives it one that no browser guesses:
+//! an address of the loopback network drawn at random. Other processes of the same machine can look it up and ask it for what the
+//! page shows, or make it search. Nothing of it is secret, but who shares the machine with strangers should know.
+//!
+//! ```no_run
+//! use stateright::Model;
+//! use stateright_front::{hidden_address, leave_working_directory, Front};
+//! # fn model() -> stateright::actor::ActorModel<stateright::actor::actor_test_util::ping_pong::PingPongActor> { unimplemented!() }
+//! # fn main() -> std::io::Result<()> {
+//! leave_working_directory()?;
+//! let explorer = hidden_address()?;
+//! std::thread::spawn(move || model().checker().serve(explorer));
+//! Front::new(std::net::TcpListener::bind("127.0.0.1:3000")?, explorer)?.serve(|| false)
+//! # }
+//! ```
+
+use std::collections::hash_map::RandomState;
+use std::convert::Infallible;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{HeaderName, HeaderValue, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use hyper::service::service_fn;
+use hyper::{server, Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+
+pub use page::{Page, PageError};
+
+use admission::{admit, Refusal};
+use route::{Route, FILES};
+
+mod admission;
+mod explorer;
+mod page;
+mod route;
+
+/// How long a client may take for the head of a request, and be idle between two.
+const HEAD_TIME: Duration = Duration::from_secs(20);
+/// How long a connection lasts: a browser opens another one, a client that does not read its answer is rid of.
+const CONNECTION_TIME: Duration = Duration::from_secs(300);
+/// Most bytes in the head of a request: the path of a run of 20,000 steps has 80,000.
+const MOST_HEAD: usize = 256 << 10;
+/// Most connections at a time.
+const MOST_CONNECTIONS: usize = 512;
+/// How often the front looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The headers that each answer has: a browser takes it for what it is said to be, loads nothing from elsewhere, shows it in no
+/// frame and keeps no copy.
+///
+/// The Explorer's page binds by `new Function` (Knockout), styles its drawings inline, and has one inline handler,
+/// `onclick="runToCompletion()"`, whose SHA-256 is named.
+const HEADERS: [(&str, &str); 5] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self' 'unsafe-eval' 'unsafe-hashes' \
+         'sha256-Q7Rp9cIAz0T/BXadAjSQC7PjumCoJKE/essVfCJCDaA='; style-src 'self' 'unsafe-inline'; \
+         img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("referrer-policy", "no-referrer"),
+];
+
+/// A web server that serves an Explorer's page and passes its questions on to the Explorer.
+#[derive(Debug)]
+pub struct Front {
+    listener: TcpListener,
+    listening: IpAddr,
+    explorer: SocketAddr,
+    page: Page,
+}
+
+/// What all connections share.
+struct Shared {
+    listening: IpAddr,
+    page: Page,
+    /// The Explorer's address, locked while it answers: it does so one after the other.
+    explorer: Mutex<SocketAddr>,
+}
+
+impl Front {
+    /// A front that listens here, before an Explorer that listens there.
+    ///
+    /// # Errors
+    /// If the listener has no address.
+    pub fn new(listener: TcpListener, explorer: SocketAddr) -> io::Result<Front> {
+        let listening = listener.local_addr()?.ip();
+        Ok(Front { listener, listening, explorer, page: Page::default() })
+    }
+
+    /// The same with another page than the Explorer's own.
+    pub fn with_page(self, page: Page) -> Front {
+        Front { page, ..self }
+    }
+
+    /// Serves until it is to stop, which it looks at ten times a second.
+    ///
+    /// # Errors
+    /// If the machine has nothing left to serve with.
+    pub fn serve(self, stop: impl Fn() -> bool) -> io::Result<()> {
+        let Front { listener, listening, explorer, page } = self;
+        let shared = Arc::new(Shared { listening, page, explorer: Mutex::new(explorer) });
+        let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?.block_on(async {
+            listener.set_nonblocking(true)?;
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            while !stop() {
+                let Ok(Ok(slot)) = timeout(LOOK, slots.clone().acquire_owned()).await else { continue };
+                match timeout(LOOK, listener.accept()).await {
+                    Ok(Ok((stream, _))) => drop(tokio::spawn(connection(stream, slot, shared.clone()))),
+                    // As many files are open as may be: some connection has to end first.
+                    Ok(Err(_)) => sleep(LOOK).await,
+                    Err(_) => {}
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Answers what comes over a connection, as long as it may last.
+async fn connection(stream: TcpStream, _slot: OwnedSemaphorePermit, shared: Arc<Shared>) {
+    let Ok(local) = stream.local_addr() else { return };
+    let service = service_fn(|request| {
+        let shared = shared.clone();
+        async move { Ok::<_, Infallible>(shared.answer(local.ip(), &request).await) }
+    });
+    let mut http = server::conn::http1::Builder::new();
+    let http = http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(MOST_HEAD);
+    // How a connection ends is the client's affair.
+    let _ = timeout(CONNECTION_TIME, http.serve_connection(TokioIo::new(stream), service)).await;
+}
+
+impl Shared {
+    async fn answer(&self, local: IpAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let answered = match self.route(local, request) {
+            Ok(route) => self.follow(route).await,
+            Err(refusal) => Err(refusal),
+        };
+        let mut response = answered.unwrap_or_else(refused);
+        let headers = response.headers_mut();
+        for (name, value) in HEADERS {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    /// What a request asks for, if it may.
+    fn route(&self, local: IpAddr, request: &Request<Incoming>) -> Result<Route, Refusal> {
+        admit(request, &[local, self.listening])?;
+        if !request.body().is_end_stream() {
+            return Err(Refusal::Body);
+        }
+        Route::of(request.method(), request.uri().path())
+    }
+
+    async fn follow(&self, route: Route) -> Result<Response<Full<Bytes>>, Refusal> {
+        let (method, path, kind) = match &route {
+            Route::File(file) => match self.page.read(file.name).map_err(|_| Refusal::Page(file.name))? {
+                Some(bytes) => return Ok(typed(StatusCode::OK, file.kind, bytes.into())),
+                None => (Method::GET, file.path, file.kind),
+            },
+            Route::Question(path) => (Method::GET, path.as_str(), route::JSON),
+            Route::RunToCompletion => (Method::POST, route::RUN, route::TEXT),
+        };
+        let explorer = self.explorer.lock().await;
+        let answered = explorer::ask(*explorer, method, path).await;
+        let (status, body) = answered.map_err(|_| Refusal::Explorer)?;
+        Ok(typed(status, if status.is_success() { kind } else { route::TEXT }, body))
+    }
+}
+
+fn typed(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+fn refused(refusal: Refusal) -> Response<Full<Bytes>> {
+    let mut response = typed(refusal.status(), route::TEXT, format!("{refusal}\n").into());
+    if let Refusal::Method(allowed) = refusal {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    }
+    response
+}
+
+/// A free address for an Explorer that no browser guesses: one of the 16 million of the loopback network, drawn at random, where
+/// the machine has them all, as Linux has.
+///
+/// # Errors
+/// If there is no free port.
+pub fn hidden_address() -> io::Result<SocketAddr> {
+    // Seeded at random by the standard library.
+    let [a, b, c, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
+    // Neither the network's own address nor that of its broadcasts.
+    let drawn = Ipv4Addr::new(127, a, b, c.clamp(1, 254));
+    let free = |address: Ipv4Addr| TcpListener::bind((address, 0))?.local_addr();
+    free(drawn).or_else(|_| free(Ipv4Addr::LOCALHOST))
+}
+
+/// Goes to a working directory in which nothing is and nothing can be put, so that the Explorer finds no folder `ui` there.
+///
+/// Relative paths mean nothing from then on: call this when every file has been opened.
+///
+/// # Errors
+/// If there can be no temporary folder.
+pub fn leave_working_directory() -> io::Result<()> {
+    let empty = tempfile::tempdir()?;
+    std::env::set_current_dir(empty.path())?;
+    // A folder that is gone takes no entries, for as long as it is somebody's working directory. Where it cannot be removed then,
+    // it stays, empty.
+    match empty.close() {
+        Err(_) if Path::new(".").read_dir()?.next().is_some() => {
+            Err(io::Error::other("the temporary folder is not empty"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The files that an Explorer's page consists of, by their names in a folder.
+pub fn page_files() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|file| file.name)
+}
