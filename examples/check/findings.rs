@@ -37,16 +37,16 @@ struct Known {
 pub fn run(out: &mut Output, wanted: Wanted, how: How, cancel: &'static AtomicBool) -> Result<Exit, Failure> {
     let known =
         Known { matrix: Matrix::embedded(), findings: Findings::embedded(), confirmed: Confirmations::embedded() };
-    let check = |scenarios: &[Scenario]| {
-        let reports = run_all(scenarios, How { detail: Detail::Readable, ..how }, cancel, |_, _| ());
-        (!cancel.load(Ordering::Relaxed)).then_some(reports)
-    };
-    let text = match wanted {
+    let check = |scenarios: &[Scenario]| run_all(scenarios, How { detail: Detail::Readable, ..how }, cancel, |_, _| ());
+    let (text, fine) = match wanted {
         Wanted::Summary => known.summary(check),
         Wanted::Cells => known.every_cell(check),
     };
-    let Some((text, fine)) = text else { return Ok(Exit::Interrupted) };
     out.write_all(text.as_bytes())?;
+    if cancel.load(Ordering::Relaxed) {
+        complain("interrupted: what is said to be unknown above was not searched to the end");
+        return Ok(Exit::Interrupted);
+    }
     if !fine {
         complain("error: something that is claimed is not found; see NOTHING and `no timeline` above");
     }
@@ -54,12 +54,12 @@ pub fn run(out: &mut Output, wanted: Wanted, how: How, cancel: &'static AtomicBo
 }
 
 impl Known {
-    /// The findings one by one, the assumptions, and g5plus; `None` if interrupted. Whether all that is claimed was found.
-    fn summary(&self, check: impl Fn(&[Scenario]) -> Option<Vec<Report>>) -> Option<(String, bool)> {
+    /// The findings one by one, the assumptions, and g5plus. Whether all that is claimed was found.
+    fn summary(&self, check: impl Fn(&[Scenario]) -> Vec<Report>) -> (String, bool) {
         let Known { matrix, findings, confirmed } = self;
         let mut scenarios: Vec<Scenario> = findings.findings.iter().map(|finding| finding.scenario(matrix)).collect();
         scenarios.extend(findings.parts.iter().map(|part| part.scenario(matrix)));
-        let reports = check(&scenarios)?;
+        let reports = check(&scenarios);
         let mut out = INTRODUCTION.to_string();
         let mut fine = true;
         let (found, parts) = reports.split_at(findings.findings.len());
@@ -76,18 +76,22 @@ impl Known {
         for (part, report) in findings.parts.iter().zip(parts) {
             let verdict = Check::named(&part.property).and_then(|check| report.outcome(check)).map(|o| o.verdict);
             fine &= verdict == Some(Verdict::Violated);
-            let fails = if verdict == Some(Verdict::Violated) { part.property.as_str() } else { "NOTHING" };
+            let fails = match verdict {
+                Some(Verdict::Violated) => part.property.as_str(),
+                Some(Verdict::Unknown) => "unknown",
+                _ => "NOTHING",
+            };
             out += &format!("| {} | {} | {fails} | {} |\n", part.rule, part.without, part.cell);
         }
-        Some((out, fine))
+        (out, fine)
     }
 
     /// Every cell of the newest generation that does not hold: how long the shortest runs are, and the runs on the smallest ring.
-    fn every_cell(&self, check: impl Fn(&[Scenario]) -> Option<Vec<Report>>) -> Option<(String, bool)> {
+    fn every_cell(&self, check: impl Fn(&[Scenario]) -> Vec<Report>) -> (String, bool) {
         let Known { matrix, findings, confirmed } = self;
         let failing: Vec<&Cell> = cells(matrix).collect();
         let scenarios: Vec<Scenario> = failing.iter().map(|cell| violated(cell)).collect();
-        let reports = check(&scenarios)?;
+        let reports = check(&scenarios);
         let mut out = CELLS.to_string();
         let mut fine = true;
         let classes: BTreeSet<&str> = failing.iter().map(|cell| cell.class.as_str()).collect();
@@ -137,7 +141,7 @@ impl Known {
         for (i, ((timeline, length), of)) in runs.into_iter().enumerate() {
             out += &format!("\n### Run {}: {length}\n\n{}\n\n```text\n{timeline}```\n", i + 1, of.join("\n"));
         }
-        Some((out, fine))
+        (out, fine)
     }
 }
 
@@ -224,7 +228,11 @@ fn finding_text(
     };
     write(out, format!("**Mended by** {mended}.\n"));
     match counterexample(report, finding.shown()) {
-        None => write(out, "no timeline".to_string()),
+        None => {
+            let verdict = report.outcome(finding.shown()).map(|outcome| outcome.verdict);
+            let unknown = verdict == Some(Verdict::Unknown);
+            write(out, if unknown { "no timeline: unknown" } else { "no timeline" }.to_string());
+        }
         Some(violation) => {
             let lap = if violation.repeating > 0 {
                 format!(", then {} for ever", violation.repeating)

@@ -59,7 +59,8 @@ pub fn run(out: &mut Output, json: bool, how: How, cancel: &'static AtomicBool) 
         }
     }
     let known = equivalents();
-    let mut unexplained = 0;
+    let interrupted = cancel.load(Ordering::Relaxed);
+    let (mut unexplained, mut unknown) = (0, 0);
     let mut rows = Vec::new();
     for base in BASES {
         for mutant in mutants(base) {
@@ -68,11 +69,14 @@ pub fn run(out: &mut Output, json: bool, how: How, cancel: &'static AtomicBool) 
             let equivalent = known.iter().find(|e| e.mutant == name && e.bases.iter().any(|b| b == base));
             let verdict = match (killed.is_empty(), equivalent) {
                 (false, None) => String::new(),
-                (true, Some(equivalent)) => format!("survives: {}", equivalent.why),
                 (false, Some(_)) => "KILLED, but mutants.toml says that it is equivalent".to_string(),
+                // What was not searched because of a signal may yet be killed there.
+                (true, _) if cut && interrupted => "unknown: interrupted".to_string(),
+                (true, Some(equivalent)) => format!("survives: {}", equivalent.why),
                 (true, None) if cut => "SURVIVES as far as was searched".to_string(),
                 (true, None) => "SURVIVES, unexplained".to_string(),
             };
+            unknown += usize::from(verdict.starts_with("unknown"));
             unexplained += usize::from(verdict.starts_with("SURVIVES") || verdict.starts_with("KILLED"));
             rows.push((base, name, killed, verdict));
         }
@@ -91,16 +95,17 @@ pub fn run(out: &mut Output, json: bool, how: How, cancel: &'static AtomicBool) 
             grid.add_row([*base, name, &killers.join(", ")]);
         }
         let lines: Vec<String> = grid.lines().map(|line| line.trim_end().to_string()).collect();
-        let survivors = rows.iter().filter(|(_, _, killed, _)| killed.is_empty()).count();
+        let survivors = rows.iter().filter(|(_, _, killed, _)| killed.is_empty()).count() - unknown;
+        let undecided = if unknown > 0 { format!("{unknown} unknown, ") } else { String::new() };
         writeln!(
             out,
-            "{}\n\n{} mutants: {} killed, {survivors} survive, {unexplained} not as explained",
+            "{}\n\n{} mutants: {} killed, {survivors} survive, {undecided}{unexplained} not as explained",
             lines.join("\n"),
             rows.len(),
-            rows.len() - survivors
+            rows.len() - survivors - unknown
         )?;
     }
-    if cancel.load(Ordering::Relaxed) {
+    if interrupted {
         return Ok(Exit::Interrupted);
     }
     Ok(Exit::success_if(unexplained == 0))
