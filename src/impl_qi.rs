@@ -39,7 +39,7 @@ mod state;
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use crate::words;
 use stateright::{Model, Property};
 
 pub use driver::{Acquire, Bus, Call, Check, Outcome, Pc, Step};
@@ -62,35 +62,35 @@ use state::{CheckReads, Memory, Rotation};
 /// Most submitters that are modelled.
 pub const MAX_SUBMITTERS: usize = 8;
 
-/// `q_lock`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Lock {
-    /// No queue in the state; taking the lock is strongly fair. Its runs include all FIFO runs, so what holds here holds there.
-    StrongFair,
-    /// A queue of waiters in the state, as x86's queued spinlock has; taking the lock is weakly fair.
-    Fifo,
+words! {
+    /// `q_lock`.
+    pub enum Lock as "lock" {
+        /// No queue in the state; taking the lock is strongly fair. Its runs include all FIFO runs, so what holds here holds there.
+        StrongFair = "strong-fair",
+        /// A queue of waiters in the state, as x86's queued spinlock has; taking the lock is weakly fair.
+        Fifo = "fifo",
+    }
 }
 
-/// Which slots a post may hand out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Handout {
-    /// Whatever `free_head` and `free_cnt` say.
-    AsDriver,
-    /// A post is disabled while it would hand out a slot of a batch whose owner still waits. No driver can know this: it is
-    /// the condition under which the 2024 bug is the loss of a message and nothing worse.
-    NotWhileOwnerWaits,
+words! {
+    /// Which slots a post may hand out.
+    pub enum Handout as "handout" {
+        /// Whatever `free_head` and `free_cnt` say.
+        AsDriver = "as-driver",
+        /// A post is disabled while it would hand out a slot of a batch whose owner still waits. No driver can know this: it is
+        /// the condition under which the 2024 bug is the loss of a message and nothing worse.
+        NotWhileOwnerWaits = "not-while-owner-waits",
+    }
 }
 
-/// Where the fault check of the poll loop is modelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultCheck {
-    /// Where faults may occur: elsewhere its reads change nothing.
-    WhereFaultsOccur,
-    /// Always: each of its accesses is a step, as in the kernel's C.
-    Always,
+words! {
+    /// Where the fault check of the poll loop is modelled.
+    pub enum FaultCheck as "fault-check" {
+        /// Where faults may occur: elsewhere its reads change nothing.
+        WhereFaultsOccur = "where-faults-occur",
+        /// Always: each of its accesses is a step, as in the kernel's C.
+        Always = "always",
+    }
 }
 
 /// What is modelled.
@@ -402,7 +402,7 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
         let rotation = Rotation {
             step: rules.rotation(faults.time_out()),
             // Altered hardware may read what no other reads.
-            clear: (rules.keeps_hardware_behind_posts() && faults.quirk == Quirk::None).then_some(reads),
+            clear: (rules.keeps_hardware_behind_posts() && faults.quirk.is_none()).then_some(reads),
         };
         Ring { cfg, requests, rotation }
     }

@@ -37,6 +37,7 @@ pub mod scenario;
 pub mod spec;
 pub mod timeline;
 pub mod verify;
+pub mod words;
 
 /// The engine under the model: graphs, liveness and refinement of any stateright model.
 pub use stateright_temporal as temporal;

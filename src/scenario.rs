@@ -21,6 +21,7 @@ use crate::impl_qi::{
     FaultCheck, Faults, Generation, Handout, Hardware, Label, Length, Lock, RingCfg, RingError, Rules, Slots,
     GENERATIONS, SAFETY, SAFETY_WITHOUT_FAULTS, WITNESSES,
 };
+use crate::words;
 
 /// A property that can be checked of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -345,15 +346,16 @@ impl Reason {
     }
 }
 
-/// In which order fetched descriptors act, without the depth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HardwareKind {
-    /// [`Hardware::InOrder`].
-    #[default]
-    InOrder,
-    /// [`Hardware::Pipelined`].
-    Pipelined,
+words! {
+    /// In which order fetched descriptors act, without the depth.
+    #[derive(Default)]
+    pub enum HardwareKind as "hardware" {
+        /// [`Hardware::InOrder`].
+        #[default]
+        InOrder = "in-order",
+        /// [`Hardware::Pipelined`].
+        Pipelined = "pipelined",
+    }
 }
 
 impl HardwareKind {
@@ -436,16 +438,10 @@ pub fn rules(generation: &str, changes: &BTreeMap<String, String>) -> Result<(&'
     let known = || GENERATIONS.iter().map(|g| g.name).collect::<Vec<_>>().join(", ");
     let base = Generation::named(generation)
         .ok_or_else(|| format!("there is no generation {generation:?}; there are {}", known()))?;
-    let mut fields = serde_json::to_value(base.rules).expect("rules are plain data");
+    let mut rules = base.rules;
     for (rule, value) in changes {
-        let Some(field) = fields.get_mut(rule) else {
-            let names: Vec<_> = fields.as_object().into_iter().flat_map(|o| o.keys().cloned()).collect();
-            return Err(format!("there is no rule {rule:?}; there are {}", names.join(", ")));
-        };
-        *field = value.as_str().into();
-        serde_json::from_value::<Rules>(fields.clone()).map_err(|error| format!("rule {rule}: {error}"))?;
+        rules.set(rule, value).map_err(|error| error.to_string())?;
     }
-    let rules = serde_json::from_value(fields).expect("each change was tried");
     Ok((base.name, rules))
 }
 

@@ -263,9 +263,8 @@ fn g5plus_is_minimal() {
         assert_eq!(report.outcome(check).unwrap().verdict, Verdict::Violated, "{rule}");
     }
     // And there are no other parts.
-    let differs = |base: &Rules| serde_json::to_value(base).unwrap();
-    let (g5, plus) = (differs(&Rules::G5), differs(&Rules::G5_PLUS));
-    let changed: Vec<_> = g5.as_object().unwrap().keys().filter(|rule| g5[*rule] != plus[*rule]).collect();
+    let both = Rules::G5.words().zip(Rules::G5_PLUS.words());
+    let changed: Vec<_> = both.filter(|(g5, plus)| g5 != plus).map(|((rule, _), _)| rule).collect();
     assert_eq!(changed.len(), parts.len(), "{changed:?}");
 }
 

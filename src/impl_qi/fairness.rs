@@ -3,21 +3,21 @@
 //! Calling is not fair; every step after the call is. The lock is strongly fair or first come, first served; the hardware's
 //! fetching, executing, completing and timing out are weakly fair; steps that inject a fault are not fair.
 
-use serde::{Deserialize, Serialize};
+use crate::words;
 
 use super::driver::{Pc, Step};
 use super::{Label, Lock, Ring, State};
 use stateright_temporal::liveness::{Fairness, Formula, Occurs};
 
-/// Whether a call that waits for free slots is promised any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Slots {
-    /// It is promised nothing: others may take each slot that comes free.
-    Unfair,
-    /// If it waits and there is room infinitely often, then it posts infinitely often. A Streett pair over states, which
-    /// neither the lock's nor any weak or strong fairness implies: the waiter is at the lock only when there is no room.
-    Fair,
+words! {
+    /// Whether a call that waits for free slots is promised any.
+    pub enum Slots as "slots" {
+        /// It is promised nothing: others may take each slot that comes free.
+        Unfair = "unfair",
+        /// If it waits and there is room infinitely often, then it posts infinitely often. A Streett pair over states, which
+        /// neither the lock's nor any weak or strong fairness implies: the waiter is at the lock only when there is no room.
+        Fair = "fair",
+    }
 }
 
 impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {

@@ -5,7 +5,7 @@
 //! injected events: an invalid ID, a lost answer, an ICE, a device that goes. What follows from a device that is gone, which
 //! answers nothing ever after, is not counted.
 
-use serde::{Deserialize, Serialize};
+use crate::words;
 
 use super::ring::{id_kind_bits, id_kind_from_bits, IdKind, RingError};
 use super::RingCfg;
@@ -66,133 +66,80 @@ impl Fsts {
     }
 }
 
-/// A kind of fault that may be injected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultClass {
-    /// A call brings an ID that the unit refuses, anywhere in its batch.
-    InvalidId,
-    /// A device that is present does not answer one device-TLB invalidation.
-    LostAnswer,
-    /// A completion error, at any time.
-    Ice,
-    /// A device goes, at any time, and answers nothing ever after.
-    DeviceGone,
-    /// The WD of a call is invalid. Against assumption [`A8`](ASSUMPTIONS); a scenario of its own.
-    InvalidWd,
+words! {
+    /// A kind of fault that may be injected.
+    pub enum FaultClass as "fault" {
+        /// A call brings an ID that the unit refuses, anywhere in its batch.
+        InvalidId = "invalid-id",
+        /// A device that is present does not answer one device-TLB invalidation.
+        LostAnswer = "lost-answer",
+        /// A completion error, at any time.
+        Ice = "ice",
+        /// A device goes, at any time, and answers nothing ever after.
+        DeviceGone = "device-gone",
+        /// The WD of a call is invalid. Against assumption [`A8`](ASSUMPTIONS); a scenario of its own.
+        InvalidWd = "invalid-wd",
+    }
 }
 
 impl FaultClass {
-    /// All of them.
-    pub const ALL: [FaultClass; 5] =
-        [FaultClass::InvalidId, FaultClass::LostAnswer, FaultClass::Ice, FaultClass::DeviceGone, FaultClass::InvalidWd];
-
-    /// The name in tables and on command lines.
-    pub fn name(self) -> &'static str {
-        match self {
-            FaultClass::InvalidId => "invalid-id",
-            FaultClass::LostAnswer => "lost-answer",
-            FaultClass::Ice => "ice",
-            FaultClass::DeviceGone => "device-gone",
-            FaultClass::InvalidWd => "invalid-wd",
-        }
-    }
-
     /// Whether it can lead to an ITE.
     pub fn times_out(self) -> bool {
         matches!(self, FaultClass::LostAnswer | FaultClass::DeviceGone)
     }
 }
 
-/// What becomes of work that hardware has fetched and not completed when ITE is raised; disputed, see [`A11`](ASSUMPTIONS).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AfterIte {
-    /// All of it is discarded.
-    #[default]
-    Drop,
-    /// The ID that timed out is discarded, pending WDs are aborted, other fetched IDs still execute.
-    IdsRun,
-    /// As [`AfterIte::IdsRun`], but a fetched WD may still write its status after ITE has been cleared.
-    WdsRun,
-}
-
-impl AfterIte {
-    /// All of them.
-    pub const ALL: [AfterIte; 3] = [AfterIte::Drop, AfterIte::IdsRun, AfterIte::WdsRun];
-
-    /// The name in tables and on command lines.
-    pub fn name(self) -> &'static str {
-        match self {
-            AfterIte::Drop => "drop",
-            AfterIte::IdsRun => "ids-run",
-            AfterIte::WdsRun => "wds-run",
-        }
+words! {
+    /// What becomes of work that hardware has fetched and not completed when ITE is raised; disputed, see [`A11`](ASSUMPTIONS).
+    #[derive(Default)]
+    pub enum AfterIte as "after-ite" {
+        /// All of it is discarded.
+        #[default]
+        Drop = "drop",
+        /// The ID that timed out is discarded, pending WDs are aborted, other fetched IDs still execute.
+        IdsRun = "ids-run",
+        /// As [`AfterIte::IdsRun`], but a fetched WD may still write its status after ITE has been cleared.
+        WdsRun = "wds-run",
     }
 }
 
-/// What IQER says of an ITE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Itesid {
-    /// ITESID names a device that timed out.
-    Named,
-    /// ITESID is 0: old hardware.
-    Zero,
+words! {
+    /// What IQER says of an ITE.
+    pub enum Itesid as "itesid" {
+        /// ITESID names a device that timed out.
+        Named = "named",
+        /// ITESID is 0: old hardware.
+        Zero = "zero",
+    }
 }
 
-/// A clause of the hardware's rules that is altered on purpose: what the rest rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Quirk {
-    /// None: the unit keeps to the rules.
-    None,
-    /// Against A1: fetches on when IQH = IQT.
-    FetchBeyondIqt,
-    /// Against A2: the oldest pending WD completes whatever is ahead of it.
-    WdOvertakes,
-    /// A WD completes without writing its status.
-    StatusWriteLost,
-    /// An ID is dropped in place of being executed.
-    ExecutionLost,
-    /// Against A4: the invalid descriptor is passed over when IQE is set.
-    IqePassesOver,
-    /// Against A4: fetching stops at an invalid descriptor, but IQE is not set.
-    IqeSilent,
-    /// Against A5: ITE does not stop fetching and completing.
-    IteDoesNotStop,
-    /// Against A5: ITE is not set.
-    IteSilent,
-    /// Against A6: the ID that timed out stays, holds back WDs behind it and times out again.
-    TimedOutIdStays,
-    /// Against A9: ITESID names another device.
-    ItesidWrong,
-    /// Against A10: the driver is told that a device that is gone is there.
-    GoneUnknown,
-    /// ICE stops fetching until it is cleared.
-    IceStops,
-}
-
-impl Quirk {
-    /// All that are altered clauses.
-    pub const ALL: [Quirk; 12] = [
-        Quirk::FetchBeyondIqt,
-        Quirk::WdOvertakes,
-        Quirk::StatusWriteLost,
-        Quirk::ExecutionLost,
-        Quirk::IqePassesOver,
-        Quirk::IqeSilent,
-        Quirk::IteDoesNotStop,
-        Quirk::IteSilent,
-        Quirk::TimedOutIdStays,
-        Quirk::ItesidWrong,
-        Quirk::GoneUnknown,
-        Quirk::IceStops,
-    ];
-
-    /// The name in tables.
-    pub fn name(self) -> String {
-        serde_json::to_value(self).ok().and_then(|name| name.as_str().map(String::from)).unwrap_or_default()
+words! {
+    /// A clause of the hardware's rules that is altered on purpose: what the rest rests on.
+    pub enum Quirk as "quirk" {
+        /// Against A1: fetches on when IQH = IQT.
+        FetchBeyondIqt = "fetch-beyond-iqt",
+        /// Against A2: the oldest pending WD completes whatever is ahead of it.
+        WdOvertakes = "wd-overtakes",
+        /// A WD completes without writing its status.
+        StatusWriteLost = "status-write-lost",
+        /// An ID is dropped in place of being executed.
+        ExecutionLost = "execution-lost",
+        /// Against A4: the invalid descriptor is passed over when IQE is set.
+        IqePassesOver = "iqe-passes-over",
+        /// Against A4: fetching stops at an invalid descriptor, but IQE is not set.
+        IqeSilent = "iqe-silent",
+        /// Against A5: ITE does not stop fetching and completing.
+        IteDoesNotStop = "ite-does-not-stop",
+        /// Against A5: ITE is not set.
+        IteSilent = "ite-silent",
+        /// Against A6: the ID that timed out stays, holds back WDs behind it and times out again.
+        TimedOutIdStays = "timed-out-id-stays",
+        /// Against A9: ITESID names another device.
+        ItesidWrong = "itesid-wrong",
+        /// Against A10: the driver is told that a device that is gone is there.
+        GoneUnknown = "gone-unknown",
+        /// ICE stops fetching until it is cleared.
+        IceStops = "ice-stops",
     }
 }
 
@@ -217,7 +164,7 @@ pub struct Faults {
     /// What becomes of fetched work.
     pub after_ite: AfterIte,
     /// An altered clause of the hardware's rules.
-    pub quirk: Quirk,
+    pub quirk: Option<Quirk>,
 }
 
 impl Faults {
@@ -232,7 +179,7 @@ impl Faults {
             devices: 0,
             itesid: Itesid::Named,
             after_ite: AfterIte::Drop,
-            quirk: Quirk::None,
+            quirk: None,
         }
     }
 

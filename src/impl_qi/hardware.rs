@@ -153,12 +153,12 @@ impl Hardware {
     pub fn steps(self, faults: &Faults, unit: &impl Unit, mut can: impl FnMut(HwStep)) {
         let (pending, fsts) = (unit.pending(), unit.fsts());
         let quirk = faults.quirk;
-        let stopped = fsts.has(Fsts::ITE) && quirk != Quirk::IteDoesNotStop;
-        let waits = stopped || fsts.has(Fsts::IQE) || quirk == Quirk::IceStops && fsts.has(Fsts::ICE);
-        if (unit.iqh() != unit.iqt() || quirk == Quirk::FetchBeyondIqt) && !waits {
+        let stopped = fsts.has(Fsts::ITE) && quirk != Some(Quirk::IteDoesNotStop);
+        let waits = stopped || fsts.has(Fsts::IQE) || quirk == Some(Quirk::IceStops) && fsts.has(Fsts::ICE);
+        if (unit.iqh() != unit.iqt() || quirk == Some(Quirk::FetchBeyondIqt)) && !waits {
             if unit.desc(unit.iqh()).is_invalid() {
                 // Where the fault check is not modelled, fetching just stops here.
-                if !faults.is_none() && quirk != Quirk::IqeSilent {
+                if !faults.is_none() && quirk != Some(Quirk::IqeSilent) {
                     can(HwStep::Iqe);
                 }
             } else if pending < usize::from(self.depth()) {
@@ -208,12 +208,12 @@ impl Hardware {
                 unit.fetch(iqh);
                 unit.set_iqh(unit.length().add(iqh, 1));
             }
-            HwStep::Execute { position } if faults.quirk == Quirk::ExecutionLost => unit.discard(position.into()),
+            HwStep::Execute { position } if faults.quirk == Some(Quirk::ExecutionLost) => unit.discard(position.into()),
             HwStep::Execute { position } => unit.retire(position.into()),
             HwStep::Complete => {
                 let position = due(faults, unit).unwrap_or(0);
                 match unit.pending_at(position) {
-                    Desc::Wd { target, data } if faults.quirk != Quirk::StatusWriteLost => {
+                    Desc::Wd { target, data } if faults.quirk != Some(Quirk::StatusWriteLost) => {
                         unit.write_status(target, data.status(), position);
                     }
                     _ => {}
@@ -222,7 +222,7 @@ impl Hardware {
             }
             HwStep::Iqe => {
                 unit.set_fsts(unit.fsts().with(Fsts::IQE));
-                if faults.quirk == Quirk::IqePassesOver {
+                if faults.quirk == Some(Quirk::IqePassesOver) {
                     unit.set_iqh(unit.length().add(unit.iqh(), 1));
                 }
             }
@@ -254,7 +254,7 @@ fn inject(faults: &Faults, unit: &mut impl Unit) {
 fn due(faults: &Faults, unit: &impl Unit) -> Option<usize> {
     let is_wd = |&position: &usize| matches!(unit.pending_at(position), Desc::Wd { .. });
     match faults.quirk {
-        Quirk::WdOvertakes => (0..unit.pending()).find(is_wd),
+        Some(Quirk::WdOvertakes) => (0..unit.pending()).find(is_wd),
         _ => (0..unit.pending().min(1)).find(is_wd),
     }
 }
@@ -271,17 +271,17 @@ fn kept_wds(after_ite: AfterIte, unit: &impl Unit, mut can: impl FnMut(u8)) {
 
 /// ITE: the first to be raised names its device; one that is set already only loses another ID.
 fn time_out(faults: &Faults, unit: &mut impl Unit, position: usize, kept: u8) {
-    if !unit.fsts().has(Fsts::ITE) && faults.quirk != Quirk::IteSilent {
+    if !unit.fsts().has(Fsts::ITE) && faults.quirk != Some(Quirk::IteSilent) {
         if let (Desc::Id { kind: IdKind::Device(device), .. }, Itesid::Named) =
             (unit.pending_at(position), faults.itesid)
         {
-            unit.set_itesid(if faults.quirk == Quirk::ItesidWrong { 3 - device } else { device });
+            unit.set_itesid(if faults.quirk == Some(Quirk::ItesidWrong) { 3 - device } else { device });
         }
         unit.set_fsts(unit.fsts().with(Fsts::ITE));
     }
     for i in (0..unit.pending()).rev() {
         let stays = match unit.pending_at(i) {
-            _ if i == position => faults.quirk == Quirk::TimedOutIdStays,
+            _ if i == position => faults.quirk == Some(Quirk::TimedOutIdStays),
             Desc::Wd { .. } => kept >> i & 1 == 1,
             _ => faults.after_ite != AfterIte::Drop,
         };

@@ -3,236 +3,281 @@
 //! A generation is a value of [`Rules`]; the step machine in [`super::driver`] asks the rules and never asks for a version.
 //! The values marked *seeded* are no kernel's: they are faults put in on purpose, each of which a named property must kill.
 
-use serde::{Deserialize, Serialize};
+use crate::words;
+use crate::words::{UnknownWord, Word};
 
-/// How many free slots the driver asks for before it posts `count` IDs and a WD.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Room {
-    /// `count + 2`: one slot always stays free, so that a full ring does not look empty (IQT = IQH).
-    CountPlus2,
-    /// Seeded: `count + 1` taken as enough.
-    CountPlus1,
+words! {
+    /// How many free slots the driver asks for before it posts `count` IDs and a WD.
+    pub enum Room as "room" {
+        /// `count + 2`: one slot always stays free, so that a full ring does not look empty (IQT = IQH).
+        CountPlus2 = "count-plus2",
+        /// Seeded: `count + 1` taken as enough.
+        CountPlus1 = "count-plus1",
+    }
 }
 
-/// What a submitter does with the lock while it waits for room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RoomWait {
-    /// Drops it, relaxes, takes it again.
-    Unlock,
-    /// Seeded: keeps it and looks again, so that nobody can make room.
-    KeepLock,
+words! {
+    /// What a submitter does with the lock while it waits for room.
+    pub enum RoomWait as "room-wait" {
+        /// Drops it, relaxes, takes it again.
+        Unlock = "unlock",
+        /// Seeded: keeps it and looks again, so that nobody can make room.
+        KeepLock = "keep-lock",
+    }
 }
 
-/// Where a batch's WD lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Layout {
-    /// Behind its IDs, at `index + count`.
-    WdLast,
-    /// Seeded: before its IDs, at `index`.
-    WdFirst,
+words! {
+    /// Where a batch's WD lies.
+    pub enum Layout as "layout" {
+        /// Behind its IDs, at `index + count`.
+        WdLast = "wd-last",
+        /// Seeded: before its IDs, at `index`.
+        WdFirst = "wd-first",
+    }
 }
 
-/// What becomes of an ID's status when the ID is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum IdStatus {
-    /// IN_USE: the barrier that keeps others' reclaim away.
-    InUse,
-    /// Seeded: left as it was.
-    Untouched,
+words! {
+    /// What becomes of an ID's status when the ID is written.
+    pub enum IdStatus as "id-status" {
+        /// IN_USE: the barrier that keeps others' reclaim away.
+        InUse = "in-use",
+        /// Seeded: left as it was.
+        Untouched = "untouched",
+    }
 }
 
-/// When the WD, its status and IQT are written, once the IDs are in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Publish {
-    /// Status IN_USE, the WD, IQT.
-    StatusWdIqt,
-    /// Seeded: status IN_USE, IQT, the WD.
-    StatusIqtWd,
-    /// Seeded: the WD, IQT, status IN_USE.
-    WdIqtStatus,
-    /// G1: all statuses IN_USE, the WD's first, before any descriptor; the IDs, the WD, IQT.
-    StatusesFirst,
+words! {
+    /// When the WD, its status and IQT are written, once the IDs are in place.
+    pub enum Publish as "publish" {
+        /// Status IN_USE, the WD, IQT.
+        StatusWdIqt = "status-wd-iqt",
+        /// Seeded: status IN_USE, IQT, the WD.
+        StatusIqtWd = "status-iqt-wd",
+        /// Seeded: the WD, IQT, status IN_USE.
+        WdIqtStatus = "wd-iqt-status",
+        /// G1: all statuses IN_USE, the WD's first, before any descriptor; the IDs, the WD, IQT.
+        StatusesFirst = "statuses-first",
+    }
 }
 
-/// ITE walk: which slots the fault check turns from IN_USE to ABORT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum IteWalk {
-    /// Up to G4: odd slots, from the days when every WD lay on one.
-    Odd,
-    /// G5: every slot.
-    Every,
+words! {
+    /// ITE walk: which slots the fault check turns from IN_USE to ABORT.
+    pub enum IteWalk as "ite-walk" {
+        /// Up to G4: odd slots, from the days when every WD lay on one.
+        Odd = "odd",
+        /// G5: every slot.
+        Every = "every",
+    }
 }
 
-/// What the one who handles an ITE makes of ITESID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TimeOut {
-    /// `r`: nothing.
-    Retry,
-    /// `t`: if it names a device that is gone, return `-ETIMEDOUT`.
-    Return,
+words! {
+    /// What the one who handles an ITE makes of ITESID.
+    pub enum TimeOut as "time-out" {
+        /// `r`: nothing.
+        Retry = "retry",
+        /// `t`: if it names a device that is gone, return `-ETIMEDOUT`.
+        Return = "return",
+    }
 }
 
-/// Whether ITE is cleared before or after the ITE walk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum IteClear {
-    /// Every kernel: hardware fetches on while statuses are marked.
-    BeforeWalk,
-    /// g5plus: hardware stands still until all is marked.
-    AfterWalk,
+words! {
+    /// Whether ITE is cleared before or after the ITE walk.
+    pub enum IteClear as "ite-clear" {
+        /// Every kernel: hardware fetches on while statuses are marked.
+        BeforeWalk = "before-walk",
+        /// g5plus: hardware stands still until all is marked.
+        AfterWalk = "after-walk",
+    }
 }
 
-/// What becomes of a batch that IQH stands in when ITE is handled: some of its IDs were fetched, its WD was not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Straddler {
-    /// Every kernel: nothing; its WD will complete.
-    Ignore,
-    /// g5plus: its WD is rewritten to write `QI_ABORT`.
-    WriteAbort,
+words! {
+    /// What becomes of a batch that IQH stands in when ITE is handled: some of its IDs were fetched, its WD was not.
+    pub enum Straddler as "straddler" {
+        /// Every kernel: nothing; its WD will complete.
+        Ignore = "ignore",
+        /// g5plus: its WD is rewritten to write `QI_ABORT`.
+        WriteAbort = "write-abort",
+    }
 }
 
-/// Whose descriptor a submitter takes the one at IQH for when IQE is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum IqeAt {
-    /// Every kernel: its own if it is its batch's first.
-    First,
-    /// g5plus: its own if it is any of its batch.
-    Any,
+words! {
+    /// Whose descriptor a submitter takes the one at IQH for when IQE is set.
+    pub enum IqeAt as "iqe-at" {
+        /// Every kernel: its own if it is its batch's first.
+        First = "first",
+        /// g5plus: its own if it is any of its batch.
+        Any = "any",
+    }
 }
 
-/// What is written over an invalid descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum IqePatch {
-    /// Every kernel: a copy of the batch's WD.
-    CopyWd,
-    /// g5plus: a WD that writes `QI_IN_USE` to that slot's own status, which is `QI_IN_USE`.
-    NullWd,
-}
-
-/// When a submitter whose descriptor was invalid leaves the poll loop with `-EINVAL`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum IqeReturn {
-    /// Every kernel: at once.
-    AtOnce,
-    /// g5plus: when its WD has completed or was aborted.
-    WhenDone,
-}
-
-/// Whether a submitter asks if the devices that its IDs address are there before it posts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Presence {
-    /// Every kernel: not in `qi_submit_sync`.
-    Unasked,
-    /// g5plus: with the lock held, each time before it posts; if one is gone it returns `-ETIMEDOUT`.
-    BeforePost,
-}
-
-/// Which statuses end the poll loop with success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PollUntil {
-    /// The own WD's slot reads DONE.
-    Done,
-    /// Seeded: the slot of the batch's *first* descriptor reads DONE.
-    FirstSlotDone,
-}
-
-/// MARK: what a submitter writes into its own slots once its WD is DONE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mark {
-    /// G1, G3: slots of IDs only, `0..count`, := DONE.
-    IdsDone,
-    /// G4 on: all own slots, `0..=count`, := FREE.
-    AllFree,
-    /// Seeded: slots of IDs only := FREE; the WD's stays DONE.
-    IdsFree,
-    /// Seeded: nothing is marked.
-    Nothing,
-}
-
-/// RECLAIM (`reclaim_free_desc`): how far `free_tail` advances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reclaim {
-    /// G1, G3: while the status of `free_tail` is DONE or ABORT; set it FREE and advance.
-    WhileDone,
-    /// G4 on: while the status of `free_tail` is FREE and `free_tail != free_head`; advance.
-    WhileFreeToHead,
-    /// Seeded: while the status is FREE, without the head guard (an early form of the 2024 fix).
-    WhileFree,
-    /// Seeded: up to `free_head`, whatever the statuses say.
-    ToHead,
-    /// Seeded: not at all.
-    Never,
-}
-
-/// Whether MARK and RECLAIM run under `q_lock`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CleanUp {
-    /// Under the lock.
-    Locked,
-    /// Seeded: after the lock has been dropped.
-    Unlocked,
-}
-
-/// The rules of one generation of `qi_submit_sync`.
-///
-/// ```
-/// use vtd_qi::impl_qi::{Mark, Reclaim, Rules};
-/// assert_eq!((Rules::G3.mark, Rules::G3.reclaim), (Mark::IdsDone, Reclaim::WhileDone));
-/// assert_eq!((Rules::G4.mark, Rules::G4.reclaim), (Mark::AllFree, Reclaim::WhileFreeToHead));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Rules {
-    /// Free slots asked for.
-    pub room: Room,
-    /// The lock while waiting for room.
-    pub room_wait: RoomWait,
-    /// Where the WD lies.
-    pub layout: Layout,
-    /// The IDs' statuses.
-    pub id_status: IdStatus,
-    /// The order of WD, status and IQT.
-    pub publish: Publish,
-    /// What ends the poll loop.
-    pub poll: PollUntil,
-    /// MARK.
-    pub mark: Mark,
-    /// RECLAIM.
-    pub reclaim: Reclaim,
-    /// The lock during MARK and RECLAIM.
-    pub clean_up: CleanUp,
-    /// The slots of the ITE walk.
-    pub ite_walk: IteWalk,
-    /// What ITESID is good for.
-    pub time_out: TimeOut,
-    /// The order of clearing ITE and walking.
-    pub ite_clear: IteClear,
-    /// The batch that IQH stands in.
-    pub straddler: Straddler,
-    /// Whose the descriptor at IQH is.
-    pub iqe_at: IqeAt,
+words! {
     /// What is written over an invalid descriptor.
-    pub iqe_patch: IqePatch,
-    /// When `-EINVAL` is returned.
-    pub iqe_return: IqeReturn,
-    /// Whether devices are asked for before posting.
-    pub presence: Presence,
+    pub enum IqePatch as "iqe-patch" {
+        /// Every kernel: a copy of the batch's WD.
+        CopyWd = "copy-wd",
+        /// g5plus: a WD that writes `QI_IN_USE` to that slot's own status, which is `QI_IN_USE`.
+        NullWd = "null-wd",
+    }
+}
+
+words! {
+    /// When a submitter whose descriptor was invalid leaves the poll loop with `-EINVAL`.
+    pub enum IqeReturn as "iqe-return" {
+        /// Every kernel: at once.
+        AtOnce = "at-once",
+        /// g5plus: when its WD has completed or was aborted.
+        WhenDone = "when-done",
+    }
+}
+
+words! {
+    /// Whether a submitter asks if the devices that its IDs address are there before it posts.
+    pub enum Presence as "presence" {
+        /// Every kernel: not in `qi_submit_sync`.
+        Unasked = "unasked",
+        /// g5plus: with the lock held, each time before it posts; if one is gone it returns `-ETIMEDOUT`.
+        BeforePost = "before-post",
+    }
+}
+
+words! {
+    /// Which statuses end the poll loop with success.
+    pub enum PollUntil as "poll" {
+        /// The own WD's slot reads DONE.
+        Done = "done",
+        /// Seeded: the slot of the batch's *first* descriptor reads DONE.
+        FirstSlotDone = "first-slot-done",
+    }
+}
+
+words! {
+    /// MARK: what a submitter writes into its own slots once its WD is DONE.
+    pub enum Mark as "mark" {
+        /// G1, G3: slots of IDs only, `0..count`, := DONE.
+        IdsDone = "ids-done",
+        /// G4 on: all own slots, `0..=count`, := FREE.
+        AllFree = "all-free",
+        /// Seeded: slots of IDs only := FREE; the WD's stays DONE.
+        IdsFree = "ids-free",
+        /// Seeded: nothing is marked.
+        Nothing = "nothing",
+    }
+}
+
+words! {
+    /// RECLAIM (`reclaim_free_desc`): how far `free_tail` advances.
+    pub enum Reclaim as "reclaim" {
+        /// G1, G3: while the status of `free_tail` is DONE or ABORT; set it FREE and advance.
+        WhileDone = "while-done",
+        /// G4 on: while the status of `free_tail` is FREE and `free_tail != free_head`; advance.
+        WhileFreeToHead = "while-free-to-head",
+        /// Seeded: while the status is FREE, without the head guard (an early form of the 2024 fix).
+        WhileFree = "while-free",
+        /// Seeded: up to `free_head`, whatever the statuses say.
+        ToHead = "to-head",
+        /// Seeded: not at all.
+        Never = "never",
+    }
+}
+
+words! {
+    /// Whether MARK and RECLAIM run under `q_lock`.
+    pub enum CleanUp as "clean-up" {
+        /// Under the lock.
+        Locked = "locked",
+        /// Seeded: after the lock has been dropped.
+        Unlocked = "unlocked",
+    }
+}
+
+/// Declares [`Rules`]: each field is a rule that goes by its enum's [`Word::KIND`].
+macro_rules! rules {
+    ($(#[$attribute:meta])* pub struct Rules { $($(#[$of_rule:meta])* pub $rule:ident: $values:ident,)+ }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub struct Rules {
+            $($(#[$of_rule])* pub $rule: $values,)+
+        }
+
+        impl Rules {
+            /// The names of the rules, in the order of the fields.
+            pub const NAMES: [&'static str; [$($values::KIND),+].len()] = [$($values::KIND),+];
+
+            /// The rules with their values, by name.
+            pub fn words(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+                [$(($values::KIND, self.$rule.name())),+].into_iter()
+            }
+
+            /// What a rule may be, in the order of its enum; `None` if there is no rule of that name.
+            pub fn values(rule: &str) -> Option<Vec<&'static str>> {
+                match rule {
+                    $(_ if rule == $values::KIND => Some($values::ALL.map($values::name).to_vec()),)+
+                    _ => None,
+                }
+            }
+
+            /// Sets a rule by name.
+            ///
+            /// # Errors
+            /// [`UnknownWord`] for a rule or a value that there is not, with those that there are.
+            pub fn set(&mut self, rule: &str, value: &str) -> Result<(), UnknownWord> {
+                match rule {
+                    $(_ if rule == $values::KIND => self.$rule = value.parse()?,)+
+                    _ => {
+                        let (word, known) = (rule.to_string(), Rules::NAMES.to_vec());
+                        return Err(UnknownWord { kind: "the rules", word, known });
+                    }
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+rules! {
+    /// The rules of one generation of `qi_submit_sync`.
+    ///
+    /// ```
+    /// use vtd_qi::impl_qi::{Mark, Reclaim, Rules};
+    /// assert_eq!((Rules::G3.mark, Rules::G3.reclaim), (Mark::IdsDone, Reclaim::WhileDone));
+    /// assert_eq!((Rules::G4.mark, Rules::G4.reclaim), (Mark::AllFree, Reclaim::WhileFreeToHead));
+    /// ```
+    pub struct Rules {
+        /// Free slots asked for.
+        pub room: Room,
+        /// The lock while waiting for room.
+        pub room_wait: RoomWait,
+        /// Where the WD lies.
+        pub layout: Layout,
+        /// The IDs' statuses.
+        pub id_status: IdStatus,
+        /// The order of WD, status and IQT.
+        pub publish: Publish,
+        /// What ends the poll loop.
+        pub poll: PollUntil,
+        /// MARK.
+        pub mark: Mark,
+        /// RECLAIM.
+        pub reclaim: Reclaim,
+        /// The lock during MARK and RECLAIM.
+        pub clean_up: CleanUp,
+        /// The slots of the ITE walk.
+        pub ite_walk: IteWalk,
+        /// What ITESID is good for.
+        pub time_out: TimeOut,
+        /// The order of clearing ITE and walking.
+        pub ite_clear: IteClear,
+        /// The batch that IQH stands in.
+        pub straddler: Straddler,
+        /// Whose the descriptor at IQH is.
+        pub iqe_at: IqeAt,
+        /// What is written over an invalid descriptor.
+        pub iqe_patch: IqePatch,
+        /// When `-EINVAL` is returned.
+        pub iqe_return: IqeReturn,
+        /// Whether devices are asked for before posting.
+        pub presence: Presence,
+    }
 }
 
 impl Rules {

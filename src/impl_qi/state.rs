@@ -415,7 +415,7 @@ pub(super) struct Memory<'a, const N: usize, const T: usize, const F: usize> {
     /// The calls that can be made.
     pub(super) requests: &'a [Request],
     /// An altered clause of the hardware's rules.
-    pub(super) quirk: Quirk,
+    pub(super) quirk: Option<Quirk>,
     /// The CPU that looks; the hardware has no use for it.
     pub(super) cpu: usize,
 }
@@ -535,7 +535,7 @@ impl<const N: usize, const T: usize, const F: usize> Bus for Memory<'_, N, T, F>
     }
 
     fn is_gone(&self, device: u8) -> bool {
-        self.state.is_gone(device) && self.quirk != Quirk::GoneUnknown
+        self.state.is_gone(device) && self.quirk != Some(Quirk::GoneUnknown)
     }
 }
 

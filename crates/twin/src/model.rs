@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value as Json;
-
 use super::{TwinError, Value};
 use stateright_temporal::graph::{Coverage, Limits, Search};
 use vtd_qi::fingerprint::fingerprint;
 use vtd_qi::impl_qi::{
-    Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, Itesid, Length, Lock, Quirk,
-    RingCfg, Rules, Slots, SAFETY_WITHOUT_FAULTS,
+    Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, Itesid, Length, Lock, RingCfg,
+    Rules, Slots, SAFETY_WITHOUT_FAULTS,
 };
 use vtd_qi::scenario::{Check, HardwareKind, Scenario, Table};
 use vtd_qi::spec::{self, Loss, SpecCfg};
 use vtd_qi::with_ring;
+use vtd_qi::words::Word;
 
 /// What the constants of a model say, as a configuration of the Rust model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,8 +151,8 @@ impl Subject {
                 constants.insert("Itesid".into(), word(&cfg.faults.itesid));
                 constants.insert("AfterIte".into(), word(&cfg.faults.after_ite));
                 constants.insert("FaultCheck".into(), word(&cfg.fault_check));
-                for (rule, value) in rule_fields(&cfg.rules) {
-                    constants.insert(rule_constant(&rule), Value::str(value));
+                for (rule, value) in cfg.rules.words() {
+                    constants.insert(rule_constant(rule), Value::str(value));
                 }
             }
         }
@@ -186,17 +185,8 @@ fn hardware_kind(hardware: Hardware) -> HardwareKind {
 }
 
 /// The name of a variant, as the scenario table and the constants of the twin spell it.
-fn word(variant: &impl serde::Serialize) -> Value {
-    match serde_json::to_value(variant) {
-        Ok(Json::String(name)) => Value::Str(name),
-        other => unreachable!("a variant without fields is a name, not {other:?}"),
-    }
-}
-
-/// The rules, with their values.
-fn rule_fields(rules: &Rules) -> Vec<(String, String)> {
-    let Ok(Json::Object(fields)) = serde_json::to_value(rules) else { unreachable!("rules are a record") };
-    fields.into_iter().map(|(rule, value)| (rule, value.as_str().unwrap_or_default().to_string())).collect()
+fn word<W: Word>(value: &W) -> Value {
+    Value::str(value.name())
 }
 
 /// `room-wait` as `RoomWaitRule`.
@@ -240,15 +230,16 @@ impl Given {
         }
     }
 
-    fn word<V: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<V, TwinError> {
+    fn word<W: Word>(&mut self, name: &str) -> Result<W, TwinError> {
         match self.take(name)? {
-            Value::Str(text) => serde_json::from_value(Json::String(text))
-                .map_err(|error| TwinError::Model(format!("the constant {name}: {error}"))),
+            Value::Str(text) => {
+                W::named(&text).map_err(|error| TwinError::Model(format!("the constant {name}: {error}")))
+            }
             other => Err(unusable(name, &other, "a string")),
         }
     }
 
-    fn words<V: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<Vec<V>, TwinError> {
+    fn words<W: Word>(&mut self, name: &str) -> Result<Vec<W>, TwinError> {
         let value = self.take(name)?;
         let Value::Set(items) = value else { return Err(unusable(name, &value, "a set of strings")) };
         items.into_iter().map(|item| Given(BTreeMap::from([(name.to_string(), item)])).word(name)).collect()
@@ -271,16 +262,15 @@ impl Given {
     }
 
     fn ring(&mut self) -> Result<RingCfg, TwinError> {
-        let Ok(Json::Object(mut rules)) = serde_json::to_value(Rules::G3) else { unreachable!("rules are a record") };
-        for (rule, _) in rule_fields(&Rules::G3) {
-            let constant = rule_constant(&rule);
+        let mut rules = Rules::G3;
+        for rule in Rules::NAMES {
+            let constant = rule_constant(rule);
             let Value::Str(value) = self.take(&constant)? else {
                 return Err(TwinError::Model(format!("the constant {constant} is no string")));
             };
-            rules.insert(rule, value.into());
+            let unusable = |error| TwinError::Model(format!("the constant {constant}: {error}"));
+            rules.set(rule, &value).map_err(unusable)?;
         }
-        let rules = serde_json::from_value(rules.into())
-            .map_err(|error| TwinError::Model(format!("the constants of the rules: {error}")))?;
         let length = self.number("Length")?;
         let cfg = RingCfg {
             rules,
@@ -296,7 +286,7 @@ impl Given {
                 devices: self.number("Devices")?,
                 itesid: self.word::<Itesid>("Itesid")?,
                 after_ite: self.word::<AfterIte>("AfterIte")?,
-                quirk: Quirk::None,
+                quirk: None,
             },
             fault_check: self.word::<FaultCheck>("FaultCheck")?,
         };
