@@ -1,7 +1,7 @@
 //! Findings: what the newest driver does wrong under faults, the cells of the [`crate::matrix`] that show it, and the kernels
 //! whose own C has gone the same way.
 //!
-//! `check --findings` prints FINDINGS.md and FINDINGS-cells.md from this; `kernel --only confirm --record` adds what a kernel's C
+//! `check --findings` prints docs/findings.md and the list of cells from this; `kernel --only confirm --record` adds what a kernel's C
 //! confirms.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! `--findings`: FINDINGS.md and FINDINGS-cells.md, from what is known and what is checked anew.
+//! `--findings`: docs/findings.md and the list of cells, from what is known and what is checked anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -17,9 +17,9 @@ use crate::pool::{run_all, How};
 /// Which of the files.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Wanted {
-    /// FINDINGS.md
+    /// docs/findings.md
     Summary,
-    /// FINDINGS-cells.md
+    /// the list of its cells
     Cells,
 }
 

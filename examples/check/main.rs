@@ -62,7 +62,7 @@ struct Args {
     /// Mutants: rules, fairness and hardware altered one at a time, and which property notices
     #[arg(long, conflicts_with_all = ["names", "generation", "scenarios", "from_tlc", "faults"])]
     mutants: bool,
-    /// Print FINDINGS.md, what the newest driver does under faults, or FINDINGS-cells.md, each cell of it; all is found anew
+    /// Print docs/findings.md, what the newest driver does under faults, or the list of its cells, each cell of it; all is found anew
     #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, default_missing_value = "summary", conflicts_with_all = ["names", "generation", "scenarios", "from_tlc", "faults", "mutants", "json"])]
     findings: Option<findings::Wanted>,
     /// List the scenarios and the properties instead of checking

@@ -320,7 +320,7 @@ impl Rules {
     /// Linux 7.0 and 6.12.78 on: the 2026 fix, commit fe89277c9ceb.
     pub const G5: Rules = Rules { ite_walk: IteWalk::Every, ..Rules::G4 };
 
-    /// No kernel's: G5 mended, see FINDINGS.md.
+    /// No kernel's: G5 mended, see docs/findings.md.
     pub const G5_PLUS: Rules = Rules {
         time_out: TimeOut::Retry,
         ite_clear: IteClear::AfterWalk,
@@ -389,7 +389,7 @@ pub const GENERATIONS: &[Generation] = &[
     Generation { name: "g4r", rules: Rules::G4R, what: "backports such as 6.1.113 .., the 2024 fix" },
     Generation { name: "g5", rules: Rules::G5, what: "Linux 7.0 .., 6.12.78 .., the 2026 fix" },
     Generation { name: "g5r", rules: Rules::G5R, what: "backports such as 6.1.167 .., the 2026 fix" },
-    Generation { name: "g5plus", rules: Rules::G5_PLUS, what: "no kernel's: g5 mended, see FINDINGS.md" },
+    Generation { name: "g5plus", rules: Rules::G5_PLUS, what: "no kernel's: g5 mended, see docs/findings.md" },
 ];
 
 impl Generation {

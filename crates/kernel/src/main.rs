@@ -86,7 +86,7 @@ struct Args {
     #[arg(long, value_name = "SEED", conflicts_with = "only")]
     replay: Option<u64>,
     /// Confirm the runs of every cell of the newest generation, and note it under this name of the kernel in data/confirmed.json,
-    /// for FINDINGS.md
+    /// for docs/findings.md
     #[arg(long, value_name = "KERNEL", conflicts_with = "replay")]
     record: Option<String>,
     /// Print the results as JSON, and nothing else, on standard output

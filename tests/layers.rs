@@ -1,0 +1,81 @@
+//! Imports go one way: the engine, the model, the bridges, what a person runs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::Table;
+
+/// What each package may import of this workspace, outside of its tests, benchmarks and programs.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("stateright-temporal", &[]),
+    ("vtd-qi-terminal", &[]),
+    ("vtd-qi", &["stateright-temporal"]),
+    ("vtd-qi-twin", &["vtd-qi", "stateright-temporal"]),
+    ("vtd-qi-traces", &["vtd-qi", "stateright-temporal"]),
+    ("vtd-qi-explorer", &["vtd-qi", "stateright-temporal"]),
+    // It is a program, so it may speak to a terminal.
+    ("vtd-qi-kernel", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal"]),
+    // So is this one; `check --from-tlc` draws what TLC has found.
+    ("vtd-qi-examples", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal", "vtd-qi-twin"]),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The manifests of the workspace, by package.
+fn manifests() -> BTreeMap<String, Table> {
+    let members = std::fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    let folders = members.chain([root().to_path_buf(), root().join("examples")]);
+    let manifest = |folder: PathBuf| {
+        let text = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let manifest: Table = text.parse().unwrap();
+        (manifest["package"]["name"].as_str().unwrap().to_string(), manifest)
+    };
+    folders.map(manifest).collect()
+}
+
+#[test]
+fn packages_import_only_what_is_below_them() {
+    let manifests = manifests();
+    let known: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
+    for (package, manifest) in &manifests {
+        let may = known.get(package.as_str()).unwrap_or_else(|| panic!("{package} has no layer: give it one here"));
+        let dependencies = manifest["dependencies"].as_table().unwrap().keys();
+        for dependency in dependencies.filter(|name| manifests.contains_key(*name)) {
+            assert!(may.contains(&dependency.as_str()), "{package} must not import {dependency}");
+        }
+    }
+    for (package, _) in LAYERS {
+        assert!(manifests.contains_key(*package), "{package} has a layer but is not there");
+    }
+}
+
+#[test]
+fn the_model_has_no_feature_and_no_optional_dependency() {
+    let manifest = &manifests()["vtd-qi"];
+    assert!(manifest.get("features").is_none());
+    for (name, dependency) in manifest["dependencies"].as_table().unwrap() {
+        assert!(dependency.get("optional").is_none(), "{name} is optional");
+    }
+}
+
+/// The text of a module and of the files below it.
+fn module(name: &str) -> String {
+    let mut files = vec![root().join(format!("src/{name}.rs"))];
+    let folder = root().join(format!("src/{name}"));
+    if folder.is_dir() {
+        files.extend(std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    }
+    files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
+}
+
+/// Each does its own arithmetic, or a shared mistake would pass the refinement.
+#[test]
+fn specification_and_ring_never_import_each_other() {
+    let imports = |text: &str, other: &str| text.contains(&format!("crate::{other}"));
+    assert!(!imports(&module("spec"), "impl_qi"), "src/spec.rs imports the ring");
+    assert!(!imports(&module("impl_qi"), "spec"), "src/impl_qi imports the specification");
+    // The test can fail: the mapping imports both.
+    assert!(imports(&module("refine"), "spec") && imports(&module("refine"), "impl_qi"));
+}
