@@ -1,5 +1,5 @@
-//! Findings: what the newest driver does wrong under faults, the cells of the [`crate::matrix`] that show it, and the kernels
-//! whose own C has gone the same way.
+//! Findings: what the newest driver does wrong under faults, which cells of the [`crate::matrix`] show it, and on which kernels' own C
+//! the same runs were repeated.
 //!
 //! `check --findings` prints docs/findings.md and the list of cells from this; `kernel --only confirm --record` adds what a kernel's C
 //! confirms.
@@ -26,7 +26,7 @@ use crate::verify::Violation;
 /// The generation that findings are about.
 pub const NEWEST: &str = "g5";
 
-/// What is said of the newest generation, and of the rule set that mends it.
+/// The findings about the newest generation, and the parts of the rule set that mends it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Findings {
@@ -38,11 +38,11 @@ pub struct Findings {
     pub parts: Vec<Part>,
 }
 
-/// Something that does not hold, and what one should know of it.
+/// A promise that does not hold, and what a reader should know about it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
-    /// In a few words.
+    /// A title of a few words.
     pub title: String,
     /// The classes of faults of the matrix that it is about.
     pub classes: Vec<String>,
@@ -72,7 +72,7 @@ pub struct Part {
     pub without: String,
     /// A cell in which something fails then.
     pub cell: String,
-    /// What.
+    /// The property that fails.
     pub property: String,
 }
 
@@ -167,7 +167,7 @@ struct Confirmed {
 }
 
 impl Confirmations {
-    /// Those of this crate.
+    /// The confirmations that are committed with this crate.
     ///
     /// # Panics
     /// Never: a test reads them.

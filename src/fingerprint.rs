@@ -1,4 +1,4 @@
-//! Names of texts, to tell whether what is known of one is of the text as it is.
+//! Short hashes of files, used to notice that a stored result belongs to an older version.
 
 use sha2::{Digest, Sha256};
 

@@ -17,7 +17,7 @@
 //! nothing and are left out, unless [`FaultCheck::Always`] asks for them.
 //!
 //! ```
-//! use vtd_qi::graph::Search;
+//! use vtd_qi::temporal::graph::Search;
 //! use vtd_qi::impl_qi::{Length, RingCfg, Rules};
 //! use vtd_qi::with_ring;
 //!

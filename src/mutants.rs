@@ -47,7 +47,7 @@ impl Mutant {
         }
     }
 
-    /// The mutated scenario; `None` where the mutant says nothing.
+    /// The mutated scenario; `None` where the mutant changes nothing in this scenario.
     pub fn apply(&self, scenario: &Scenario) -> Option<Scenario> {
         let mut mutated = scenario.clone();
         mutated.expected.clear();
@@ -94,7 +94,7 @@ pub fn subjects(base: &str) -> Vec<Cell> {
     cells
 }
 
-/// A cell in which fewer properties hold is no subject.
+/// Skip cells where fewer than 9 properties hold; mutants show little there.
 const MOST_HOLD: usize = 9;
 
 /// Every mutant of a generation: each rule with each other value, each fairness condition taken away, each clause of the

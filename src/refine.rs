@@ -21,8 +21,8 @@
 //! | `Fail(t)` | t returns `-EINVAL`, or `-ETIMEDOUT` after an ITE; or decides on it when about to post again |
 //!
 //! All other steps stutter. The mapping reads the ring, the submitters' local variables and the ghosts. Once a batch is
-//! refused, nothing that becomes of its descriptors is seen: the call will fail whatever they do. An ID counts as executed
-//! if it was as last posted: what an earlier post has left executes for nobody.
+//! refused, what becomes of its descriptors does not matter: the call will fail whatever they do. Only IDs of the latest post count as
+//! executed: IDs left over from an earlier post are not counted for the current one.
 
 use stateright::Model;
 
@@ -60,7 +60,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> RingToSpec<'a, N, T, F>
         weakly_fair.map(|(name, label)| AbstractFairness { name, strength: Strength::Weak, labels: vec![label] })
     }
 
-    /// Those of them that are about submitter `t`.
+    /// The conditions that are about submitter `t`.
     pub fn fairness_of(&self, t: usize) -> impl Iterator<Item = AbstractFairness<spec::Label>> {
         self.fairness().filter(move |condition| condition.labels.iter().all(|label| label.submitter() == Some(t as u8)))
     }

@@ -34,7 +34,7 @@
 //!
 //! ```
 //! use stateright::Model;
-//! use vtd_qi::graph::Search;
+//! use vtd_qi::temporal::graph::Search;
 //! use vtd_qi::spec::{label, view, Faults, Label, Loss, SpecCfg};
 //!
 //! let spec = SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::None, faults: Faults::None }.into_model()?;
@@ -282,7 +282,7 @@ impl Spec {
         Fairness::streett("Aborts", aborts, Occurs::state(|_| false))
     }
 
-    /// The liveness of `t`: if it waits, it is idle again some day.
+    /// The liveness of `t`: if it waits, it is eventually idle again.
     pub fn observed(&self, t: u8) -> Formula<'static, State, Label> {
         Formula::leads_to(move |state| waiting(state, t), move |state| !waiting(state, t))
     }
@@ -504,7 +504,7 @@ fn observed_after_execution(_: &Spec, state: &State) -> bool {
     view(state).calls.iter().all(|call| call.done.is_none_or(|executed| call.submitter == Submitter::Waiting(executed)))
 }
 
-/// One of those who exchange messages: the hardware is number 0, submitter `t` is `t + 1`.
+/// An actor. The hardware is number 0, and submitter `t` is number `t + 1`.
 #[derive(Clone, Debug)]
 pub enum Party {
     /// The invalidation unit.
@@ -569,7 +569,7 @@ impl Display for Message {
     }
 }
 
-/// A step that the hardware takes of itself: the value of a timer.
+/// A step that the hardware takes without a message; stateright keeps it as the value of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
     /// Execute one ID of this submitter's batch.
@@ -606,11 +606,11 @@ pub enum Submitter {
 /// A batch in the hardware's queue. What it was submitted with is `executed + left`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Batch {
-    /// Whose it is.
+    /// The submitter whose batch it is.
     pub submitter: u8,
     /// How many of its IDs were executed.
     pub executed: u8,
-    /// How many were not.
+    /// How many of its IDs were not executed yet.
     pub left: u8,
 }
 
@@ -720,7 +720,7 @@ fn steps(queue: &List<Batch>, faults: Faults) -> impl Iterator<Item = Step> {
     execute.chain(complete).chain(abort).chain(refuse)
 }
 
-/// All that a [`State`] says, small and without a heap: the rest follows from it.
+/// The information in a [`State`], small and without heap allocation; the rest of the state follows from it.
 ///
 /// Displayed as one line: the submitters, then the queue with executed/submitted IDs, then the messages in flight.
 ///
@@ -756,7 +756,7 @@ pub struct Call {
     pub fault: Option<Fault>,
 }
 
-/// What hardware says of a batch that it does not complete.
+/// The message about a batch that hardware does not complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// [`Message::Aborted`].

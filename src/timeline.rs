@@ -5,9 +5,9 @@
 //! the second of several IDs). A star marks what hardware has written. The rows of a loop are bracketed: they repeat for ever.
 //!
 //! ```
-//! use vtd_qi::graph::Search;
+//! use vtd_qi::temporal::graph::Search;
 //! use vtd_qi::impl_qi::{Ring, RingCfg, Rules};
-//! use vtd_qi::liveness::Run;
+//! use vtd_qi::temporal::liveness::Run;
 //! use vtd_qi::timeline::Timeline;
 //!
 //! let ring = Ring::<8, 3>::new(RingCfg::new(Rules::G4, 1, [0]))?;

@@ -5,7 +5,7 @@
 //! that shares nothing with the search, before it becomes a [`Violation`].
 //!
 //! ```
-//! use vtd_qi::graph::Limits;
+//! use vtd_qi::temporal::graph::Limits;
 //! use vtd_qi::scenario::Table;
 //! use vtd_qi::verify::{verify, Verdict};
 //!
@@ -128,7 +128,7 @@ impl Violation {
     }
 }
 
-/// Something that shows that what holds does not hold for want of anything to happen.
+/// A reachable situation that shows that a `holds` is not vacuous.
 #[derive(Clone, Debug, Serialize)]
 pub struct Witness {
     /// Its name.

@@ -74,7 +74,7 @@ pub trait Bus {
         let _ = slot;
         Desc::Blank
     }
-    /// Writes over a descriptor that was posted, whosever it is.
+    /// Overwrites a descriptor that was posted, by this submitter or another.
     fn patch_desc(&mut self, slot: Slot, desc: Desc) {
         let _ = (slot, desc);
     }
@@ -124,14 +124,14 @@ pub struct Check {
     pub itesid: u8,
 }
 
-/// What came of an attempt to take the lock.
+/// The outcome of an attempt to take the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquire {
     /// The lock is held now.
     Taken,
     /// A place in the queue of waiters was taken.
     Queued,
-    /// Not yet: somebody else's turn.
+    /// The lock is not to be had yet; it is another submitter's turn.
     Busy,
 }
 
@@ -185,7 +185,7 @@ pub enum Pc {
     IteIqh,
     /// ITE: read IQT; the walk ends at the slot before.
     IteIqt,
-    /// ITE: read IQER, if ITESID is good for something.
+    /// ITE: read IQER, if the rules use ITESID.
     ReadIqer,
     /// ITE: clear it.
     ClearIte,
@@ -282,7 +282,7 @@ impl Pc {
         })
     }
 
-    /// Whether it is within the fault check of the poll loop.
+    /// Whether this step is part of the fault check of the poll loop.
     pub fn is_fault_check(self) -> bool {
         self >= Pc::CheckAbort && self != Pc::GiveUp
     }

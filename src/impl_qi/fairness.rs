@@ -80,7 +80,7 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
         Formula::leads_to(move |state: &State<N, T, F>| state.call(t).wants_room(), move |state| self.waiting(state, t))
     }
 
-    /// `call-eventually-returns` for submitter `t`: a call that has begun is over some day.
+    /// `call-eventually-returns` for submitter `t`: a call that has begun eventually returns.
     pub fn returned(&self, t: usize) -> Formula<'_, State<N, T, F>, Label> {
         let in_call = move |state: &State<N, T, F>| state.call(t).pc != Pc::Idle;
         Formula::leads_to(in_call, move |state| !in_call(state))

@@ -27,7 +27,7 @@ impl Fsts {
     pub const IQE: Fsts = Fsts(1);
     /// Invalidation time-out error: a device did not answer.
     pub const ITE: Fsts = Fsts(2);
-    /// Invalidation completion error: a device sent a completion that nobody waits for.
+    /// Invalidation completion error: a device sent an unexpected completion.
     pub const ICE: Fsts = Fsts(4);
 
     /// Whether all faults of `other` are set.
@@ -168,7 +168,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// A bound that is none: any number of events may be injected, and a state does not count them.
+    /// No bound: faults are unlimited and not counted in the state.
     pub const UNBOUNDED: u8 = u8::MAX;
 
     /// No fault occurs.

@@ -1,17 +1,17 @@
-//! Ghosts: what the ring does not know and its properties need.
+//! Ghosts: variables that the real ring does not have and that properties need.
 //!
-//! A WD for slot w is the same bits whoever posted it, so without ghosts half the properties cannot be said. They are bounded,
-//! are never read by driver or hardware, and exist in the TLA+ twin too; a test erases them and gets the same transitions.
+//! Two submitters' WDs for one slot are bit-identical, so that properties need extra variables to tell them apart. Ghosts are bounded,
+//! driver and hardware never read them, and the TLA+ twin has them too. A test erases them and finds the same transitions.
 
 use std::fmt;
 
 use super::hardware::MAX_DEPTH;
 use super::ring::Slot;
 
-/// Whose a descriptor or a DONE is.
+/// The owner of a descriptor or of a DONE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// Nobody's: never submitted, fetched already, or overwritten.
+    /// No call's: the descriptor was never submitted, has been fetched, or was overwritten.
     Nobody,
     /// Left over from a call that has returned.
     Returned,
@@ -186,7 +186,7 @@ impl<const N: usize, const T: usize, const F: usize> Ghost<N, T, F> {
         self.pending[MAX_DEPTH - 1] = 0;
     }
 
-    /// What is left of a call that returns belongs to no present call.
+    /// Marks what a returning call leaves behind as belonging to no present call.
     pub(super) fn returned(&mut self, t: usize) {
         self.executed[t] = 0;
         if let Some(ids) = self.faults.first_mut() {

@@ -7,9 +7,10 @@
 //! | --- | --- | --- |
 //! | the descriptor at IQH is invalid | sets IQE and fetches nothing until it is cleared; what it has fetched goes on | A4, A7 |
 //! | a device does not answer | drops the ID, sets ITE, aborts pending WDs, fetches nothing until it is cleared | A5, A6, A11 |
-//! | a completion nobody waits for | sets ICE, goes on | |
+//! | an unexpected completion | sets ICE, goes on | |
 //!
-//! A request whose answer is lost is the same as one that times out at once: until then it may as well not have executed yet.
+//! Losing an answer and timing out are one step: until it times out, a request whose answer is lost behaves like one that has not
+//! executed yet.
 
 use serde::{Deserialize, Serialize};
 
@@ -121,7 +122,7 @@ pub enum HwStep {
         /// Which pending WDs are not aborted, a bit for each position ([`AfterIte::WdsRun`] only).
         kept: u8,
     },
-    /// Injected: a completion that nobody waits for: sets ICE.
+    /// Injected: an unexpected completion: sets ICE.
     Ice,
     /// Injected: a device goes.
     Remove {

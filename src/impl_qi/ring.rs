@@ -208,7 +208,7 @@ pub enum IdKind {
 pub enum WdData {
     /// `QI_DONE`: every WD that a kernel's driver posts.
     Done,
-    /// `QI_IN_USE`: a WD that tells nobody anything (g5plus).
+    /// `QI_IN_USE`: a WD whose write changes nothing that anybody waits for (g5plus).
     InUse,
     /// `QI_ABORT`: a WD that sends its owner back to post again (g5plus).
     Abort,
@@ -232,7 +232,7 @@ pub enum Desc {
     Blank,
     /// An invalidation descriptor.
     Id {
-        /// Which of its batch it is, from 0, where faults are modelled: a batch may be posted more than once, and what
+        /// The ID's position in its batch, from 0, where faults are modelled: a batch may be posted more than once, and what
         /// counts is which of its IDs were executed. Otherwise 0.
         number: u8,
         /// What it asks for.
@@ -261,7 +261,7 @@ impl Desc {
         Desc::Wd { target, data: WdData::Done }
     }
 
-    /// Whether it is a WD that ends a batch: one that tells its owner something.
+    /// Whether it is a WD that ends a batch, that is, one whose status its owner waits for.
     pub fn ends_batch(self) -> bool {
         matches!(self, Desc::Wd { data: WdData::Done | WdData::Abort, .. } | Desc::InvalidWd { .. })
     }

@@ -71,9 +71,9 @@ words! {
 }
 
 words! {
-    /// What the one who handles an ITE makes of ITESID.
+    /// How the thread that handles an ITE uses the ITESID field.
     pub enum TimeOut as "time-out" {
-        /// `r`: nothing.
+        /// `r`: it does not; the batch is posted again.
         Retry = "retry",
         /// `t`: if it names a device that is gone, return `-ETIMEDOUT`.
         Return = "return",
@@ -101,7 +101,7 @@ words! {
 }
 
 words! {
-    /// Whose descriptor a submitter takes the one at IQH for when IQE is set.
+    /// When IQE is set: which descriptors at IQH a submitter recognises as its own.
     pub enum IqeAt as "iqe-at" {
         /// Every kernel: its own if it is its batch's first.
         First = "first",
@@ -263,19 +263,19 @@ rules! {
         pub clean_up: CleanUp,
         /// The slots of the ITE walk.
         pub ite_walk: IteWalk,
-        /// What ITESID is good for.
+        /// Whether a time-out of a device that is gone is returned as `-ETIMEDOUT`.
         pub time_out: TimeOut,
         /// The order of clearing ITE and walking.
         pub ite_clear: IteClear,
         /// The batch that IQH stands in.
         pub straddler: Straddler,
-        /// Whose the descriptor at IQH is.
+        /// Which submitter takes the descriptor at IQH for its own.
         pub iqe_at: IqeAt,
         /// What is written over an invalid descriptor.
         pub iqe_patch: IqePatch,
         /// When `-EINVAL` is returned.
         pub iqe_return: IqeReturn,
-        /// Whether devices are asked for before posting.
+        /// Whether a submitter asks before posting if its devices are present.
         pub presence: Presence,
     }
 }

@@ -28,7 +28,7 @@ pub struct State<const N: usize, const T: usize, const F: usize = 0> {
     free_tail: Slot,
     iqh: Slot,
     iqt: Slot,
-    /// 0: free; t + 1: held by submitter t.
+    /// 0 if the lock is free, `t + 1` if submitter `t` holds it.
     lock: u8,
     /// Submitters in the queue of the lock, first in line first: t + 1, then zeroes.
     waiters: [u8; T],
@@ -52,7 +52,7 @@ pub struct State<const N: usize, const T: usize, const F: usize = 0> {
 struct FaultState<const T: usize> {
     fsts: u8,
     itesid: u8,
-    /// Devices that are gone: bit 0 is device 1.
+    /// Devices that are gone: bit 0 stands for device 1.
     gone: u8,
     injected: u8,
     /// Local variables of the fault check of whoever holds the lock. FSTS in the low bits, [`HEAD`] and [`TAIL`] if these mean
@@ -149,12 +149,12 @@ impl<const N: usize, const T: usize, const F: usize> State<N, T, F> {
         self.iqt
     }
 
-    /// Who holds `q_lock`.
+    /// Which submitter holds `q_lock`.
     pub fn lock_holder(&self) -> Option<usize> {
         self.lock.checked_sub(1).map(usize::from)
     }
 
-    /// Who waits in the queue of the lock, first in line first.
+    /// The submitters in the queue of the lock, in order.
     pub fn waiters(&self) -> impl Iterator<Item = usize> + '_ {
         self.waiters.iter().map_while(|w| w.checked_sub(1)).map(usize::from)
     }
@@ -199,7 +199,7 @@ impl<const N: usize, const T: usize, const F: usize> State<N, T, F> {
         }
     }
 
-    /// What an attempt of submitter `t` to take the lock would come to.
+    /// The outcome that an attempt of submitter `t` to take the lock would have now.
     pub(super) fn lock_for(&self, t: usize, lock: Lock) -> Acquire {
         let me = t as u8 + 1;
         match lock {
@@ -416,7 +416,7 @@ pub(super) struct Memory<'a, const N: usize, const T: usize, const F: usize> {
     pub(super) requests: &'a [Request],
     /// An altered clause of the hardware's rules.
     pub(super) quirk: Option<Quirk>,
-    /// The CPU that looks; the hardware has no use for it.
+    /// The CPU through which the state is seen; the hardware does not use it.
     pub(super) cpu: usize,
 }
 
