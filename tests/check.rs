@@ -229,12 +229,12 @@ fn a_trace_of_tlc_is_executed_and_drawn() {
     refused(&["g3-c01-2x4", "--from-tlc", &file("cut.json", &cut[..cut.len() / 2])], &["no JSON"]);
 }
 
-/// The README shows what `check` prints: the whole table, and the lockup's timeline.
+/// docs/results.md shows the whole table as `check` prints it, and the README the lockup's timeline.
 #[test]
-fn the_readme_shows_what_check_prints() {
-    let readme = include_str!("../README.md");
+fn the_documents_show_what_check_prints() {
+    let (results, readme) = (include_str!("../docs/results.md"), include_str!("../README.md"));
     let table = stdout(&run(&["--timelines", "none"]));
-    assert!(readme.contains(table.trim_end()), "paste the output of `check --timelines none` into README.md");
+    assert!(results.contains(table.trim_end()), "paste the output of `check --timelines none` into docs/results.md");
     let lockup = stdout(&run(&["g3-patch"]));
     let timeline = lockup.lines().skip_while(|line| !line.contains("violates wd-eventually"));
     let timeline: Vec<_> = timeline.take_while(|line| !line.starts_with(" scenario")).collect();
