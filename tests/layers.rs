@@ -9,6 +9,7 @@ use toml::Table;
 const LAYERS: &[(&str, &[&str])] = &[
     ("stateright-temporal", &[]),
     ("vtd-qi-terminal", &[]),
+    ("vtd-qi-front", &[]),
     ("vtd-qi", &["stateright-temporal"]),
     ("vtd-qi-twin", &["vtd-qi", "stateright-temporal"]),
     ("vtd-qi-traces", &["vtd-qi", "stateright-temporal"]),
