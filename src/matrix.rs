@@ -23,8 +23,8 @@ use crate::fingerprint::fingerprint;
 use crate::impl_qi::{
     AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Itesid, Length, Lock, RingCfg, Slots, GENERATIONS,
 };
-use crate::scenario::{Check, Expected, HardwareKind, Scenario, TableError};
-use crate::verify::{self, FaultBit, Fired, Report, Verdict};
+use crate::scenario::{Check, Cut, Expected, HardwareKind, Scenario, TableError};
+use crate::verify::{self, Fired, Found, Report, Verdict};
 
 /// A promise to callers; each is a few named properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -159,25 +159,6 @@ impl Cell {
         self.scenario.cfg.length.slots() == 4
     }
 
-    /// The bits of FSTS that its faults set.
-    pub fn faults(&self) -> Vec<FaultBit> {
-        let faults = &self.scenario.cfg.faults;
-        let invalid = faults.includes(FaultClass::InvalidId) || faults.includes(FaultClass::InvalidWd);
-        let bits = [
-            (invalid, FaultBit::Iqe),
-            (faults.time_out(), FaultBit::Ite),
-            (faults.includes(FaultClass::Ice), FaultBit::Ice),
-        ];
-        bits.into_iter().filter(|(occurs, _)| *occurs).map(|(_, bit)| bit).collect()
-    }
-
-    /// Whether no second batch fits beside one.
-    fn is_cramped(&self) -> bool {
-        let cfg = &self.scenario.cfg;
-        let smallest = u16::from(cfg.counts.iter().copied().min().unwrap_or(0));
-        2 * (smallest + 1) + 1 > cfg.length.slots()
-    }
-
     /// The row of the condensed matrix that it belongs to: all of its place but hardware and size.
     pub fn row(&self) -> String {
         let mut words = vec![self.scenario.generation.to_string(), self.class.clone()];
@@ -234,10 +215,9 @@ impl Judged {
         }
     }
 
-    /// Whether there is no need to check a cell again: the same was checked, to the end or as far as the cell's limit.
-    pub fn serves(&self, cell: &Cell) -> bool {
-        let far_enough = self.complete || cell.scenario.max_states.is_some_and(|limit| self.states >= limit);
-        far_enough && self.subject == cell.subject()
+    /// Whether there is no need to check a cell again up to `limit` states: the same was checked, to the end or as far.
+    pub fn serves(&self, cell: &Cell, limit: usize) -> bool {
+        (self.complete || self.states >= limit) && self.subject == cell.subject()
     }
 
     /// The verdict on a tier: violated if any of its properties is, else unknown if any is; `None` if it was not asked.
@@ -249,33 +229,16 @@ impl Judged {
             .find(|wanted| verdicts().any(|v| v == *wanted))
     }
 
-    /// What is not as the data file says, a sentence each. In a search that was cut what was not found is unknown, which
-    /// surprises nobody.
+    /// What is not as the data file says, a sentence each: what [`verify::surprises`] says of it.
     pub fn surprises(&self, cell: &Cell) -> Vec<String> {
-        let mut surprises = Vec::new();
-        for (name, expected) in &cell.scenario.expected {
-            let verdict = self.verdicts.get(*name).copied().unwrap_or(Verdict::Unknown);
-            let wanted = if expected.violated { Verdict::Violated } else { Verdict::Holds };
-            let cut = verdict == Verdict::Unknown && !self.complete;
-            if verdict != wanted && !cut {
-                surprises.push(format!("{}: {name} {verdict}, expected: {wanted}", self.name));
-            }
-        }
-        for fault in cell.faults() {
-            let fired = self.faults.iter().find(|fired| fired.bit == fault);
-            // Nobody is obliged to handle a WD that no driver builds.
-            let unhandled = cell.scenario.cfg.faults.includes(FaultClass::InvalidWd);
-            if !fired.is_some_and(|fired| fired.raised > 0 && (fired.handled > 0 || unhandled)) {
-                surprises.push(format!("{}: {fault:?} never raised, or never handled", self.name));
-            }
-        }
-        for witness in ["own-done-observed", "two-wds-outstanding"] {
-            let excused = cell.is_cramped() && witness == "two-wds-outstanding";
-            if !excused && !self.reached.iter().any(|name| name == witness) {
-                surprises.push(format!("{}: witness {witness} not reached", self.name));
-            }
-        }
-        surprises
+        let found = Found {
+            states: self.states,
+            complete: self.complete,
+            verdicts: self.verdicts.iter().map(|(name, verdict)| (name.as_str(), *verdict)).collect(),
+            faults: &self.faults,
+            reached: self.reached.iter().map(String::as_str).collect(),
+        };
+        verify::surprises(&cell.scenario, &found)
     }
 }
 
@@ -448,7 +411,7 @@ fn axis<T: Copy>(values: &[T]) -> Vec<Option<T>> {
 
 impl File {
     fn validate(&self) -> Result<(), TableError> {
-        let fail = |name: &str, what: String| Err(TableError::scenario(name, what));
+        let fail = |name: &str, what: String| Err(TableError::entry(name, what));
         let classes: Vec<_> = self.class.iter().map(|class| class.name.as_str()).collect();
         for name in self.holds.keys().chain(self.expect.iter().flat_map(|expect| &expect.properties)) {
             if Check::named(name).is_none() {
@@ -482,7 +445,7 @@ impl File {
         let expect = self.expect.iter().map(|expect| ("[[expect]]", &expect.on, names(Some(expect))));
         for (table, on, names) in further.chain(expect) {
             if let Some(entry) = on.iter().find(|entry| !names.iter().any(|name| is_on(entry, name))) {
-                return Err(TableError::scenario(table, format!("no cell is {entry:?}")));
+                return Err(TableError::entry(table, format!("no cell is {entry:?}")));
             }
         }
         Ok(())
@@ -509,7 +472,8 @@ impl File {
                         hardware: kind.with_depth(depth),
                         submitters: size.submitters,
                         counts: if generation.rules.one_id_only() { vec![1] } else { size.counts.clone() },
-                        length: Length::new(size.ring).map_err(|e| TableError::scenario(&class.name, e))?,
+                        length: Length::new(size.ring)
+                            .map_err(|e| TableError::entry(format_args!("class {}", class.name), e))?,
                         handout: Handout::AsDriver,
                         fault_check: FaultCheck::Always,
                         faults: Faults {
@@ -525,15 +489,17 @@ impl File {
                     let place = format!("{}x{}", size.submitters, size.ring);
                     words.push(&place);
                     let name = words.join("-");
-                    let cfg = cfg.validate().map_err(|error| TableError::scenario(&name, error))?;
+                    let cfg = cfg.validate().map_err(|error| TableError::entry(format_args!("cell {name}"), error))?;
                     let checks: Vec<Check> = match class.faults.is_empty() {
                         true => Check::under_faults().chain([Check::WdEventuallyObservedDone]).collect(),
                         false => Check::under_faults().collect(),
                     };
                     let scope = class.scope.unwrap_or(size.scope).max(size.scope);
                     let mut scenario = Scenario::own(generation.name, cfg, Slots::Fair, checks)
-                        .map_err(|error| TableError::scenario(&name, error))?;
+                        .map_err(|error| TableError::entry(format_args!("cell {name}"), error))?;
                     scenario.expected = self.expected(&scenario.checks, generation.name, &class.name, &name)?;
+                    scenario.cut = Cut::Excuses;
+                    scenario.reached = must_be_reached(&scenario.cfg);
                     scenario.family = format!("{}-{}", generation.name, class.name);
                     let further =
                         self.further.iter().find(|further| further.on.iter().any(|entry| is_on(entry, &name)));
@@ -561,13 +527,24 @@ impl File {
                 (None, Some(why)) => why,
                 (None, None) => {
                     let what = format!("{0} is expected to hold, so {0} under [holds] must say why", check.name());
-                    return Err(TableError::scenario(cell, what));
+                    return Err(TableError::entry(format_args!("cell {cell}"), what));
                 }
             };
             Ok((check.name(), Expected { violated: violated.is_some(), why: why.clone() }))
         };
         checks.iter().map(expected).collect()
     }
+}
+
+/// The witnesses without which a cell shows nothing. Two WDs are outstanding only where a second batch fits beside one.
+fn must_be_reached(cfg: &RingCfg) -> Vec<&'static str> {
+    let smallest = u16::from(cfg.counts.iter().copied().min().unwrap_or(0));
+    let two_fit = 2 * (smallest + 1) < cfg.length.slots();
+    [("own-done-observed", true), ("two-wds-outstanding", two_fit)]
+        .into_iter()
+        .filter(|(_, possible)| *possible)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 fn hardware_name(kind: HardwareKind) -> &'static str {

@@ -88,6 +88,26 @@ impl Check {
         ])
     }
 
+    /// What is asked of a configuration of one's own if nothing is named: first what is promised there, then what no driver
+    /// promises there, since a call that waits for slots may wait for ever. The latter is not asked.
+    pub fn promised(faults: &Faults, slots: Slots) -> (Vec<Check>, Vec<Check>) {
+        let meaningful: Vec<Check> = match faults.is_none() {
+            true => Check::without_faults().collect(),
+            false => Check::under_faults().collect(),
+        };
+        meaningful.into_iter().partition(|check| slots == Slots::Fair || !check.needs_fair_slots(faults))
+    }
+
+    /// Whether it needs [`Slots::Fair`]: a call that is to return or post has to get slots, and a batch that an ITE has aborted
+    /// has to get them once more.
+    pub fn needs_fair_slots(self, faults: &Faults) -> bool {
+        match self {
+            Check::CallEventuallyPosted | Check::CallEventuallyReturns => true,
+            Check::RefinesFairSpec => faults.time_out(),
+            _ => false,
+        }
+    }
+
     /// The name in tables, files and command lines.
     pub fn name(self) -> &'static str {
         match self {
@@ -158,6 +178,8 @@ pub struct Scenario {
     pub checks: Vec<Check>,
     /// What is expected, by name of the property; empty for a configuration of one's own.
     pub expected: BTreeMap<&'static str, Expected>,
+    /// Witnesses that have to be reached, or else what holds may hold for want of anything to happen.
+    pub reached: Vec<&'static str>,
     /// Witnesses that are expected not to be reachable, and why.
     pub unreached: BTreeMap<String, String>,
     /// The steps at which step refinement fails, if that is said: these and no others.
@@ -168,10 +190,21 @@ pub struct Scenario {
     pub killed_by: Option<String>,
     /// Where the search is to stop, if before its end.
     pub max_states: Option<usize>,
+    /// What it means that nothing was found before the search stopped there.
+    pub cut: Cut,
     /// A run to show where `wd-eventually-observed-done` is violated, in place of the shortest.
     pub run: Option<Script>,
     /// A fairness condition that is not assumed, by name.
     pub unfair: Option<String>,
+}
+
+/// What it means that a search has reached the limit of its scenario, [`Scenario::max_states`], and found nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The scenario was to be decided: unknown is not as expected.
+    Fails,
+    /// The limit is as far as one looks: unknown surprises nobody.
+    Excuses,
 }
 
 /// A run by hand: the names of its steps as the ring formats them, and how many of the last ones repeat for ever.
@@ -205,11 +238,13 @@ impl Scenario {
             slots,
             checks,
             expected: BTreeMap::new(),
+            reached: Vec::new(),
             unreached: BTreeMap::new(),
             fails_at: Vec::new(),
             why: None,
             killed_by: None,
             max_states: None,
+            cut: Cut::Fails,
             run: None,
             unfair: None,
         })
@@ -228,29 +263,34 @@ pub struct Table {
     pub scenarios: Vec<Scenario>,
 }
 
-/// Why a scenario file cannot be used.
+/// Why a file of scenarios, cells or mutants cannot be used. It does not name the file: whoever has opened it does.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TableError {
     /// It is no TOML, or has unknown or missing fields.
-    #[error("the scenario file cannot be read: {0}")]
+    #[error("{0}")]
     Syntax(String),
     /// An entry means nothing.
-    #[error("scenario {name}: {what}")]
-    Scenario {
-        /// The entry.
-        name: String,
+    #[error("{entry}: {what}")]
+    Entry {
+        /// The entry, such as `scenario g3-c0` or `[[expect]]`.
+        entry: String,
         /// What is wrong with it.
         what: String,
     },
     /// There is no entry.
-    #[error("the scenario file has no scenario")]
+    #[error("there is no scenario in it")]
     Empty,
 }
 
 impl TableError {
     /// An entry that means nothing.
-    pub(crate) fn scenario(name: &str, what: impl ToString) -> TableError {
-        TableError::Scenario { name: name.to_string(), what: what.to_string() }
+    pub(crate) fn entry(entry: impl ToString, what: impl ToString) -> TableError {
+        TableError::Entry { entry: entry.to_string(), what: what.to_string() }
+    }
+
+    /// A scenario, or a family of them, that means nothing.
+    fn scenario(name: &str, what: impl ToString) -> TableError {
+        TableError::entry(format_args!("scenario {name}"), what)
     }
 
     /// One line: where, and what.
@@ -403,7 +443,7 @@ impl Table {
         let file: File = toml::from_str(text).map_err(|error| TableError::syntax(text, &error))?;
         let mut scenarios: Vec<Scenario> = Vec::new();
         if let Some(name) = file.holds.keys().find(|name| Check::named(name).is_none()) {
-            return Err(TableError::scenario("[holds]", unknown_property(name)));
+            return Err(TableError::entry("[holds]", unknown_property(name)));
         }
         for family in file.scenario {
             for scenario in family.rows(&file.holds)? {
@@ -438,11 +478,18 @@ pub fn rules(generation: &str, changes: &BTreeMap<String, String>) -> Result<(&'
     let known = || GENERATIONS.iter().map(|g| g.name).collect::<Vec<_>>().join(", ");
     let base = Generation::named(generation)
         .ok_or_else(|| format!("there is no generation {generation:?}; there are {}", known()))?;
-    let mut rules = base.rules;
+    Ok((base.name, changed(base.rules, changes)?))
+}
+
+/// Rules with some of them replaced.
+///
+/// # Errors
+/// A sentence that names the unknown rule or value and the known ones.
+pub fn changed(mut rules: Rules, changes: &BTreeMap<String, String>) -> Result<Rules, String> {
     for (rule, value) in changes {
         rules.set(rule, value).map_err(|error| error.to_string())?;
     }
-    Ok((base.name, rules))
+    Ok(rules)
 }
 
 impl Family {
@@ -477,7 +524,13 @@ impl Family {
                 {
                     return Err(error(&format!("{killer} is to kill the fault but not expected to be violated")));
                 }
-                let unreached = self.unreached.iter();
+                let unreached: BTreeMap<String, String> = self
+                    .unreached
+                    .iter()
+                    .filter_map(|(n, reason)| Some((n.clone(), reason.at(&size)?.clone())))
+                    .collect();
+                let something_holds = expected.values().any(|expected| !expected.violated);
+                let reached = witnesses().filter(|name| something_holds && !unreached.contains_key(*name)).collect();
                 rows.push(Scenario {
                     cfg: cfg.validate().map_err(|e| error(&e))?,
                     family: self.name.clone(),
@@ -485,13 +538,13 @@ impl Family {
                     slots: self.slots,
                     checks: checks.clone(),
                     expected,
-                    unreached: unreached
-                        .filter_map(|(n, reason)| Some((n.clone(), reason.at(&size)?.clone())))
-                        .collect(),
+                    reached,
+                    unreached,
                     fails_at: self.fails_at.clone(),
                     why: self.why.clone(),
                     killed_by: self.killed_by.clone(),
                     max_states: self.max_states,
+                    cut: Cut::Fails,
                     run: self.run.clone(),
                     unfair: None,
                     name,
@@ -524,7 +577,7 @@ impl Family {
                 return fail(format!("the last {} of {} steps are to repeat", script.repeat, script.steps.len()));
             }
         }
-        let witnesses: Vec<_> = WITNESSES.iter().map(|(name, _)| *name).chain([WRAPS]).collect();
+        let witnesses: Vec<_> = witnesses().collect();
         if let Some(name) = self.unreached.keys().find(|name| !witnesses.contains(&name.as_str())) {
             return fail(format!("there is no witness {name:?}; there are {}", witnesses.join(", ")));
         }
@@ -575,6 +628,11 @@ impl Family {
         };
         checks.iter().map(expectation).collect()
     }
+}
+
+/// The names of all witnesses.
+fn witnesses() -> impl Iterator<Item = &'static str> {
+    WITNESSES.iter().map(|(name, _)| *name).chain([WRAPS])
 }
 
 fn unknown_property(name: &str) -> String {

@@ -15,6 +15,8 @@
 //! assert!(report.as_expected());
 //! ```
 
+mod surprises;
+
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,8 @@ use stateright_temporal::graph::{Coverage, Edge, Graph, Limits, Search, StateId}
 use stateright_temporal::liveness::{
     find, judge, realize, Checker, Condition, Fairness, Formula, Lasso, Objection, Query, Run,
 };
+
+pub use surprises::{surprises, Found};
 
 /// What is known of a property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +69,7 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The verdict that the table expects, if it does.
     pub expected: Option<Verdict>,
-    /// Why the table expects it.
+    /// Why the table expects it: a reason for [`Outcome::expected`], whatever was found.
     pub why: Option<String>,
     /// What is not as expected although the verdict is.
     pub surprise: Option<String>,
@@ -92,12 +96,6 @@ impl Outcome {
             detail,
             counterexample,
         }
-    }
-
-    /// Whether it is decided, and as the table expects, if it expects anything.
-    pub fn as_expected(&self) -> bool {
-        let expected = self.expected.is_none_or(|expected| expected == self.verdict);
-        self.verdict != Verdict::Unknown && expected && self.surprise.is_none()
     }
 }
 
@@ -135,7 +133,7 @@ pub struct Witness {
     pub name: &'static str,
     /// Whether it was reached; `None` if it was not and the search was cut.
     pub reached: Option<bool>,
-    /// Whether the table says that it cannot be reached.
+    /// Whether the table says that it has to be reached; `None` if it says nothing.
     pub expected: Option<bool>,
 }
 
@@ -176,6 +174,8 @@ pub struct Report {
     pub witnesses: Vec<Witness>,
     /// Under faults: how many transitions raise each fault, and how many handle it (clear the bit that it has set).
     pub faults: Vec<Fired>,
+    /// What is not as the table expects, or unknown without its having said so, a sentence each.
+    pub surprises: Vec<String>,
 }
 
 /// How often a fault occurs in the explored graph.
@@ -202,10 +202,24 @@ pub enum FaultBit {
 }
 
 impl Report {
-    /// Whether everything was decided and is as the table expects.
+    /// Whether nothing surprises.
     pub fn as_expected(&self) -> bool {
-        self.properties.iter().all(Outcome::as_expected)
-            && self.witnesses.iter().all(|w| w.expected.is_none_or(|expected| w.reached == Some(expected)))
+        self.surprises.is_empty()
+    }
+
+    /// As [`surprises`] judges it.
+    fn judged(self, scenario: &Scenario) -> Report {
+        let found = Found {
+            states: self.states,
+            complete: self.complete,
+            verdicts: self.properties.iter().map(|outcome| (outcome.check.name(), outcome.verdict)).collect(),
+            faults: &self.faults,
+            reached: self.witnesses.iter().filter(|w| w.reached == Some(true)).map(|w| w.name).collect(),
+        };
+        let mut surprises = surprises(scenario, &found);
+        let elsewhere = self.properties.iter().filter_map(|outcome| Some((outcome, outcome.surprise.as_ref()?)));
+        surprises.extend(elsewhere.map(|(outcome, what)| format!("{} {what}", outcome.check.name())));
+        Report { surprises, ..self }
     }
 
     /// Whether everything was decided.
@@ -248,7 +262,7 @@ pub fn verify_with(scenario: &Scenario, limits: Limits, detail: Detail) -> Repor
 /// The report of a scenario of which nothing is known.
 pub fn not_checked(scenario: &Scenario, why: &str) -> Report {
     let outcome = |&check: &Check| Outcome::new(scenario, check, (Verdict::Unknown, Some(why.to_string()), None));
-    Report {
+    let report = Report {
         name: scenario.name.clone(),
         generation: scenario.generation,
         submitters: scenario.cfg.submitters,
@@ -266,7 +280,9 @@ pub fn not_checked(scenario: &Scenario, why: &str) -> Report {
         properties: scenario.checks.iter().map(outcome).collect(),
         witnesses: Vec::new(),
         faults: Vec::new(),
-    }
+        surprises: Vec::new(),
+    };
+    report.judged(scenario)
 }
 
 /// Everything that is the same for all properties of one scenario.
@@ -328,7 +344,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
             properties.push(Outcome { surprise, ..Outcome::new(self.scenario, check, shown) });
         }
         self.compare_derived(&mut properties, &reliable);
-        Report {
+        let report = Report {
             name: self.scenario.name.clone(),
             generation: self.scenario.generation,
             submitters: cfg.submitters,
@@ -346,7 +362,9 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
             properties,
             seconds: self.started.elapsed().as_secs_f64(),
             seconds_exploring: self.explored.as_secs_f64(),
-        }
+            surprises: Vec::new(),
+        };
+        report.judged(self.scenario)
     }
 
     fn complete(&self) -> bool {
@@ -661,13 +679,16 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         let wraps = Query { must: self.reclaims(), ..Query::any(&self.graph) };
         let wraps = find(&self.graph, &[], &wraps, self.limits.cancel).ok().flatten().is_some();
         let sometimes = self.graph.findings().iter().filter(|finding| finding.sometimes);
-        let something_holds = self.scenario.expected.values().any(|expected| !expected.violated);
+        let expected = |name: &str| match self.scenario.reached.contains(&name) {
+            true => Some(true),
+            false => self.scenario.unreached.contains_key(name).then_some(false),
+        };
         let reached = sometimes.map(|finding| (finding.name, finding.state.is_some())).chain([(WRAPS, wraps)]);
         reached
             .map(|(name, reached)| Witness {
                 name,
                 reached: (reached || self.complete()).then_some(reached),
-                expected: something_holds.then(|| !self.scenario.unreached.contains_key(name)),
+                expected: expected(name),
             })
             .collect()
     }

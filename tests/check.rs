@@ -71,19 +71,162 @@ fn json_is_alone_on_standard_output_and_has_the_promised_fields() {
     assert!(property("free-cnt-consistent")["counterexample"].is_null());
 }
 
+/// For CI and `git bisect run`: what is violated or unknown is no success, unless that is what was asked for.
 #[test]
-fn a_configuration_of_ones_own_is_fine_once_it_is_decided() {
-    let own = ["--generation", "g3", "--submitters", "2", "--counts", "0,1", "--ring", "8", "--lock", "fifo"];
-    let output = run(&[&own[..], &["--json"]].concat());
-    assert_eq!(output.status.code(), Some(0));
+fn a_configuration_of_ones_own_is_fine_if_all_of_it_holds() {
+    let code = |args: &[&str]| run(args).status.code();
+    let g3 = ["--generation", "g3", "--submitters", "2", "--counts", "0,1", "--ring", "8", "--lock", "fifo"];
+    let output = run(&[&g3[..], &["--json"]].concat());
+    assert_eq!(output.status.code(), Some(1));
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     let properties = json["scenarios"][0]["properties"].as_array().unwrap().clone();
     assert!(
         properties.iter().any(|p| p["verdict"] == "violated") && properties.iter().all(|p| p["expected"].is_null())
     );
-    let cut = run(&[&own[..], &["--max-states", "50"]].concat());
+    assert_eq!(code(&[&g3[..], &["--expect", "violated"]].concat()), Some(0));
+    assert_eq!(code(&[&g3[..], &["--property", "no-deadlock"]].concat()), Some(0));
+    assert_eq!(code(&[&g3[..], &["--property", "no-deadlock", "--expect", "violated"]].concat()), Some(1));
+    let one_of_two = ["--property", "no-deadlock", "--property", "refines-spec"];
+    assert_eq!(code(&[&g3[..], &one_of_two].concat()), Some(1));
+    assert_eq!(code(&[&g3[..], &one_of_two, &["--expect", "violated"]].concat()), Some(0));
+    let cut = run(&[&g3[..], &["--max-states", "50"]].concat());
     assert_eq!(cut.status.code(), Some(1));
     assert!(stdout(&cut).contains("unknown") && !stdout(&cut).contains("  holds "));
+    assert_eq!(code(&[&g3[..], &["--max-states", "50", "--expect", "violated"]].concat()), Some(1));
+    for generation in ["g1", "g4", "g5", "g5plus"] {
+        for slots in ["unfair", "fair"] {
+            assert_eq!(code(&["--generation", generation, "--slots", slots]), Some(0), "{generation} {slots}");
+        }
+    }
+}
+
+/// No driver promises slots to a call that waits for them: without `--slots fair` it is not asked, and that is said.
+#[test]
+fn what_no_driver_promises_is_asked_on_demand_only() {
+    let text = stdout(&run(&["--generation", "g4"]));
+    assert!(
+        text.lines().any(|line| line.starts_with("not asked") && line.ends_with(" call-eventually-posted")),
+        "{text}"
+    );
+    let named = run(&["--generation", "g4", "--property", "call-eventually-posted"]);
+    assert!(named.status.code() == Some(1) && !stdout(&named).contains("not asked"));
+    let fair = run(&["--generation", "g4", "--slots", "fair"]);
+    assert!(stdout(&fair).contains("holds     call-eventually-posted") && !stdout(&fair).contains("not asked"));
+    let under_faults = run(&["--generation", "g5plus", "--fault", "lost-answer", "--json"]);
+    let json: Value = serde_json::from_slice(&under_faults.stdout).unwrap();
+    assert_eq!(json["not_asked"], serde_json::json!(["refines-fair-spec", "call-eventually-returns"]));
+    assert_eq!(under_faults.status.code(), Some(0));
+}
+
+/// A scenario that is named is a starting point: options replace what it says, and its row no longer speaks of it.
+#[test]
+fn a_named_scenario_is_a_starting_point() {
+    let output = run(&["g4-c01-2x4", "--rule", "reclaim=never", "--ring", "6"]);
+    let text = stdout(&output);
+    assert_eq!(text.lines().next(), Some("g4-c01-2x4 with reclaim=never, ring=6"));
+    assert!(output.status.code() == Some(1) && text.contains("violated  no-slot-leak"), "{text}");
+    let json = |args: &[&str]| -> Value { serde_json::from_slice(&run(&[args, &["--json"]].concat()).stdout).unwrap() };
+    let changed = json(&["g4-c01-2x4", "--submitters", "3", "--counts", "0,1,2"]);
+    assert_eq!(changed["configuration"], "g4-c01-2x4 with submitters=3, counts=0,1,2");
+    let scenario = &changed["scenarios"][0];
+    assert_eq!((&scenario["submitters"], &scenario["counts"]), (&3.into(), &serde_json::json!([0, 1, 2])));
+    assert!(scenario["properties"].as_array().unwrap().iter().all(|p| p["expected"].is_null()));
+    // Of a seeded fault it is the row's rules that are changed, not the generation's.
+    let seeded = stdout(&run(&["seeded-reclaim-never-2x4", "--rule", "mark=nothing", "--timelines", "none"]));
+    assert!(seeded.contains("rules that g4 does not have: mark=nothing, reclaim=never"), "{seeded}");
+    refused(&["g4-c01", "--ring", "8"], &["exactly 1 scenario", "g4-c01 means 4"]);
+    refused(&["g4-c01-2x4", "--ring", "7"], &["7", "even"]);
+    refused(&["g4-c01-2x4", "--property", "x"], &["\"x\"", "no-deadlock"]);
+}
+
+/// Of named scenarios too, also such as their rows do not list.
+#[test]
+fn properties_of_named_scenarios_are_chosen() {
+    let json = |args: &[&str]| -> (Option<i32>, Vec<(String, String, Value)>) {
+        let output = run(&[args, &["--json"]].concat());
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let word = |value: &Value| value.as_str().unwrap().to_string();
+        let properties = json["scenarios"][0]["properties"].as_array().unwrap().clone();
+        let of = |p: &Value| (word(&p["name"]), word(&p["verdict"]), p["expected"].clone());
+        (output.status.code(), properties.iter().map(of).collect())
+    };
+    let listed = json(&["g3-c01-2x4", "--property", "refines-spec"]);
+    assert_eq!(listed, (Some(0), vec![("refines-spec".into(), "violated".into(), "violated".into())]));
+    let unlisted = json(&["g3-patch-2x4", "--property", "no-deadlock"]);
+    assert_eq!(unlisted, (Some(0), vec![("no-deadlock".into(), "holds".into(), Value::Null)]));
+    let violated = run(&["g3-patch-2x4", "--property", "no-stranger-done"]);
+    assert_eq!(violated.status.code(), Some(1));
+    let text = stdout(&violated);
+    assert!(text.contains("no-stranger-done violated, of which its row says nothing"), "{text}");
+    assert!(text.contains("1 scenarios: 0 as expected, 1 not"), "{text}");
+}
+
+/// A name alone is of scenarios: the matrix is large.
+#[test]
+fn the_beginning_of_a_cells_name_is_no_name_of_scenarios() {
+    refused(&["g3"], &["\"g3\"", "--faults g3", "174"]);
+    refused(&["g5-lost-answer"], &["--faults g5-lost-answer"]);
+}
+
+/// Whatever is violated has its run, or one line that says how to see it; safety first.
+#[test]
+fn every_violation_has_its_run_or_says_how_to_see_it() {
+    let own = ["--generation", "g4", "--rule", "reclaim=while-free", "--counts", "0,1", "--ring", "4"];
+    let violated = |text: &str| -> Vec<String> {
+        text.lines().filter_map(|line| Some(line.strip_prefix("  violated  ")?.to_string())).collect()
+    };
+    let text = stdout(&run(&own));
+    assert!(!violated(&text).is_empty());
+    let drawn: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("g4-own-2x4 violates ")?.split(':').next()).collect();
+    let to_be_drawn = violated(&text);
+    let undrawn = to_be_drawn.iter().filter(|name| !drawn.contains(&name.as_str())).count();
+    assert_eq!(text.matches(": --timelines all draws it").count(), undrawn);
+    assert!(undrawn < to_be_drawn.len() && drawn[0] == to_be_drawn[0], "{drawn:?} {to_be_drawn:?}");
+    let position = |name: &str| vtd_qi::scenario::Check::all().position(|check| check.name() == name);
+    assert!(drawn.is_sorted_by_key(|name| position(name)), "{drawn:?}");
+    // What plain g4 violates too, and is asked for, hides nothing.
+    let both = [&own[..], &["--property", "call-eventually-posted", "--property", &to_be_drawn[0]]].concat();
+    let text = stdout(&run(&both));
+    assert!(
+        text.find(&format!("violates {}", to_be_drawn[0])) < text.find("violates call-eventually-posted"),
+        "{text}"
+    );
+    for timelines in ["none", "liveness-and-refinement"] {
+        let text = stdout(&run(&["g5-lost-answer-in-order-drop-2x4", "--timelines", timelines]));
+        let line = text.lines().skip_while(|line| *line != "  violated  success-after-execution").nth(2).unwrap();
+        assert!(line.ends_with("25 steps: --timelines all draws it"), "{line}");
+    }
+}
+
+/// `check CELL` and `check --faults CELL` say the same of a cell.
+#[test]
+fn a_cell_is_judged_alike_with_faults_and_without() {
+    for (cell, limit) in [("g1-none-in-order-2x4", "800000"), ("g5plus-ice-in-order-2x4", "500")] {
+        let named = run(&[cell, "--max-states", limit, "--timelines", "none"]);
+        let of_matrix = run(&["--faults", cell, "--max-states", limit]);
+        assert_eq!(named.status.code(), of_matrix.status.code(), "{cell}");
+        let surprises = |text: &str| -> Vec<String> {
+            let prefix = format!("{cell}: ");
+            let said = text.lines().filter_map(|line| line.strip_prefix(&prefix));
+            said.filter(|line| line.contains("expected: "))
+                .map(|line| line.split(" (").next().unwrap().into())
+                .collect()
+        };
+        assert_eq!(surprises(&stdout(&named)), surprises(&stdout(&of_matrix)), "{cell}");
+        assert_eq!(surprises(&stdout(&named)).is_empty(), named.status.code() == Some(0), "{cell}");
+    }
+}
+
+/// A reason for a verdict does not stand bare beside another.
+#[test]
+fn a_reason_stands_beside_the_verdict_that_it_is_for() {
+    let table = "[holds]\nrefines-spec = 'it is believed to'\n[[scenario]]\nname = 'wrong'\ngeneration = 'g3'\n\
+                 submitters = [2]\ncounts = [0]\nrings = [4]\nchecks = ['refines-spec']\n";
+    let text = stdout(&run(&["--scenarios", &file("reason.toml", table.as_bytes())]));
+    assert!(text.contains("  violated  (EXPECTED: holds) refines-spec"), "{text}");
+    let reasons: Vec<&str> = text.lines().map(str::trim).filter(|line| line.ends_with("it is believed to")).collect();
+    assert_eq!(reasons, ["expected to hold: it is believed to"]);
 }
 
 #[test]
@@ -103,6 +246,10 @@ fn every_scenario_is_listed() {
     let text = stdout(&output);
     let table = vtd_qi::scenario::Table::embedded();
     assert!(table.scenarios.iter().all(|scenario| text.contains(&scenario.name)));
+    let json: Value = serde_json::from_slice(&run(&["--list", "--json"]).stdout).unwrap();
+    assert_eq!(json["scenarios"].as_array().unwrap().len(), table.scenarios.len());
+    assert_eq!(json["scenarios"][0]["expected"]["wd-eventually-observed-done"], "violated");
+    assert_eq!(json["properties"].as_array().unwrap().len(), vtd_qi::scenario::Check::all().count());
 }
 
 #[test]

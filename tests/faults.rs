@@ -9,7 +9,7 @@ use vtd_qi::impl_qi::{
     Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Hardware, HwStep, Label, Length, Pc, Ring, RingCfg,
     Rules, Slots, State, Step, GENERATIONS,
 };
-use vtd_qi::matrix::{Judged, Matrix, Scope, Tier};
+use vtd_qi::matrix::{Cell, Judged, Matrix, Scope, Tier};
 use vtd_qi::mutants::Mutant;
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{verify, verify_with, Detail, Verdict};
@@ -145,11 +145,43 @@ fn cells_are_as_expected() {
         if !newest || !name.ends_with("-2x4") || cell.after_ite == Some(AfterIte::WdsRun) {
             continue;
         }
-        let result = Judged::of(cell, &verify_with(&cell.scenario, at_most(100_000), Detail::Verdicts));
-        assert_eq!(result.surprises(cell), Vec::<String>::new());
+        // As far as this test goes is far enough; the limit that the data has is for `check --faults`.
+        let scenario = Scenario { max_states: Some(100_000), ..cell.scenario.clone() };
+        let cell = Cell { scenario, ..cell.clone() };
+        let report = verify_with(&cell.scenario, Limits::default(), Detail::Verdicts);
+        assert_eq!(report.surprises, Vec::<String>::new());
+        // What is kept of a cell is judged alike.
+        assert_eq!(Judged::of(&cell, &report).surprises(&cell), report.surprises);
         judged += 1;
     }
     assert!(judged > 40, "{judged}");
+}
+
+/// A cell has one verdict, whoever asks: where it holds, where what is expected is not so, and where the search was cut.
+#[test]
+fn a_cell_has_one_judge() {
+    let matrix = Matrix::embedded();
+    let surprises = |cell: &Cell, limits: Limits| {
+        let report = verify_with(&cell.scenario, limits, Detail::Verdicts);
+        assert_eq!(report.as_expected(), report.surprises.is_empty());
+        assert_eq!(Judged::of(cell, &report).surprises(cell), report.surprises);
+        report.surprises
+    };
+    // Too small a ring for two batches of an ID and a WD: no witness of two is asked for.
+    let g1 = matrix.find("g1-none-in-order-2x4").unwrap();
+    assert_eq!(surprises(g1, Limits::default()), Vec::<String>::new());
+    let mut wrong = matrix.find("g5-ice-in-order-2x4").unwrap().clone();
+    wrong.scenario.expected.get_mut("no-slot-leak").unwrap().violated = true;
+    assert_eq!(surprises(&wrong, Limits::default()), ["no-slot-leak holds, expected: violated"]);
+    // Cut where the data says: unknown surprises nobody. Cut before: it does.
+    let mut cut = matrix.find("g5plus-lost-answer-in-order-drop-2x6").unwrap().clone();
+    cut.scenario.max_states = Some(4_000);
+    assert_eq!(surprises(&cut, Limits::default()), Vec::<String>::new());
+    assert!(surprises(&cut, at_most(1_000)).contains(&"no-slot-leak unknown, expected: holds".to_string()));
+    // A row of the table that is cut has not been decided.
+    let mut row = vtd_qi::scenario::Table::embedded().find("g4-c012-3x6").unwrap().clone();
+    row.max_states = Some(1_000);
+    assert!(!verify(&row, Limits::default()).as_expected());
 }
 
 /// All tiers hold under Drop and IdsRun, says the data; `check --faults` says that all of those cells are exhausted.
@@ -333,6 +365,11 @@ fn a_broken_matrix_is_refused_in_one_sentence() {
     assert!(message("bound = 1", "bound = 16").contains("16"));
     assert!(message("in-order 2x8", "in-order 2x9").contains("no cell is \"g3 device-gone in-order 2x9\""));
     assert!(message("on = [\"2x4\"", "on = [\"2x5\"").contains("no cell is \"2x5\""));
+    // It is no scenario file, and an entry of it no scenario.
+    for (from, to) in [("[[size]]", "[[seize]]"), ("ring = 4", "ring = 5"), ("properties = [\"", "properties = [\"no-")]
+    {
+        assert!(!message(from, to).contains("scenario"), "{}", message(from, to));
+    }
 }
 
 #[test]

@@ -30,6 +30,26 @@ fn every_verdict_has_a_reason() {
     }
 }
 
+/// Which submitters meet in a run depends on the search, so a reason names none, unless it is about a run that is written down.
+#[test]
+fn a_reason_names_no_submitter() {
+    let names_one = |why: &str| {
+        why.split(|c: char| !c.is_alphanumeric())
+            .any(|word| word.len() == 2 && word.starts_with('T') && word.ends_with(|c: char| c.is_ascii_digit()))
+    };
+    let matrix = vtd_qi::matrix::Matrix::embedded();
+    let cells = matrix.cells(vtd_qi::matrix::Scope::Full).map(|cell| &cell.scenario);
+    let table = Table::embedded();
+    for scenario in table.scenarios.iter().chain(cells).filter(|scenario| scenario.run.is_none()) {
+        let reasons = scenario.expected.values().map(|expected| &expected.why);
+        for why in reasons.chain(scenario.unreached.values()).chain(&scenario.why) {
+            assert!(!names_one(why), "{}: {why}", scenario.name);
+        }
+    }
+    let patch = table.find("g3-patch-2x4").unwrap();
+    assert!(names_one(&patch.expected["wd-eventually-observed-done"].why));
+}
+
 /// The families that the project promises, each at the smallest legal ring and one larger, with 2 and 3 submitters.
 #[test]
 fn the_promised_scenarios_are_there() {

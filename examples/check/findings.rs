@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::ValueEnum;
 use vtd_qi::findings::{can_be_replayed, cells, violated, Confirmations, Finding, Findings, NEWEST};
 use vtd_qi::impl_qi::{assumption, AfterIte, ASSUMPTIONS, GENERATIONS};
 use vtd_qi::matrix::{Cell, Matrix, Scope};
@@ -12,16 +11,8 @@ use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{Detail, Report, Verdict, Violation};
 use vtd_qi_terminal::{complain, Exit, Failure, Output};
 
+use crate::arguments::Wanted;
 use crate::pool::{run_all, How};
-
-/// Which of the files.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Wanted {
-    /// docs/findings.md
-    Summary,
-    /// the list of its cells
-    Cells,
-}
 
 const INTRODUCTION: &str = include_str!("findings-introduction.md");
 const G5PLUS: &str = include_str!("findings-g5plus.md");

@@ -13,8 +13,8 @@ use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, FaultBit, Verdict};
 use vtd_qi_terminal::{complain, Exit, Failure, Output};
 
+use crate::arguments::Args;
 use crate::pool::{run_all, How};
-use crate::Args;
 
 /// Where `--full` keeps finished cells.
 const KEPT: &str = "vtd-qi-faults.jsonl";
@@ -22,9 +22,9 @@ const KEPT: &str = "vtd-qi-faults.jsonl";
 pub fn run(out: &mut Output, args: &Args, how: How, cancel: &'static AtomicBool) -> Result<Exit, Failure> {
     let scope = if args.full { Scope::Full } else { Scope::Quick };
     let matrix = Matrix::embedded();
+    let further = |limit: usize| how.max_states.map_or(limit, |n| limit.max(n as usize));
     let limited = |cell: &Cell| {
-        let limit = how.max_states.map_or(usize::MAX, |n| n as usize).min(matrix.limit(cell, scope));
-        let scenario = Scenario { max_states: Some(limit), ..cell.scenario.clone() };
+        let scenario = Scenario { max_states: Some(further(matrix.limit(cell, scope))), ..cell.scenario.clone() };
         Cell { scenario, ..cell.clone() }
     };
     let cells = chosen(&matrix, scope, &args.names).map_err(Failure::Unusable)?;
@@ -33,7 +33,8 @@ pub fn run(out: &mut Output, args: &Args, how: How, cancel: &'static AtomicBool)
     let file = args.keep.as_deref().or_else(|| args.full.then(|| Path::new(KEPT)));
     let mut results = file.map(read).transpose().map_err(Failure::Unusable)?.unwrap_or_default();
     let by_name: BTreeMap<&str, &Cell> = cells.iter().map(|cell| (cell.scenario.name.as_str(), *cell)).collect();
-    results.retain(|name, kept| by_name.get(name.as_str()).is_some_and(|cell| kept.serves(cell)));
+    let limit = |cell: &Cell| how.max_states.map_or_else(|| matrix.limit(cell, scope), |n| n as usize);
+    results.retain(|name, kept| by_name.get(name.as_str()).is_some_and(|cell| kept.serves(cell, limit(cell))));
     let mut to_do: Vec<&Cell> =
         cells.iter().copied().filter(|cell| !results.contains_key(&cell.scenario.name)).collect();
     // The larger ones first, so that no worker is left alone with one at the end.
@@ -193,7 +194,7 @@ fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, Judged>) 
         let surprises = judged.surprises(cell);
         surprising += usize::from(!surprises.is_empty());
         for surprise in surprises {
-            writeln!(out, "{surprise}")?;
+            writeln!(out, "{}: {surprise}", judged.name)?;
         }
     }
     let known: Vec<&Judged> = cells.iter().filter_map(|cell| results.get(&cell.scenario.name)).collect();

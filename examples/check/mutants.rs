@@ -42,7 +42,8 @@ pub fn run(out: &mut Output, json: bool, how: How, cancel: &'static AtomicBool) 
                     base,
                     mutant: mutant.name(),
                     cell: cell.scenario.name.clone(),
-                    scenario,
+                    // How far a mutant is searched is said here, not by the cell.
+                    scenario: Scenario { max_states: None, ..scenario },
                 }));
             }
         }

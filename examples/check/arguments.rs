@@ -1,0 +1,327 @@
+//! The command line: its options, and where each of them means something.
+//!
+//! What is typed decides on a [`Mode`]; [`modes`] says of every option in which modes it means something. Elsewhere it is refused:
+//! no option is accepted and ignored.
+
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, CommandFactory, Error, FromArgMatches, Parser, ValueEnum};
+use serde::de::DeserializeOwned;
+use vtd_qi::impl_qi::{AfterIte, FaultCheck, FaultClass, Handout, Itesid, Lock, Slots};
+use vtd_qi::scenario::HardwareKind;
+
+/// Check the model of VT-d queued invalidation: safety, refinement, liveness under fairness.
+#[derive(Parser)]
+#[command(
+    name = "check",
+    after_help = "\
+Examples:
+  check                                   the whole table
+  check g3-c01                            one family: the 2024 lockup, its timeline
+  check g4-c01-2x4 --rule reclaim=never   a scenario of the table as a starting point: options replace what it says
+  check --faults                          every generation under every class of faults
+  check --faults g5plus --full            a part of it, searched as far as 20 million states
+  check g5-lost-answer-in-order-drop-2x4  one cell of it, its timelines
+  check --mutants                         what notices an altered rule, fairness or hardware
+  check --list                            what there is
+  check --generation g3 --submitters 2 --counts 0,1 --ring 8 --lock fifo
+  check g3-c01-2x4 --from-tlc trace.json  execute and draw what TLC wrote with -dumpTrace json
+  check --generation g5 --fault lost-answer --hardware pipelined --depth 4 --slots fair
+  check --generation g4 --rule reclaim=while-free --submitters 2 --counts 0,1 --ring 4
+
+Exit code: 0 everything is decided and as expected; 1 something is not, or is unknown; 2 the arguments, a file or the machine
+cannot be used; 130 interrupted. A scenario or a cell is judged by what its row of the table expects, and a property that the row
+does not list is expected to hold. A cell that was searched as far as the matrix goes may leave something unknown. A configuration
+of one's own has no row: every property that was asked is expected to hold, unless --expect says otherwise.
+
+`git bisect run check --generation g4 ...` looks for the first commit at which something is violated; --expect violated for the
+first at which nothing is."
+)]
+pub struct Args {
+    /// Scenarios, families or cells of the matrix; all scenarios if none is named. With --faults cells, or the beginnings of their
+    /// names. With options of a configuration one scenario or cell, whose configuration they change
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// The verdict matrix: every generation under every class of faults
+    #[arg(long)]
+    pub faults: bool,
+    /// With --faults: search further; the larger sizes too, two faults, two devices. Finished cells are kept and taken up again
+    #[arg(long)]
+    pub full: bool,
+    /// With --faults: keep finished cells in this file and do not check them again; with --full vtd-qi-faults.jsonl if left out
+    #[arg(long, value_name = "FILE")]
+    pub keep: Option<PathBuf>,
+    /// Mutants: rules, fairness and hardware altered one at a time, and which property notices
+    #[arg(long)]
+    pub mutants: bool,
+    /// Print docs/findings.md, what the newest driver does under faults, or the list of its cells; all is found anew
+    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, default_missing_value = "summary")]
+    pub findings: Option<Wanted>,
+    /// List the scenarios and the properties instead of checking
+    #[arg(long)]
+    pub list: bool,
+    /// Read the scenario table from a file instead of the embedded one
+    #[arg(long, value_name = "FILE")]
+    pub scenarios: Option<PathBuf>,
+    /// Check a configuration of one's own: its generation
+    #[arg(long, value_name = "NAME", help_heading = CONFIGURATION)]
+    pub generation: Option<String>,
+    /// Replace a rule of the generation: room, room-wait, layout, id-status, publish, poll, mark, reclaim, clean-up, ite-walk,
+    /// time-out, ite-clear, straddler, iqe-at, iqe-patch, iqe-return or presence; a wrong value is answered with the right ones
+    #[arg(long = "rule", value_name = "RULE=VALUE", help_heading = CONFIGURATION)]
+    pub rules: Vec<String>,
+    /// Number of submitters, 1 to 8; 2 if left out
+    #[arg(long, help_heading = CONFIGURATION)]
+    pub submitters: Option<usize>,
+    /// Numbers of IDs that a call may bring; 0,1 if left out, and 1 where the driver posts no other
+    #[arg(long, value_delimiter = ',', help_heading = CONFIGURATION)]
+    pub counts: Vec<u64>,
+    /// QI_LENGTH, even, 4 to 256; the smallest that serves the counts if left out
+    #[arg(long, help_heading = CONFIGURATION)]
+    pub ring: Option<u64>,
+    /// The lock: strong-fair or fifo; strong-fair if left out
+    #[arg(long, value_parser = word::<Lock>, help_heading = CONFIGURATION)]
+    pub lock: Option<Lock>,
+    /// How fetched descriptors act: in-order or pipelined; in-order if left out
+    #[arg(long, value_parser = word::<HardwareKind>, help_heading = CONFIGURATION)]
+    pub hardware: Option<HardwareKind>,
+    /// How many descriptors the hardware fetches ahead, 1 to 4; 2 if left out
+    #[arg(long, help_heading = CONFIGURATION)]
+    pub depth: Option<u8>,
+    /// Whether a call that waits for slots is promised any: unfair or fair; unfair if left out
+    #[arg(long, value_parser = word::<Slots>, help_heading = CONFIGURATION)]
+    pub slots: Option<Slots>,
+    /// Which slots a post may hand out: as-driver or not-while-owner-waits; as-driver if left out
+    #[arg(long, value_parser = word::<Handout>, help_heading = CONFIGURATION)]
+    pub handout: Option<Handout>,
+    /// Faults that may occur: invalid-id, lost-answer, ice, device-gone, invalid-wd
+    #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = word::<FaultClass>, help_heading = CONFIGURATION)]
+    pub fault: Vec<FaultClass>,
+    /// How many faults may be injected, 1 to 15; 1 if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=15), help_heading = CONFIGURATION)]
+    pub bound: Option<u8>,
+    /// How many devices IDs may address, up to 2; 1 where one is to fail if left out
+    #[arg(long, value_name = "N", help_heading = CONFIGURATION)]
+    pub devices: Option<u8>,
+    /// What IQER says of a time-out: named or zero; named if left out
+    #[arg(long, value_parser = word::<Itesid>, help_heading = CONFIGURATION)]
+    pub itesid: Option<Itesid>,
+    /// What becomes of fetched work after an ITE: drop, ids-run or wds-run; drop if left out
+    #[arg(long, value_parser = word::<AfterIte>, help_heading = CONFIGURATION)]
+    pub after_ite: Option<AfterIte>,
+    /// Where the fault check is modelled: where-faults-occur or always; where-faults-occur if left out
+    #[arg(long, value_parser = word::<FaultCheck>, help_heading = CONFIGURATION)]
+    pub fault_check: Option<FaultCheck>,
+    /// What every property that was asked of the configuration is to do: with `violated`, exit code 0 says that at least one is
+    /// violated, and 1 that none is or that nobody knows; holds if left out
+    #[arg(long, value_enum, value_name = "VERDICT", help_heading = CONFIGURATION)]
+    pub expect: Option<Expect>,
+    /// Properties to check; if none is named those of the scenario's row, and of a configuration all that are promised there:
+    /// without --slots fair not that a call which waits for slots ever gets them
+    #[arg(long = "property", value_name = "NAME")]
+    pub properties: Vec<String>,
+    /// Execute an error trace of TLC (`-dumpTrace json FILE`) on the ring of the one named scenario or configuration, and draw it
+    #[arg(long, value_name = "FILE")]
+    pub from_tlc: Option<PathBuf>,
+    /// Which counterexamples to draw; liveness-and-refinement if left out, and of a configuration of one's own each run once
+    #[arg(long, value_enum)]
+    pub timelines: Option<Timelines>,
+    /// Give a scenario up when it has more states than this; as many as fit into about 8 GB if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_states: Option<u32>,
+    /// Worker threads; as many as there are cores if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// Print the results as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+const CONFIGURATION: &str = "A configuration, by --generation or by changing the NAME of a scenario";
+
+/// Which of the files of findings.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Wanted {
+    /// docs/findings.md
+    Summary,
+    /// the list of its cells
+    Cells,
+}
+
+/// What is expected of a configuration of one's own.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Expect {
+    /// That every property holds.
+    Holds,
+    /// That at least one is violated.
+    Violated,
+}
+
+/// Which counterexamples are drawn.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Timelines {
+    None,
+    LivenessAndRefinement,
+    All,
+}
+
+/// A word as the scenario table spells it.
+fn word<T: DeserializeOwned>(word: &str) -> Result<T, String> {
+    serde_json::from_value(word.into()).map_err(|error| error.to_string())
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Check scenarios by their rows of the table.
+    Scenarios,
+    /// Check a configuration of one's own.
+    Own,
+    /// The verdict matrix.
+    Faults,
+    /// The mutants.
+    Mutants,
+    /// The findings.
+    Findings,
+    /// List what there is.
+    List,
+    /// Execute and draw a trace of TLC.
+    Trace,
+}
+
+impl Mode {
+    /// What decides on it, in the words of a message.
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Scenarios => "scenarios of the table",
+            Mode::Own => "a configuration of one's own",
+            Mode::Faults => "--faults",
+            Mode::Mutants => "--mutants",
+            Mode::Findings => "--findings",
+            Mode::List => "--list",
+            Mode::Trace => "--from-tlc",
+        }
+    }
+
+    /// The mode that the options mean which were given.
+    fn of(given: &[&str]) -> Mode {
+        let switches = [
+            ("faults", Mode::Faults),
+            ("mutants", Mode::Mutants),
+            ("findings", Mode::Findings),
+            ("list", Mode::List),
+            ("from_tlc", Mode::Trace),
+        ];
+        match switches.into_iter().find(|(option, _)| given.contains(option)) {
+            Some((_, mode)) => mode,
+            None if given.iter().any(|option| is_of_configuration(option)) => Mode::Own,
+            None => Mode::Scenarios,
+        }
+    }
+}
+
+/// In which modes an option means something, by its field of [`Args`]. `None`: nobody has decided yet, and it is refused.
+pub fn modes(option: &str) -> Option<&'static [Mode]> {
+    use Mode::{Faults, Findings, List, Mutants, Own, Scenarios, Trace};
+    Some(match option {
+        "names" => &[Scenarios, Own, Faults, List, Trace],
+        "faults" | "full" | "keep" => &[Faults],
+        "mutants" => &[Mutants],
+        "findings" => &[Findings],
+        "list" => &[List],
+        "from_tlc" => &[Trace],
+        "scenarios" => &[Scenarios, Own, List, Trace],
+        "generation" | "rules" | "submitters" | "counts" | "ring" | "lock" | "hardware" | "depth" | "handout"
+        | "fault" | "bound" | "devices" | "itesid" | "after_ite" | "fault_check" => &[Own, Trace],
+        // Fairness and what is expected are nothing to a run that is given.
+        "slots" | "expect" => &[Own],
+        "properties" | "timelines" => &[Scenarios, Own],
+        "max_states" => &[Scenarios, Own, Faults, Mutants],
+        "threads" => &[Scenarios, Own, Faults, Mutants, Findings],
+        "json" => &[Scenarios, Own, Faults, Mutants, List],
+        _ => return None,
+    })
+}
+
+/// Options that mean nothing beside each other, and why.
+pub const EXCLUDE: [(&str, &str, &str); 3] = [
+    ("names", "generation", "a named scenario brings its own generation; --rule changes the rules of that"),
+    ("scenarios", "generation", "a configuration that begins with a generation needs no table"),
+    ("timelines", "json", "JSON holds the steps of every counterexample, and drawings of none"),
+];
+
+/// Whether an option describes a configuration: it turns a named scenario into a starting point.
+fn is_of_configuration(option: &str) -> bool {
+    modes(option).is_some_and(|modes| modes.contains(&Mode::Own) && !modes.contains(&Mode::Scenarios))
+}
+
+/// The arguments, once it is certain that none of them is ignored.
+pub struct Request {
+    /// What is to be done.
+    pub mode: Mode,
+    /// The arguments.
+    pub args: Args,
+}
+
+impl Request {
+    /// Refuses what means nothing in the mode or beside another option.
+    fn check(given: &[&str]) -> Result<Mode, String> {
+        let mode = Mode::of(given);
+        for option in given {
+            let modes = modes(option).unwrap_or_default();
+            if !modes.contains(&mode) {
+                let known: Vec<_> = modes.iter().map(|mode| mode.name()).collect();
+                let (option, known) = (typed(option), known.join(", "));
+                return Err(format!("{option} means nothing with {}; it is for {known}", mode.name()));
+            }
+        }
+        if let Some((one, other, why)) = EXCLUDE.iter().find(|(a, b, _)| given.contains(a) && given.contains(b)) {
+            return Err(format!("{} means nothing beside {}: {why}", typed(one), typed(other)));
+        }
+        let started = given.contains(&"names") || given.contains(&"generation");
+        match given.iter().find(|option| is_of_configuration(option)) {
+            Some(option) if !started => {
+                Err(format!("{} needs --generation, or the NAME of the scenario that it changes", typed(option)))
+            }
+            _ => Ok(mode),
+        }
+    }
+}
+
+/// An option as one types it.
+pub fn typed(option: &str) -> String {
+    let command = Args::command();
+    let known = command.get_arguments().find(|argument| argument.get_id() == option);
+    known.and_then(|argument| argument.get_long()).map_or("NAME".to_string(), |long| format!("--{long}"))
+}
+
+impl FromArgMatches for Request {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Request, Error> {
+        let command = Args::command();
+        let options = command.get_arguments().map(|argument| argument.get_id().as_str());
+        let known = |option: &&str| matches!(matches.try_contains_id(option), Ok(true));
+        let typed = |option: &&str| matches.value_source(option) == Some(ValueSource::CommandLine);
+        let given: Vec<&str> = options.filter(known).filter(typed).collect();
+        let mode = Request::check(&given).map_err(|why| Error::raw(ErrorKind::ArgumentConflict, why))?;
+        Ok(Request { mode, args: Args::from_arg_matches(matches)? })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Request::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl CommandFactory for Request {
+    fn command() -> Command {
+        Args::command()
+    }
+
+    fn command_for_update() -> Command {
+        Args::command_for_update()
+    }
+}
+
+impl Parser for Request {}
