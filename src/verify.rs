@@ -387,6 +387,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
     fn cut(&self) -> String {
         let why = match self.graph.coverage() {
             Coverage::Cancelled => "cancelled",
+            Coverage::Faulty => return self.graph.fault().map_or_else(String::new, ToString::to_string),
             _ => "cut by the limit on states",
         };
         format!("{why} after {} states, {} levels", self.graph.len(), self.graph.depth())
@@ -460,6 +461,12 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
                 (Verdict::Unknown, Some(why), None)
             }
             StepVerdict::Unknown(_) => (Verdict::Unknown, Some(self.cut()), None),
+            StepVerdict::Faulty(fault) => (Verdict::Unknown, Some(fault.to_string()), None),
+            StepVerdict::NotInvariant { state, representative } => {
+                let representative = self.graph.state(*representative);
+                let why = format!("the mapping tells {state} from its canonical form {representative:?}");
+                (Verdict::Unknown, Some(why), None)
+            }
         }
     }
 
@@ -488,20 +495,25 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
     ) -> Shown {
         match &steps.verdict {
             StepVerdict::Holds => {}
-            StepVerdict::Unknown(_) | StepVerdict::Vacuous(_) => return self.steps(steps),
-            _ => {
+            StepVerdict::Unknown(_)
+            | StepVerdict::Vacuous(_)
+            | StepVerdict::Faulty(_)
+            | StepVerdict::NotInvariant { .. } => return self.steps(steps),
+            StepVerdict::InitialFails(_) | StepVerdict::StepFails { .. } => {
                 let (verdict, _, counterexample) = self.steps(steps);
                 return (verdict, Some("refines-spec fails already".to_string()), counterexample);
             }
         }
-        for condition in mapping.fairness_of(self.ring.cfg().submitters - 1) {
+        // What the specification never offers, such as a step of a fault that does not occur, is fair to any run.
+        let conditions = mapping.fairness_of(self.ring.cfg().submitters - 1);
+        for condition in conditions.filter(|condition| steps.offer(condition)) {
             match check_fairness(&self.graph, steps, checker.pairs(), &condition, self.limits.cancel) {
-                Ok(None) => {}
-                Ok(Some(lasso)) => {
+                Ok(stateright_temporal::liveness::Verdict::Violated(lasso)) => {
                     let formula = condition.formula(mapping);
                     let why = format!("breaks weak fairness of {}", condition.name);
                     return (Verdict::Violated, Some(why), Some(self.lasso_violation(&lasso, &formula)));
                 }
+                Ok(_) => {}
                 Err(error) => return (Verdict::Unknown, Some(error.to_string()), None),
             }
         }
@@ -533,7 +545,12 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
                 violation.length += &note;
                 (Verdict::Violated, Some(why), Some(violation))
             }
-            Ok(_) => self.nothing_found(),
+            Ok(stateright_temporal::liveness::Verdict::Vacuous(why)) => {
+                (Verdict::Holds, Some(format!("vacuous: {why}")), None)
+            }
+            Ok(stateright_temporal::liveness::Verdict::Holds | stateright_temporal::liveness::Verdict::Unknown(_)) => {
+                self.nothing_found()
+            }
             Err(error) => (Verdict::Unknown, Some(error.to_string()), None),
         }
     }
@@ -567,9 +584,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         let verdict = Checker::new(&graph, &fairness).and_then(|checker| checker.check(&formula, self.limits.cancel));
         match verdict {
             Ok(stateright_temporal::liveness::Verdict::Violated(_)) => ", under the FIFO lock too",
-            Ok(stateright_temporal::liveness::Verdict::Holds) => {
-                ", under the strongly fair lock only: not under the FIFO lock"
-            }
+            Ok(verdict) if verdict.is_true() => ", under the strongly fair lock only: not under the FIFO lock",
             _ => "; whether under the FIFO lock too is unknown",
         }
     }
@@ -830,7 +845,7 @@ fn spec_liveness(spec: &spec::Spec, limits: Limits) -> Option<bool> {
     let checker = Checker::new(&graph, &spec.fairness()).ok()?;
     for t in 0..spec.cfg().submitters as u8 {
         match checker.check(&spec.observed(t), limits.cancel).ok()? {
-            stateright_temporal::liveness::Verdict::Holds => {}
+            stateright_temporal::liveness::Verdict::Holds | stateright_temporal::liveness::Verdict::Vacuous(_) => {}
             stateright_temporal::liveness::Verdict::Violated(_) => return Some(false),
             stateright_temporal::liveness::Verdict::Unknown(_) => return None,
         }

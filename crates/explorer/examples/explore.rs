@@ -197,7 +197,7 @@ fn never_observed(spec: &Spec, cancel: &AtomicBool) -> Link<spec::Action> {
         let observed = spec.observed(t);
         let lasso = match checker.check(&observed, None).map_err(|error| undecided(&error))? {
             Verdict::Violated(lasso) => lasso,
-            Verdict::Holds => continue,
+            Verdict::Holds | Verdict::Vacuous(_) => continue,
             Verdict::Unknown(_) => return Err(undecided(&format!("more than {} states", graph.len()))),
         };
         let run = realize(spec, spec::label, None, &graph, &lasso).map_err(|error| undecided(&error))?;

@@ -8,10 +8,10 @@
 //!   A step that does not change the state neither takes nor enables anything (Lamport, *The temporal logic of actions*, 1994).
 //! * **A violation** is a [`Lasso`]: a stem and a loop that is repeated for ever. [`realize`] executes it again on the model
 //!   itself, and [`judge`] checks it again from the definitions; neither shares anything with the search.
-//! * **Cut graphs** never give [`Verdict::Holds`]. A violation in one is genuine: where not all transitions of a state are
+//! * **Cut graphs** never give [`Verdict::Holds`] or [`Verdict::Vacuous`]. A violation in one is genuine: where not all transitions of a state are
 //!   known, every label counts as possibly enabled.
-//! * **Quotients** ([`Search::canonical`](crate::graph::Search::canonical)): predicates see representatives, so they have to
-//!   give the same answer for all states of a class.
+//! * **Quotients**: predicates see representatives, so they have to give the same answer for all states of a class. Whether they
+//!   do is asked of a sample; [`Search::canonical`](crate::graph::Search::canonical) says what else a canonical form has to be.
 //!
 //! ```
 //! use stateright_temporal::graph::Search;
@@ -33,12 +33,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
+use std::hash::Hash;
 use std::sync::atomic::AtomicBool;
 
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
 use thiserror::Error;
 
-use crate::graph::{Coverage, Edge, Graph, StateId};
+use crate::graph::{Coverage, Edge, Fault, Graph, LabelId, StateId};
 
 mod marks;
 mod run;
@@ -56,7 +59,7 @@ pub use toy::Toy;
 ///
 /// # Errors
 /// See [`LivenessError`].
-pub fn check<S, L: Copy + Eq + Debug>(
+pub fn check<S: Debug, L: Copy + Eq + Hash + Debug>(
     graph: &Graph<S, L>,
     fairness: &[Fairness<S, L>],
     formula: &Formula<S, L>,
@@ -68,24 +71,51 @@ pub fn check<S, L: Copy + Eq + Debug>(
 /// What became of a formula.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is true of every fair run. If no run is fair this is empty: `Formula::eventually(|_| false)` tells.
+    /// It is true of every fair run.
     Holds,
+    /// It is true of every fair run, but says nothing of any of them. Mostly the formula or a condition is not what was meant.
+    Vacuous(Vacuity),
     /// It is false of this fair run.
     Violated(Lasso),
     /// No violation was found, but the graph was cut.
     Unknown(Coverage),
 }
 
+impl Verdict {
+    /// Whether the formula is true of every fair run, be it [`Verdict::Holds`] or [`Verdict::Vacuous`].
+    pub fn is_true(&self) -> bool {
+        matches!(self, Verdict::Holds | Verdict::Vacuous(_))
+    }
+}
+
+/// Why a formula that is true says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vacuity {
+    /// What [`Formula::LeadsTo`] or [`Formula::Infinitely`] begins with never occurs in the graph.
+    NoTrigger,
+    /// No run satisfies the fairness conditions. Only [`Condition::Streett`] can bring that about.
+    NoFairRun,
+}
+
+impl fmt::Display for Vacuity {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Vacuity::NoTrigger => "its trigger never occurs",
+            Vacuity::NoFairRun => "no run is fair",
+        })
+    }
+}
+
 /// Why there is no verdict.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum LivenessError {
-    /// A fair label is borne by no transition: the condition would promise nothing.
-    #[error("fairness {fairness}: no transition bears the label {label}")]
-    UnknownLabel {
+    /// No label of a condition is borne by any transition: the condition would promise nothing.
+    #[error("fairness {fairness}: no transition bears {}", listed(labels))]
+    UnknownLabels {
         /// The name of the condition.
         fairness: String,
-        /// The label.
-        label: String,
+        /// Its labels.
+        labels: Vec<String>,
     },
     /// A condition is weak or strong fairness of no label at all.
     #[error("fairness {fairness}: at least 1 label is needed, 0 are given")]
@@ -96,9 +126,32 @@ pub enum LivenessError {
     /// Every formula would be true of a graph without states.
     #[error("at least 1 initial state is needed, the graph has 0")]
     NoState,
+    /// The graph is no account of its model.
+    #[error("{0}")]
+    Faulty(Fault),
+    /// A predicate is true of a state and false of its canonical form, or the other way round, in a graph of canonical forms.
+    #[error("{place} should be true of {state} and of its canonical form {representative} or of neither")]
+    NotInvariant {
+        /// Where the predicate occurs: in the formula, or in the condition of this name.
+        place: String,
+        /// The state.
+        state: String,
+        /// Its canonical form.
+        representative: String,
+    },
     /// Cancellation was asked for.
     #[error("cancelled")]
     Cancelled,
+}
+
+/// Labels as a message names them, of many the first.
+fn listed(labels: &[String]) -> String {
+    const SHOWN: usize = 4;
+    match labels {
+        [label] => format!("the label {label}"),
+        _ if labels.len() <= SHOWN => format!("any of the labels {}", labels.join(", ")),
+        _ => format!("any of the {} labels {}, ...", labels.len(), labels[..SHOWN].join(", ")),
+    }
 }
 
 /// A predicate of a state.
@@ -125,6 +178,14 @@ impl<'a, S, L> Occurs<'a, S, L> {
     /// A step that changes the state and satisfies `predicate` occurs.
     pub fn step(predicate: impl Fn(&S, &L, &S) -> bool + Sync + 'a) -> Self {
         Occurs::Step(Box::new(predicate))
+    }
+
+    /// The predicate of states, if there is one.
+    fn of_states(&self) -> Option<&StatePredicate<'a, S>> {
+        match self {
+            Occurs::State(p) | Occurs::Either(p, _) => Some(p),
+            Occurs::Step(_) => None,
+        }
     }
 }
 
@@ -211,30 +272,77 @@ impl<'a, S, L> Formula<'a, S, L> {
     pub fn eventually_always(p: impl Fn(&S) -> bool + Sync + 'a) -> Self {
         Formula::EventuallyAlways(Box::new(p))
     }
+
+    /// Its predicates of states.
+    fn of_states(&self) -> impl Iterator<Item = &StatePredicate<'a, S>> {
+        let (first, second) = match self {
+            Formula::Eventually(p) | Formula::EventuallyAlways(p) => (Some(p), None),
+            Formula::LeadsTo { p, q } => (Some(p), Some(q)),
+            Formula::AlwaysEventually(p) => (p.of_states(), None),
+            Formula::Infinitely { p, q } => (p.of_states(), q.of_states()),
+        };
+        first.into_iter().chain(second)
+    }
 }
 
 /// Fairness conditions compiled for one graph, to be used with any number of formulas.
 pub struct Checker<'g, S, L> {
     graph: &'g Graph<S, L>,
     pairs: Vec<Pair>,
+    absent: Vec<Absent<L>>,
+    /// Whether fairness may leave no run at all.
+    may_be_empty: bool,
 }
 
-impl<'g, S, L: Copy + Eq + Debug> Checker<'g, S, L> {
+/// Labels of a fairness condition that no transition bears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absent<L> {
+    /// The name of the condition.
+    pub fairness: String,
+    /// The labels; some other label of the condition is borne.
+    pub labels: Vec<L>,
+}
+
+impl<'g, S: Debug, L: Copy + Eq + Hash + Debug> Checker<'g, S, L> {
     /// Compiles the conditions.
     ///
     /// # Errors
-    /// [`LivenessError::NoState`]; [`LivenessError::NoLabel`]; [`LivenessError::UnknownLabel`], though not if the graph is cut:
-    /// the missing part may bear the label.
+    /// [`LivenessError::NoState`]; [`LivenessError::Faulty`]; [`LivenessError::NotInvariant`]; [`LivenessError::NoLabel`];
+    /// [`LivenessError::UnknownLabels`], though not if the graph is cut: the missing part may bear the labels.
     pub fn new(graph: &'g Graph<S, L>, fairness: &[Fairness<S, L>]) -> Result<Self, LivenessError> {
+        if let Some(fault) = graph.fault() {
+            return Err(LivenessError::Faulty(fault.clone()));
+        }
         if graph.is_empty() {
             return Err(LivenessError::NoState);
         }
-        Ok(Checker { graph, pairs: compile(graph, fairness)? })
+        let is_pair = |fairness: &&Fairness<S, L>| matches!(fairness.condition, Condition::Streett { .. });
+        for Fairness { name, condition } in fairness.iter().filter(is_pair) {
+            if let Condition::Streett { p, q } = condition {
+                invariant(graph, &format!("fairness {name}"), [p, q].into_iter().filter_map(Occurs::of_states))?;
+            }
+        }
+        let (pairs, absent) = compile(graph, fairness)?;
+        Ok(Checker { graph, pairs, absent, may_be_empty: fairness.iter().any(|fairness| is_pair(&fairness)) })
     }
 
     /// The conditions as pairs of marks, in the order in which they were given.
     pub fn pairs(&self) -> &[Pair] {
         &self.pairs
+    }
+
+    /// The labels that no transition bears, by the condition that names them among others that are borne. Empty if the graph is cut.
+    ///
+    /// ```
+    /// # use stateright_temporal::{graph::Search, liveness::{Absent, Checker, Fairness, Toy}};
+    /// let toy = Toy::new([0], [(0, "go", 1)]);
+    /// let graph = Search::new(&toy, Toy::label).run();
+    /// let checker = Checker::new(&graph, &[Fairness::weak("moves", ["go", "run"])])?;
+    /// assert_eq!(checker.absent(), [Absent { fairness: "moves".to_string(), labels: vec!["run"] }]);
+    /// # Ok::<(), stateright_temporal::liveness::LivenessError>(())
+    /// ```
+    pub fn absent(&self) -> &[Absent<L>] {
+        &self.absent
     }
 
     /// The runs of which a formula is false, as a query for [`find`]: to look among them for one of a certain kind.
@@ -245,29 +353,71 @@ impl<'g, S, L: Copy + Eq + Debug> Checker<'g, S, L> {
     /// Checks one formula.
     ///
     /// # Errors
-    /// [`LivenessError::Cancelled`] once `cancel` is true.
+    /// [`LivenessError::Cancelled`] once `cancel` is true; [`LivenessError::NotInvariant`].
     pub fn check(&self, formula: &Formula<S, L>, cancel: Option<&AtomicBool>) -> Result<Verdict, LivenessError> {
-        let lasso = find(self.graph, &self.pairs, &violation(self.graph, formula), cancel)?;
-        Ok(match (lasso, self.graph.coverage()) {
-            (Some(lasso), _) => Verdict::Violated(lasso),
-            (None, Coverage::Complete) => Verdict::Holds,
-            (None, cut) => Verdict::Unknown(cut),
+        invariant(self.graph, "the formula", formula.of_states())?;
+        let query = violation(self.graph, formula);
+        if let Some(lasso) = find(self.graph, &self.pairs, &query, cancel)? {
+            return Ok(Verdict::Violated(lasso));
+        }
+        Ok(match self.graph.coverage() {
+            Coverage::Complete if never_begins(formula, &query) => Verdict::Vacuous(Vacuity::NoTrigger),
+            Coverage::Complete if self.may_be_empty && !self.has_fair_run(cancel)? => {
+                Verdict::Vacuous(Vacuity::NoFairRun)
+            }
+            Coverage::Complete => Verdict::Holds,
+            cut => Verdict::Unknown(cut),
         })
+    }
+
+    fn has_fair_run(&self, cancel: Option<&AtomicBool>) -> Result<bool, LivenessError> {
+        search::exists(self.graph, &self.pairs, &Query::any(self.graph), cancel)
     }
 }
 
-/// The fairness conditions as pairs of marks.
-fn compile<S, L: Copy + Eq + Debug>(
+/// Whether a predicate of states tells no state of a quotient's sample from its canonical form.
+fn invariant<'f, S: Debug + 'f, L>(
+    graph: &Graph<S, L>,
+    place: &str,
+    predicates: impl IntoIterator<Item = &'f StatePredicate<'f, S>>,
+) -> Result<(), LivenessError> {
+    for predicate in predicates {
+        let tells_apart = |(state, id): &&(S, StateId)| predicate(state) != predicate(graph.state(*id));
+        if let Some((state, id)) = graph.sample().iter().find(tells_apart) {
+            return Err(LivenessError::NotInvariant {
+                place: place.to_string(),
+                state: format!("{state:?}"),
+                representative: format!("{:?}", graph.state(*id)),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether what the formula begins with occurs nowhere.
+fn never_begins<S, L>(formula: &Formula<S, L>, violation: &Query) -> bool {
+    match (formula, &violation.from) {
+        (Formula::LeadsTo { .. }, Origin::Reached(triggered)) => triggered.is_empty(),
+        (Formula::Infinitely { .. }, _) => violation.must.states.is_empty() && violation.must.edges.is_empty(),
+        _ => false,
+    }
+}
+
+/// The fairness conditions as pairs of marks, and the labels that none of them can speak of.
+fn compile<S, L: Copy + Eq + Hash + Debug>(
     graph: &Graph<S, L>,
     fairness: &[Fairness<S, L>],
-) -> Result<Vec<Pair>, LivenessError> {
+) -> Result<(Vec<Pair>, Vec<Absent<L>>), LivenessError> {
     let mut pairs = Vec::with_capacity(fairness.len());
-    let mut actions = Vec::new();
+    let (mut actions, mut absent) = (Vec::new(), Vec::new());
+    let numbers: Numbers<L> = graph.labels().iter().copied().zip(0..).collect();
     for Fairness { name, condition } in fairness {
         match condition {
             Condition::Streett { p, q } => pairs.push(Pair { p: occurrences(graph, p), q: occurrences(graph, q) }),
             Condition::Weak(labels) | Condition::Strong(labels) => {
-                actions.push(Action::new(graph, name, labels, pairs.len())?);
+                let (action, missing) = Action::new(&numbers, graph.coverage(), name, labels, pairs.len())?;
+                actions.push(action);
+                absent.extend(missing);
                 // Filled in below, when all actions have been looked for in one pass over the graph.
                 pairs.push(Pair { p: Marks::default(), q: Marks::default() });
             }
@@ -284,40 +434,55 @@ fn compile<S, L: Copy + Eq + Debug>(
             };
         }
     }
-    Ok(pairs)
+    Ok((pairs, absent))
 }
+
+/// The labels that some transition bears, with their numbers.
+type Numbers<L> = HashMap<L, LabelId, FxBuildHasher>;
 
 /// A set of labels that fairness takes for one action.
 struct Action {
-    /// Whether a label belongs to it, by [`LabelId`](crate::graph::LabelId).
-    labels: Vec<bool>,
+    /// The labels that some transition bears.
+    labels: Vec<LabelId>,
     /// The condition that speaks of it, by position.
     condition: usize,
 }
 
 impl Action {
-    fn new<S, L: Copy + Eq + Debug>(
-        graph: &Graph<S, L>,
+    /// The action, and those of its labels that no transition bears.
+    fn new<L: Copy + Eq + Hash + Debug>(
+        numbers: &Numbers<L>,
+        coverage: Coverage,
         name: &str,
         labels: &[L],
         condition: usize,
-    ) -> Result<Action, LivenessError> {
+    ) -> Result<(Action, Option<Absent<L>>), LivenessError> {
+        let fairness = || name.to_string();
         if labels.is_empty() {
-            return Err(LivenessError::NoLabel { fairness: name.to_string() });
+            return Err(LivenessError::NoLabel { fairness: fairness() });
         }
-        let unknown = labels.iter().find(|label| !graph.labels().contains(label));
-        if let (Some(label), Coverage::Complete) = (unknown, graph.coverage()) {
-            return Err(LivenessError::UnknownLabel { fairness: name.to_string(), label: format!("{label:?}") });
-        }
-        Ok(Action { labels: graph.labels().iter().map(|label| labels.contains(label)).collect(), condition })
+        let borne: Vec<LabelId> = labels.iter().filter_map(|label| numbers.get(label).copied()).collect();
+        let missing = labels.iter().copied().filter(|label| !numbers.contains_key(label));
+        let missing = match coverage {
+            Coverage::Complete if borne.is_empty() => {
+                let labels = labels.iter().map(|label| format!("{label:?}")).collect();
+                return Err(LivenessError::UnknownLabels { fairness: fairness(), labels });
+            }
+            Coverage::Complete => missing.collect(),
+            _ => Vec::new(),
+        };
+        let absent = (!missing.is_empty()).then(|| Absent { fairness: fairness(), labels: missing });
+        Ok((Action { labels: borne, condition }, absent))
     }
 }
 
 /// For each of at most 64 actions: the states where it is enabled, and the transitions that take it.
 fn enabled_and_taken<S, L>(graph: &Graph<S, L>, actions: &[Action]) -> Vec<(BitSet, BitSet)> {
     // Bit i of a label: it belongs to action i.
-    let members = |label| actions.iter().enumerate().fold(0u64, |bits, (i, a)| bits | u64::from(a.labels[label]) << i);
-    let members: Vec<u64> = (0..graph.labels().len()).map(members).collect();
+    let mut members = vec![0u64; graph.labels().len()];
+    for (i, action) in actions.iter().enumerate() {
+        action.labels.iter().for_each(|&label| members[usize::from(label)] |= 1 << i);
+    }
     let mut enabled = vec![0u64; graph.len()];
     let mut taken = vec![BitSet::none(); actions.len()];
     for id in graph.ids() {

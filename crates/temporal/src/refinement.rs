@@ -51,9 +51,10 @@ use std::sync::atomic::AtomicBool;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use stateright::Model;
+use thiserror::Error;
 
-use crate::graph::{Coverage, Edge, Graph, StateId};
-use crate::liveness::{find, BitSet, Formula, Lasso, LivenessError, Marks, Occurs, Pair, Query};
+use crate::graph::{Coverage, Edge, Fault, Graph, StateId};
+use crate::liveness::{find, BitSet, Formula, LivenessError, Marks, Occurs, Pair, Query, Verdict};
 
 /// An abstraction function from the states of an implementation to those of a specification.
 pub trait Mapping {
@@ -94,6 +95,15 @@ pub enum StepVerdict<L> {
     Vacuous(Vec<L>),
     /// No step failed in the part of the graph that was explored.
     Unknown(Coverage),
+    /// The graph is no account of the implementation.
+    Faulty(Fault),
+    /// This state and its canonical form, of this number, stand for different abstract states.
+    NotInvariant {
+        /// The state, as `Debug` shows it.
+        state: String,
+        /// Its canonical form.
+        representative: StateId,
+    },
 }
 
 /// Step refinement: its verdict, what was hit, and the images of states and steps for [`check_fairness`].
@@ -123,7 +133,13 @@ struct Images<V, L> {
     taken: Vec<u64>,
 }
 
-impl<V: Copy, L> Steps<V, L> {
+impl<V: Copy, L: PartialEq> Steps<V, L> {
+    /// Whether the specification offers one of the condition's actions in some state that is mapped to. Otherwise the condition is
+    /// kept by any run whatever, and [`check_fairness`] refuses it.
+    pub fn offer(&self, condition: &AbstractFairness<L>) -> bool {
+        self.images.labels.iter().any(|label| condition.labels.contains(label))
+    }
+
     /// What a concrete state of the graph maps to.
     pub fn view(&self, state: StateId) -> V {
         self.images.views[self.images.of_state[state as usize] as usize]
@@ -136,7 +152,7 @@ impl<V: Copy, L> Steps<V, L> {
 ///
 /// # Panics
 /// If the specification has more than 64 labels.
-pub fn check_steps<S, L: Copy + Ord, M: Mapping<Concrete = S>>(
+pub fn check_steps<S: Debug, L: Copy + Ord, M: Mapping<Concrete = S>>(
     graph: &Graph<S, L>,
     mapping: &M,
     optional: impl Fn(&M::Label) -> bool,
@@ -177,7 +193,18 @@ where
         }
     }
     let unused: Vec<_> = actions_hit.iter().filter(|(l, hits)| *hits == 0 && !optional(l)).map(|(l, _)| *l).collect();
+    let told_apart = || {
+        graph.sample().iter().find(|(state, id)| {
+            let (view, of_representative) = (mapping.view(state), mapping.view(graph.state(*id)));
+            view != of_representative && mapping.state(&view) != mapping.state(&of_representative)
+        })
+    };
     let verdict = match (bad_start, first) {
+        _ if graph.fault().is_some() => StepVerdict::Faulty(graph.fault().expect("asked above").clone()),
+        (None, None) if told_apart().is_some() => {
+            let (state, representative) = told_apart().expect("asked above");
+            StepVerdict::NotInvariant { state: format!("{state:?}"), representative: *representative }
+        }
         (Some(state), _) => StepVerdict::InitialFails(state),
         (None, Some((path, step))) => StepVerdict::StepFails { path, step },
         (None, None) if graph.coverage() != Coverage::Complete => StepVerdict::Unknown(graph.coverage()),
@@ -368,20 +395,73 @@ impl<L: Copy + Eq + Sync> AbstractFairness<L> {
     }
 }
 
+/// Why fair refinement of a condition has no verdict.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum FairnessError {
+    /// A condition of no action at all.
+    #[error("fairness {condition}: at least 1 action is needed, 0 are given")]
+    NoAction {
+        /// The name of the condition.
+        condition: String,
+    },
+    /// The specification offers none of the actions in any state that is mapped to: nothing could break the condition.
+    #[error("fairness {condition}: the specification offers {} nowhere in what is mapped to", actions.join(" or "))]
+    NeverOffered {
+        /// The name of the condition.
+        condition: String,
+        /// The actions.
+        actions: Vec<String>,
+    },
+    /// Some step is no step of the specification, so that runs map to no runs of it.
+    #[error("fairness {condition} has no meaning where step refinement fails")]
+    StepsFail {
+        /// The name of the condition.
+        condition: String,
+    },
+    /// The search has no verdict.
+    #[error(transparent)]
+    Liveness(#[from] LivenessError),
+}
+
 /// Looks for a fair run of the implementation that maps to a run which breaks a fairness condition of the specification.
 ///
-/// `pairs` are the implementation's fairness conditions, compiled for the same graph. Means something only where the steps
-/// refine; a [`Lasso`] is a violation.
+/// `pairs` are the implementation's fairness conditions, compiled for the same graph. The verdict is never
+/// [`Verdict::Vacuous`].
 ///
 /// # Errors
-/// [`LivenessError::Cancelled`].
-pub fn check_fairness<S, L, V: Copy, A: Copy + Eq>(
+/// [`FairnessError::NoAction`]; [`FairnessError::NeverOffered`], though not if the graph is cut; [`FairnessError::StepsFail`] unless
+/// every step known refines; of [`LivenessError`] those that say that the graph is no account of the implementation or that
+/// cancellation was asked for.
+pub fn check_fairness<S, L, V: Copy, A: Copy + Eq + Debug>(
     graph: &Graph<S, L>,
     steps: &Steps<V, A>,
     pairs: &[Pair],
     condition: &AbstractFairness<A>,
     cancel: Option<&AtomicBool>,
-) -> Result<Option<Lasso>, LivenessError> {
+) -> Result<Verdict, FairnessError> {
+    let name = || condition.name.clone();
+    if let StepVerdict::Faulty(fault) = &steps.verdict {
+        return Err(LivenessError::Faulty(fault.clone()).into());
+    }
+    if !matches!(steps.verdict, StepVerdict::Holds | StepVerdict::Vacuous(_) | StepVerdict::Unknown(_)) {
+        return Err(FairnessError::StepsFail { condition: name() });
+    }
+    if condition.labels.is_empty() {
+        return Err(FairnessError::NoAction { condition: name() });
+    }
+    if graph.coverage() == Coverage::Complete && !steps.offer(condition) {
+        let actions = condition.labels.iter().map(|label| format!("{label:?}")).collect();
+        return Err(FairnessError::NeverOffered { condition: name(), actions });
+    }
+    Ok(match (find(graph, pairs, &breaking(graph, steps, condition), cancel)?, graph.coverage()) {
+        (Some(lasso), _) => Verdict::Violated(lasso),
+        (None, Coverage::Complete) => Verdict::Holds,
+        (None, cut) => Verdict::Unknown(cut),
+    })
+}
+
+/// The runs that map to runs which break the condition.
+fn breaking<S, L, V, A: PartialEq>(graph: &Graph<S, L>, steps: &Steps<V, A>, condition: &AbstractFairness<A>) -> Query {
     let images = &steps.images;
     let bits = images.labels.iter().enumerate().filter(|(_, l)| condition.labels.contains(l));
     let fair = bits.fold(0u64, |bits, (i, _)| bits | 1 << i);
@@ -389,7 +469,7 @@ pub fn check_fairness<S, L, V: Copy, A: Copy + Eq>(
     let enabled = BitSet::from_fn(graph.len(), enabled);
     let not_taken = BitSet::from_fn(graph.transitions(), |e| images.taken[e] & fair == 0);
     let any = Query::any(graph);
-    let query = match condition.strength {
+    match condition.strength {
         Strength::Weak => {
             let cycle = Marks { states: enabled.clone(), edges: not_taken };
             Query { cycle, must: Marks::states(enabled), ..any }
@@ -398,6 +478,5 @@ pub fn check_fairness<S, L, V: Copy, A: Copy + Eq>(
             let cycle = Marks { states: any.cycle.states.clone(), edges: not_taken };
             Query { cycle, must: Marks::states(enabled), ..any }
         }
-    };
-    find(graph, pairs, &query, cancel)
+    }
 }

@@ -6,8 +6,6 @@ mod oracle;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
-use std::process::{Command, Output};
 use std::sync::atomic::AtomicBool;
 
 use oracle::{Claim, Event, Fair, Loop, Small};
@@ -15,7 +13,7 @@ use stateright::{Checker as _, Model, Property};
 use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
 use stateright_temporal::liveness::{
     check, find, judge, realize, BitSet, Checker, Fairness, Formula, Lasso, LivenessError, Marks, Objection, Occurs,
-    Pair, Query, RealizeError, Run, Toy, Verdict,
+    Pair, Query, RealizeError, Run, Toy, Vacuity, Verdict,
 };
 
 type Condition<'a> = Fairness<'a, u32, &'static str>;
@@ -59,7 +57,7 @@ fn violation(
     let graph = Search::new(&toy, Toy::label).run();
     match verdict(&toy, fairness, formula) {
         Verdict::Violated(lasso) => Some(states(&graph, &lasso)),
-        Verdict::Holds => None,
+        Verdict::Holds | Verdict::Vacuous(_) => None,
         Verdict::Unknown(cut) => panic!("the graph is complete, not {cut:?}"),
     }
 }
@@ -111,7 +109,7 @@ mod tlc {
                 kind => panic!("unknown kind {kind}"),
             };
             let ours = match verdict(&toy, &fairness, &formula) {
-                Verdict::Holds => "holds",
+                Verdict::Holds | Verdict::Vacuous(_) => "holds",
                 Verdict::Violated(_) => "violated",
                 Verdict::Unknown(cut) => panic!("the graph is complete, not {cut:?}"),
             };
@@ -120,35 +118,6 @@ mod tlc {
         }
         assert_eq!(seen.values().sum::<i32>(), 200);
         assert_eq!(seen.len(), 8, "each kind both holds and is violated: {seen:?}");
-    }
-
-    /// Runs the example, which `cargo test` builds beside the tests, on a file with these contents.
-    fn run(name: &str, contents: &str) -> Output {
-        let test = std::env::current_exe().unwrap();
-        let example =
-            test.ancestors().nth(2).unwrap().join("examples/liveness").with_extension(std::env::consts::EXE_EXTENSION);
-        assert!(example.exists(), "{} is missing; cargo build --examples builds it", example.display());
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::write(&path, contents).unwrap();
-        Command::new(example).arg(path).output().unwrap()
-    }
-
-    #[test]
-    fn each_case_needs_an_id_of_its_own() {
-        let cases = |ids: &[u64]| {
-            let case = |id: &u64| {
-                let (edges, fair) = ([(0, "a", 1)], BTreeMap::from([("a", "WF")]));
-                serde_json::json!({"id": id, "n": 2, "edges": edges, "fair": fair, "kind": "eventually", "p": [1]})
-            };
-            serde_json::Value::from(ids.iter().map(case).collect::<Vec<_>>()).to_string()
-        };
-        let distinct = run("liveness-distinct.json", &cases(&[7, 3, 12]));
-        assert_eq!(distinct.status.code(), Some(0), "{}", String::from_utf8_lossy(&distinct.stderr));
-        let repeated = run("liveness-repeated.json", &cases(&[7, 3, 12, 3]));
-        assert_eq!(repeated.status.code(), Some(2));
-        assert!(repeated.stdout.is_empty());
-        let said = String::from_utf8(repeated.stderr).unwrap();
-        assert_eq!(said, "error: case 3 is there more than once, each case needs an id of its own\n");
     }
 }
 
@@ -352,17 +321,48 @@ mod pitfall {
         let graph = Search::new(&toy, Toy::label).run();
         let refused = |fairness| check(&graph, &[fairness], &reaches(1), None).unwrap_err().to_string();
         assert_eq!(
-            refused(Fairness::strong("progress", ["a", "unreachable"])),
+            refused(Fairness::strong("progress", ["unreachable"])),
             "fairness progress: no transition bears the label \"unreachable\""
+        );
+        assert_eq!(
+            refused(Fairness::weak("progress", ["unreachable", "b"])),
+            "fairness progress: no transition bears any of the labels \"unreachable\", \"b\""
         );
         assert_eq!(
             refused(Fairness::weak("progress", [])),
             "fairness progress: at least 1 label is needed, 0 are given"
         );
+        // One of several is enough, and those that are not there are named.
+        for fairness in
+            [Fairness::weak("progress", ["b", "a", "unreachable"]), Fairness::strong("progress", ["b", "a"])]
+        {
+            let fairness = [fairness];
+            let checker = Checker::new(&graph, &fairness).unwrap();
+            assert_eq!(checker.check(&reaches(1), None), Ok(Verdict::Holds));
+            let [absent] = checker.absent() else { panic!("of one condition") };
+            assert_eq!((absent.fairness.as_str(), absent.labels[0]), ("progress", "b"));
+        }
         // The part of the graph that is missing may bear it.
         let cut = Search::new(&toy, Toy::label).limits(Limits { max_states: 1, ..Limits::default() }).run();
         let verdict = check(&cut, &[wf("a"), wf("unreachable")], &reaches(7), None);
         assert_eq!(verdict, Ok(Verdict::Unknown(Coverage::CutByMaxStates)));
+    }
+
+    #[test]
+    fn p15_what_never_begins() {
+        let toy = Toy::new([0], [(0, "a", 1), (7, "unreachable", 8)]);
+        let nothing = Verdict::Vacuous(Vacuity::NoTrigger);
+        assert_eq!(verdict(&toy, &[], &Formula::leads_to(|s| *s == 7, |s| *s == 0)), nothing);
+        let steps = |label| Occurs::step(move |_, l: &&str, _| *l == label);
+        let infinitely = |p, q| Formula::Infinitely { p: steps(p), q: steps(q) };
+        assert_eq!(verdict(&toy, &[], &infinitely("unreachable", "a")), nothing);
+        // It begins, and then it does not recur.
+        assert_eq!(verdict(&toy, &[], &infinitely("a", "unreachable")), Verdict::Holds);
+        assert_eq!(verdict(&toy, &[], &Formula::leads_to(|s| *s == 1, |s| *s == 1)), Verdict::Holds);
+        // What is claimed of no run at all.
+        let never = Fairness::streett("never", Occurs::state(|_| true), Occurs::state(|_| false));
+        assert_eq!(verdict(&toy, &[never], &reaches(3)), Verdict::Vacuous(Vacuity::NoFairRun));
+        assert!(nothing.is_true() && !Verdict::Unknown(Coverage::CutByBoundary).is_true());
     }
 
     /// A token is passed one or two places round a ring, or fails to be; a lamp can be lit. Rotating the token to 0 gives the
@@ -411,6 +411,159 @@ mod pitfall {
         assert_eq!(judge(&Ring, label, &fairness, &lit, &lap), Err(Objection::OpenLoop));
         let fairness = [Fairness::weak("light", ["light"])];
         assert_eq!(check(&graph, &fairness, &lit, None), Ok(Verdict::Holds));
+    }
+}
+
+/// Canonical forms that relate what differs.
+mod quotient {
+    use super::*;
+    use stateright_temporal::graph::{Fault, MAX_LABELS};
+
+    /// Two processes that go from 0 to 2, each by steps of its own label.
+    struct Two;
+    impl Model for Two {
+        type State = (u32, u32);
+        type Action = usize;
+        fn init_states(&self) -> Vec<Self::State> {
+            vec![(0, 0)]
+        }
+        fn actions(&self, state: &Self::State, actions: &mut Vec<usize>) {
+            actions.extend((state.0 < 2).then_some(0));
+            actions.extend((state.1 < 2).then_some(1));
+        }
+        fn next_state(&self, &(first, second): &Self::State, process: usize) -> Option<Self::State> {
+            Some(if process == 0 { (first + 1, second) } else { (first, second + 1) })
+        }
+        fn properties(&self) -> Vec<Property<Self>> {
+            vec![Property::always("first", |_, state: &(u32, u32)| state.0 <= 2)]
+        }
+    }
+
+    fn sorted(state: &(u32, u32)) -> (u32, u32) {
+        (state.0.min(state.1), state.0.max(state.1))
+    }
+
+    fn both_done() -> Formula<'static, (u32, u32), usize> {
+        Formula::eventually(|state| *state == (2, 2))
+    }
+
+    /// The same with the canonical form built in, so that nobody can look at it.
+    struct Sorted;
+    impl Model for Sorted {
+        type State = (u32, u32);
+        type Action = usize;
+        fn init_states(&self) -> Vec<Self::State> {
+            Two.init_states()
+        }
+        fn actions(&self, state: &Self::State, actions: &mut Vec<usize>) {
+            Two.actions(state, actions);
+        }
+        fn next_state(&self, state: &Self::State, process: usize) -> Option<Self::State> {
+            Two.next_state(state, process).map(|next| sorted(&next))
+        }
+    }
+
+    #[test]
+    fn labels_that_a_canonical_form_does_not_exchange_are_an_error() {
+        let fairness = || [Fairness::weak("first", [0])];
+        // Nothing makes the second process move; where states are sorted the first one's steps become both.
+        let whole = Search::new(&Two, |label| *label).run();
+        assert!(matches!(check(&whole, &fairness(), &both_done(), None), Ok(Verdict::Violated(_))));
+        let unseen = Search::new(&Sorted, |label| *label).run();
+        let fair: [Fairness<(u32, u32), usize>; 1] = fairness();
+        assert_eq!(check(&unseen, &fair, &both_done(), None), Ok(Verdict::Holds), "the wrong verdict");
+
+        for threads in [1, 2] {
+            let limits = Limits { threads, ..Limits::default() };
+            let graph = Search::new(&Two, |label| *label).canonical(&sorted).limits(limits).run();
+            assert_eq!(graph.coverage(), Coverage::Faulty);
+            let error = check(&graph, &fairness(), &both_done(), None).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "(1, 0) and its canonical form (0, 1) should have the same steps, but only the state has a step 0 to (0, 2)"
+            );
+        }
+        // Labelled alike they are the same.
+        let graph = Search::new(&Two, |_| 0).canonical(&sorted).run();
+        assert_eq!((graph.fault(), graph.len()), (None, 6));
+        assert_eq!(check(&graph, &fairness(), &both_done(), None), Ok(Verdict::Holds));
+    }
+
+    #[test]
+    fn a_canonical_form_has_no_other_one_and_the_same_properties() {
+        let fault = |canonical: fn(&(u32, u32)) -> (u32, u32)| {
+            let graph = Search::new(&Two, |_| 0).canonical(&canonical).run();
+            graph.fault().cloned()
+        };
+        let swapped = fault(|&(first, second)| (second, first));
+        assert!(matches!(swapped, Some(Fault::NotIdempotent { again, .. }) if again == "(1, 0)"));
+        // An initial state is looked at like any other.
+        let higher = fault(|_| (3, 1));
+        assert!(matches!(higher, Some(Fault::OtherProperty { property: "first", state, .. }) if state == "(0, 0)"));
+    }
+
+    #[test]
+    fn what_predicates_tell_apart_is_an_error() {
+        let graph = Search::new(&Two, |_| 0).canonical(&sorted).run();
+        assert_eq!(graph.sample()[0], ((1, 0), 1));
+        let refused = |fairness: &[Fairness<(u32, u32), usize>], formula: &Formula<(u32, u32), usize>| {
+            check(&graph, fairness, formula, None).unwrap_err().to_string()
+        };
+        let first = |state: &(u32, u32)| state.0 == 1;
+        let either = "should be true of (1, 0) and of its canonical form (0, 1) or of neither";
+        assert_eq!(refused(&[], &Formula::eventually(first)), format!("the formula {either}"));
+        assert_eq!(refused(&[], &Formula::leads_to(|_| true, first)), format!("the formula {either}"));
+        let pair = Fairness::streett("moves", Occurs::state(|_| true), Occurs::state(first));
+        assert_eq!(refused(&[pair], &both_done()), format!("fairness moves {either}"));
+    }
+
+    /// Counts up to a hundred thousand. Beyond 400 the sign can change too, and of a negative number the canonical form, which is
+    /// positive, has the same steps but for the one that ends at the limit.
+    struct Mirror;
+    impl Model for Mirror {
+        type State = i32;
+        type Action = i32;
+        fn init_states(&self) -> Vec<i32> {
+            vec![0]
+        }
+        fn actions(&self, state: &i32, actions: &mut Vec<i32>) {
+            actions.extend((*state < 100_000).then(|| state.abs() + 1));
+            actions.extend((*state > 400).then_some(-*state));
+        }
+        fn next_state(&self, _: &i32, to: i32) -> Option<i32> {
+            Some(to)
+        }
+    }
+
+    #[test]
+    fn the_sample_goes_on_beyond_the_first_states() {
+        let graph = Search::new(&Mirror, |_| ()).canonical(&|state: &i32| state.abs()).run();
+        assert!(matches!(graph.fault(), Some(Fault::OtherSteps { label, .. }) if label == "()"), "{:?}", graph.fault());
+        assert!(graph.len() > 400 && graph.len() < 100_000);
+    }
+
+    #[test]
+    fn as_many_labels_as_can_be_numbered_and_one_more() {
+        let hub = |labels: usize| Toy::new([0], (0..labels).map(|l| (0, l, l as u32 % 3)).collect::<Vec<_>>());
+        let enough = Search::new(&hub(MAX_LABELS), Toy::label).run();
+        assert_eq!((enough.labels().len(), enough.transitions(), enough.fault()), (MAX_LABELS, MAX_LABELS, None));
+        let last = Fairness::strong("last", [MAX_LABELS - 1]);
+        let claim = Formula::AlwaysEventually(Occurs::step(|_, label, _| *label == MAX_LABELS - 1));
+        assert!(matches!(check(&enough, &[last], &claim, None), Ok(Verdict::Violated(_))));
+
+        let graph = Search::new(&hub(MAX_LABELS + 1), Toy::label).run();
+        assert_eq!((graph.coverage(), graph.is_expanded(0)), (Coverage::Faulty, false));
+        let error = check(&graph, &[], &Formula::eventually(|_| true), None).unwrap_err();
+        assert_eq!(error.to_string(), "32769 labels occur, at most 32768 can be numbered");
+    }
+
+    /// A state of many transitions is as quick as many states of few: as many as here would take hours in the square.
+    #[test]
+    fn a_state_may_have_many_transitions() {
+        let many = 300_000;
+        let edges: Vec<_> = (1..=many).flat_map(|t| [(0, (), t), (0, (), t)]).collect();
+        let graph = Search::new(&Toy::new([0], edges), Toy::label).run();
+        assert_eq!((graph.transitions(), graph.len()), (many as usize, many as usize + 1));
     }
 }
 
@@ -808,6 +961,7 @@ mod brute_force {
     fn agrees_on_random_graphs() {
         let mut random = Random(0x7d1);
         let (mut holds, mut violated, mut not_simple, mut split, mut hard) = (0, 0, 0, 0, 0);
+        let (mut vacuous, mut unfair) = (0, 0);
         for round in 0..12_000 {
             let small = random.graph();
             let toy = Toy::new(&small.initial[..], &small.edges[..]);
@@ -826,7 +980,14 @@ mod brute_force {
                 let lasso = match checker.check(&formula, None).unwrap() {
                     Verdict::Violated(lasso) => lasso,
                     other => {
-                        assert_eq!((other, witnesses.first()), (Verdict::Holds, None), "{context}");
+                        let truth = match (small.never_begins(claim), fair_loops.is_empty()) {
+                            (true, _) => Verdict::Vacuous(Vacuity::NoTrigger),
+                            (false, true) => Verdict::Vacuous(Vacuity::NoFairRun),
+                            (false, false) => Verdict::Holds,
+                        };
+                        vacuous += usize::from(truth != Verdict::Holds);
+                        unfair += usize::from(truth == Verdict::Vacuous(Vacuity::NoFairRun));
+                        assert_eq!((other, witnesses.first()), (truth, None), "{context}");
                         holds += 1;
                         continue;
                     }
@@ -858,7 +1019,9 @@ mod brute_force {
             }
         }
         println!("{holds} hold, {violated} violated: {not_simple} by no simple loop, {split} by no whole component");
-        assert!(holds > 10_000 && violated > 10_000);
+        let plainly = holds - vacuous;
+        assert!(plainly > 1_000 && violated > 10_000, "{plainly} hold and say something, {violated} violated");
+        assert!(unfair > 200 && vacuous - unfair > 200, "{vacuous} vacuous, of {unfair} no run is fair");
         assert!(not_simple >= 500 && split >= 500 && 10 * hard >= violated, "{hard} of {violated} are hard");
     }
 
@@ -915,7 +1078,9 @@ mod brute_force {
                             assert_eq!(cut, graph.coverage());
                             unknown += 1;
                         }
-                        verdict @ Verdict::Holds => panic!("round {round}: {verdict:?} of a cut graph"),
+                        verdict @ (Verdict::Holds | Verdict::Vacuous(_)) => {
+                            panic!("round {round}: {verdict:?} of a cut graph")
+                        }
                         Verdict::Violated(lasso) => {
                             assert!(matches!(truth, Verdict::Violated(_)), "round {round}: {claim:?} {lasso:?}");
                             let run = realize(&toy, Toy::label, None, graph, &lasso).unwrap();

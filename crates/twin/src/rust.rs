@@ -9,9 +9,9 @@ use super::model::{Model, Property, Subject};
 use super::states::Twin;
 use super::{TwinError, Value};
 use stateright_temporal::graph::{Edge, Graph, Limits, Search, StateId};
-use stateright_temporal::liveness::{self, Checker, Formula, Lasso, LivenessError, Run};
+use stateright_temporal::liveness::{self, Checker, Formula, Lasso, Run};
 use vtd_qi::impl_qi::{Label, Ring, Slots, State};
-use vtd_qi::refine::{check_fairness, check_steps, RingToSpec, StepVerdict, Steps};
+use vtd_qi::refine::{check_fairness, check_steps, FairnessError, RingToSpec, StepVerdict, Steps};
 use vtd_qi::scenario::Check;
 use vtd_qi::spec::{self, Loss, Spec, View};
 use vtd_qi::with_ring;
@@ -65,7 +65,7 @@ pub fn check(model: &Model) -> Result<Side, TwinError> {
 pub fn check_with(model: &Model, threads: usize) -> Result<Side, TwinError> {
     let started = Instant::now();
     let limits = Limits { threads, ..Limits::default() };
-    let refused = |error: LivenessError| TwinError::Model(format!("{}: {error}", model.name));
+    let refused = |error: FairnessError| TwinError::Model(format!("{}: {error}", model.name));
     let mut side = match &model.subject {
         Subject::Spec(cfg) => {
             let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
@@ -86,11 +86,11 @@ pub fn check_with(model: &Model, threads: usize) -> Result<Side, TwinError> {
 fn side_of<S, L>(
     graph: &Graph<S, L>,
     properties: &[Property],
-    violation: impl Fn(Property) -> Result<Option<Lasso>, LivenessError>,
-) -> Result<Side, LivenessError> {
+    violation: impl Fn(Property) -> Result<Option<Lasso>, FairnessError>,
+) -> Result<Side, FairnessError> {
     let verdict = |&property: &Property| {
         let violated = violation(property)?.is_some();
-        Ok((property, if violated { Verdict::Violated } else { Verdict::Holds }))
+        Ok::<_, FairnessError>((property, if violated { Verdict::Violated } else { Verdict::Holds }))
     };
     Ok(Side {
         states: graph.len(),
@@ -106,7 +106,7 @@ fn side_of<S, L>(
 /// # Errors
 /// See [`check`].
 pub(super) fn counterexample(model: &Model, property: Property) -> Result<Option<Run<Value, String>>, TwinError> {
-    let refused = |error: LivenessError| TwinError::Model(format!("{}: {error}", model.name));
+    let refused = |error: FairnessError| TwinError::Model(format!("{}: {error}", model.name));
     match &model.subject {
         Subject::Spec(cfg) => {
             let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
@@ -148,16 +148,18 @@ fn invariant_violation<S, L>(graph: &Graph<S, L>, name: &str) -> Option<Lasso> {
 }
 
 /// The first violation among several parts of a property.
-fn first(
-    mut violations: impl Iterator<Item = Result<Option<Lasso>, LivenessError>>,
-) -> Result<Option<Lasso>, LivenessError> {
-    violations.find_map(Result::transpose).transpose()
+fn first<E>(verdicts: impl IntoIterator<Item = Result<liveness::Verdict, E>>) -> Result<Option<Lasso>, FairnessError>
+where
+    FairnessError: From<E>,
+{
+    let mut violations = verdicts.into_iter().map(|verdict| verdict.map(lasso_of));
+    Ok(violations.find_map(Result::transpose).transpose()?)
 }
 
 fn lasso_of(verdict: liveness::Verdict) -> Option<Lasso> {
     match verdict {
         liveness::Verdict::Violated(lasso) => Some(lasso),
-        liveness::Verdict::Holds => None,
+        liveness::Verdict::Holds | liveness::Verdict::Vacuous(_) => None,
         liveness::Verdict::Unknown(coverage) => unreachable!("the graph is whole, not {coverage:?}"),
     }
 }
@@ -166,19 +168,19 @@ fn spec_violation(
     spec: &Spec,
     graph: &Graph<spec::State, spec::Label>,
     property: Property,
-) -> Result<Option<Lasso>, LivenessError> {
+) -> Result<Option<Lasso>, FairnessError> {
     match property {
         Property::TypeOk => Ok(None),
         Property::ObservedAfterExecution => Ok(invariant_violation(graph, "observed-after-execution")),
         Property::SpecLiveness => {
             let checker = Checker::new(graph, &spec.fairness())?;
-            first((0..spec.cfg().submitters as u8).map(|t| checker.check(&spec.observed(t), None).map(lasso_of)))
+            first((0..spec.cfg().submitters as u8).map(|t| checker.check(&spec.observed(t), None)))
         }
         Property::LivenessIfAbortsEnd => {
             let mut fairness = spec.fairness();
             fairness.push(spec.aborts_end());
             let checker = Checker::new(graph, &fairness)?;
-            first((0..spec.cfg().submitters as u8).map(|t| checker.check(&spec.observed(t), None).map(lasso_of)))
+            first((0..spec.cfg().submitters as u8).map(|t| checker.check(&spec.observed(t), None)))
         }
         Property::Ring(_) => unreachable!("a model of the specification has no property of the ring"),
     }
@@ -191,7 +193,7 @@ struct RingJudge<'a, const N: usize, const T: usize, const F: usize> {
 }
 
 impl<const N: usize, const T: usize, const F: usize> RingJudge<'_, N, T, F> {
-    fn violation(&self, property: Property) -> Result<Option<Lasso>, LivenessError> {
+    fn violation(&self, property: Property) -> Result<Option<Lasso>, FairnessError> {
         let check = match property {
             Property::Ring(check) => check,
             Property::TypeOk => return Ok(None),
@@ -234,7 +236,7 @@ impl<const N: usize, const T: usize, const F: usize> RingJudge<'_, N, T, F> {
         }
     }
 
-    fn unfair_image(&self) -> Result<Option<Lasso>, LivenessError> {
+    fn unfair_image(&self) -> Result<Option<Lasso>, FairnessError> {
         let mapping = self.mapping(Loss::None);
         let steps = self.steps(Loss::None);
         if let Some(failure) = self.step_failure(&steps) {
@@ -242,16 +244,18 @@ impl<const N: usize, const T: usize, const F: usize> RingJudge<'_, N, T, F> {
         }
         let fairness = self.ring.fairness(self.slots, self.graph.labels());
         let checker = Checker::new(self.graph, &fairness)?;
-        first(mapping.fairness().map(|c| check_fairness(self.graph, &steps, checker.pairs(), &c, None)))
+        // What the specification never offers is fair to any run.
+        let conditions = mapping.fairness().filter(|condition| steps.offer(condition));
+        first(conditions.map(|c| check_fairness(self.graph, &steps, checker.pairs(), &c, None)))
     }
 
     /// A run on which the claim about some submitter is false.
     fn unkept<'a>(
         &'a self,
         claim: impl Fn(usize) -> Formula<'a, State<N, T, F>, Label>,
-    ) -> Result<Option<Lasso>, LivenessError> {
+    ) -> Result<Option<Lasso>, FairnessError> {
         let fairness = self.ring.fairness(self.slots, self.graph.labels());
         let checker = Checker::new(self.graph, &fairness)?;
-        first((0..self.ring.cfg().submitters).map(|t| checker.check(&claim(t), None).map(lasso_of)))
+        first((0..self.ring.cfg().submitters).map(|t| checker.check(&claim(t), None)))
     }
 }

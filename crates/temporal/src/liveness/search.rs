@@ -95,6 +95,20 @@ pub fn find<S, L>(
     Ok(Some(Lasso { start, stem, cycle, cycle_is_shortest }))
 }
 
+/// Whether there is such a lasso.
+///
+/// # Errors
+/// [`LivenessError::Cancelled`] once `cancel` is true.
+pub(super) fn exists<S, L>(
+    graph: &Graph<S, L>,
+    pairs: &[Pair],
+    query: &Query,
+    cancel: Option<&AtomicBool>,
+) -> Result<bool, LivenessError> {
+    let mut components = Components::new(graph, pairs, query, cancel);
+    Ok(shortest_stem(graph, query, |state| components.is_fair(state))?.is_some())
+}
+
 /// The shortest path, confined as the query says, to a state that satisfies `goal`, with the initial state it starts from.
 fn shortest_stem<S, L>(
     graph: &Graph<S, L>,
@@ -193,6 +207,8 @@ struct Components<'a, S, L> {
     unfair: Vec<&'a Pair>,
     /// What is left of components that have to be decomposed again, by number.
     again: Vec<(u32, Vec<StateId>)>,
+    /// How often a state was visited, in all decompositions together.
+    visited: usize,
 }
 
 /// What a recursive formulation would keep on its stack.
@@ -225,6 +241,7 @@ impl<'a, S, L> Components<'a, S, L> {
             calls: Vec::new(),
             unfair: Vec::new(),
             again: Vec::new(),
+            visited: 0,
         }
     }
 
@@ -247,6 +264,7 @@ impl<'a, S, L> Components<'a, S, L> {
     /// A finished state has left the region, so whatever is still in it and has an order is on the stack.
     fn decompose(&mut self, root: StateId, region: u32) -> Result<(), LivenessError> {
         let mut visits = 0;
+        cancelled(self.cancel, self.visited)?;
         self.enter(root, &mut visits);
         while let Some(call) = self.calls.last_mut() {
             let state = call.state;
@@ -259,7 +277,7 @@ impl<'a, S, L> Components<'a, S, L> {
                     continue;
                 }
                 if self.low[target as usize] == 0 {
-                    cancelled(self.cancel, visits as usize)?;
+                    cancelled(self.cancel, self.visited)?;
                     self.enter(target, &mut visits);
                 } else {
                     self.lower(state, self.low[target as usize]);
@@ -280,6 +298,7 @@ impl<'a, S, L> Components<'a, S, L> {
 
     fn enter(&mut self, state: StateId, visits: &mut u32) {
         *visits += 1;
+        self.visited += 1;
         self.low[state as usize] = *visits;
         self.stack.push(state);
         self.calls.push(Call { state, order: *visits, followed: 0 });

@@ -47,9 +47,26 @@ pub enum Claim {
 const ANY: u32 = u32::MAX;
 
 impl Small {
+    /// The states that some run visits.
+    fn reachable(&self) -> u32 {
+        self.closure(self.initial.iter().fold(0, |set, s| set | 1 << s), ANY, |&(s, _, t)| (s, t))
+    }
+
+    /// Whether what the claim begins with occurs on no run.
+    pub fn never_begins(&self, claim: Claim) -> bool {
+        let reachable = self.reachable();
+        let from = |s: u32| reachable >> s & 1 == 1;
+        let steps = self.edges.iter().enumerate().filter(|(_, (s, ..))| from(*s)).fold(0, |set, (i, _)| set | 1 << i);
+        match claim {
+            Claim::LeadsTo(p, _) => p & reachable == 0,
+            Claim::Infinitely(p, _) => !self.occurs(p, Loop { states: reachable, edges: steps }),
+            _ => false,
+        }
+    }
+
     /// All loops, those with the most transitions first.
     pub fn loops(&self) -> Vec<Loop> {
-        let reachable = self.closure(self.initial.iter().fold(0, |set, s| set | 1 << s), ANY, |&(s, _, t)| (s, t));
+        let reachable = self.reachable();
         let stutter = (0..32).filter(|s| reachable >> s & 1 == 1).map(|s| Loop { states: 1 << s, edges: 0 });
         let moving = (1..1u32 << self.edges.len()).filter_map(|edges| {
             let states = self.chosen(edges).fold(0u32, |set, (s, _, t)| set | 1 << s | 1 << t);

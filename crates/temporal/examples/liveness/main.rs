@@ -1,0 +1,219 @@
+//! Liveness under fairness of labelled graphs in a file, compared with what is expected and with what TLC said of them.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+use vtd_qi_terminal::{arguments, Exit, Failure, Output};
+
+use examine::{examine, Examined, Undecided};
+use file::{Case, Word};
+
+mod examine;
+mod file;
+
+/// Checks liveness under fairness on each graph of a file.
+///
+/// The file is a JSON array of cases: a graph with labelled edges, what is fair in it, and what is claimed of every fair run.
+/// docs/liveness-files.md describes it.
+///
+/// A condition whose labels are never enabled (no reachable transition bears them, or none of those changes the state) says
+/// nothing; as in TLC it is left out, and the output says so.
+///
+/// Exit code: 0 if all is as expected, 1 if something is not, or is not what TLC said of it (`tlc` in the file), 2 if the input
+/// cannot be used, 130 if interrupted: what is known by then is printed.
+#[derive(Parser)]
+#[command(
+    after_help = "Example:\n  cargo run --release --example liveness -- --expect tlc tests/fixtures/liveness-cases.json"
+)]
+struct Args {
+    /// The file of graphs
+    file: PathBuf,
+    /// What is expected of a case that does not say so itself (`expect` in the file)
+    #[arg(long, default_value = "holds")]
+    expect: Expect,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Expect {
+    /// That it holds
+    Holds,
+    /// That it is violated
+    Violated,
+    /// What TLC said of it
+    Tlc,
+}
+
+/// Longest file, in bytes.
+const LONGEST: u64 = 1 << 28;
+
+fn main() -> ExitCode {
+    vtd_qi_terminal::run(program)
+}
+
+fn program(out: &mut Output) -> Result<Exit, Failure> {
+    let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
+    let interrupted = vtd_qi_terminal::interrupt();
+    let cases = load(&args.file)?;
+    let expected = cases.iter().map(|case| expected(case, args.expect)).collect::<Result<Vec<_>, _>>()?;
+    let mut outcome = Outcome::new(cases.len());
+    for (case, expected) in cases.iter().zip(expected) {
+        if interrupted.load(Ordering::Relaxed) {
+            break;
+        }
+        match examine(case, interrupted) {
+            Ok(examined) => {
+                let judged = Judged { expected, tlc: case.tlc, examined };
+                if !args.json {
+                    judged.print(out)?;
+                    out.flush()?;
+                }
+                outcome.add(judged);
+            }
+            Err(Undecided::Interrupted) => break,
+            Err(undecided) => return Err(Failure::unusable(visible(&undecided.to_string()))),
+        }
+    }
+    if args.json {
+        serde_json::to_writer_pretty(&mut *out, &outcome).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        outcome.print(out)?;
+    }
+    Ok(outcome.exit())
+}
+
+fn load(path: &Path) -> Result<Vec<Case>, Failure> {
+    let unusable = |why: String| Failure::Unusable(visible(&format!("{}: {why}", path.display())));
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
+    read.map_err(|error| unusable(format!("cannot be read: {error}")))?;
+    if text.len() as u64 > LONGEST {
+        return Err(unusable(format!("it is longer than {LONGEST} bytes")));
+    }
+    file::parse(&text).map_err(|error| unusable(error.to_string()))
+}
+
+fn expected(case: &Case, otherwise: Expect) -> Result<Word, Failure> {
+    let word = match otherwise {
+        Expect::Holds => Some(Word::Holds),
+        Expect::Violated => Some(Word::Violated),
+        Expect::Tlc => case.tlc,
+    };
+    case.expect.or(word).ok_or_else(|| {
+        let why = format!("case {}: --expect tlc compares with what TLC said, but tlc is missing", case.id);
+        Failure::Unusable(visible(&why))
+    })
+}
+
+/// Text that a terminal shows as it is: control characters are escaped.
+fn visible(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
+}
+
+/// A case beside what should have become of it.
+#[derive(Serialize)]
+struct Judged {
+    #[serde(flatten)]
+    examined: Examined,
+    expected: Word,
+    tlc: Option<Word>,
+}
+
+impl Judged {
+    fn as_expected(&self) -> bool {
+        self.examined.verdict == self.expected
+    }
+
+    fn differs(&self) -> bool {
+        self.tlc.is_some_and(|tlc| tlc != self.examined.verdict)
+    }
+
+    fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let Examined { id, kind, verdict, vacuous, states, transitions, never_enabled, absent, counterexample } =
+            &self.examined;
+        let mut line = format!("case {id}: {kind} {verdict}");
+        if let Some(why) = vacuous {
+            line += &format!(", vacuously: {why}");
+        }
+        line += &format!(" ({states} states, {transitions} transitions)");
+        if !self.as_expected() {
+            line += &format!(", expected: {}", self.expected);
+        }
+        if let Some(tlc) = self.tlc.filter(|_| self.differs()) {
+            line += &format!(", BUT TLC SAYS {tlc}");
+        }
+        if !never_enabled.is_empty() {
+            line += &format!("; fairness left out, never enabled: {}", never_enabled.join(", "));
+        }
+        if !absent.is_empty() {
+            line += &format!("; never occurs: {}", absent.join(", "));
+        }
+        writeln!(out, "{}", visible(&line))?;
+        match counterexample {
+            Some(counterexample) => writeln!(out, "    {}", visible(&counterexample.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Outcome {
+    /// As many as the file has; those that were not examined before an interruption are missing below.
+    asked: usize,
+    cases: Vec<Judged>,
+    holds: usize,
+    vacuous: usize,
+    violated: usize,
+    unexpected: usize,
+    compared: usize,
+    differences: usize,
+}
+
+impl Outcome {
+    fn new(asked: usize) -> Self {
+        let cases = Vec::new();
+        Outcome { asked, cases, holds: 0, vacuous: 0, violated: 0, unexpected: 0, compared: 0, differences: 0 }
+    }
+
+    fn add(&mut self, case: Judged) {
+        match case.examined.verdict {
+            Word::Holds => self.holds += 1,
+            Word::Violated => self.violated += 1,
+        }
+        self.vacuous += usize::from(case.examined.vacuous.is_some());
+        self.unexpected += usize::from(!case.as_expected());
+        self.compared += usize::from(case.tlc.is_some());
+        self.differences += usize::from(case.differs());
+        self.cases.push(case);
+    }
+
+    fn exit(&self) -> Exit {
+        if self.cases.len() < self.asked {
+            Exit::Interrupted
+        } else {
+            Exit::success_if(self.unexpected == 0 && self.differences == 0)
+        }
+    }
+
+    fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let Outcome { asked, cases, holds, vacuous, violated, unexpected, compared, differences } = self;
+        let examined = match cases.len() {
+            all if all == *asked => format!("{asked} cases"),
+            some => format!("interrupted after {some} of {asked} cases"),
+        };
+        writeln!(
+            out,
+            "{examined}: {holds} hold, {vacuous} of them vacuously, {violated} violated, {unexpected} not as expected; \
+             {compared} compared with TLC, {differences} differ"
+        )
+    }
+}
