@@ -144,6 +144,20 @@ impl Access {
     }
 }
 
+/// An access that has not been made yet: of a write it is not known what will be stored.
+pub(super) struct Pending(pub(super) Access);
+
+impl fmt::Display for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Access::WriteStatus(slot, _) => write!(f, "status[{slot}]=..."),
+            Access::WriteDesc(slot, _) => write!(f, "desc[{slot}]=..."),
+            Access::WriteField(field, _) => write!(f, "{field}=..."),
+            access => access.fmt(f),
+        }
+    }
+}
+
 /// What the function returns, as the kernel spells it.
 pub(super) fn errno(rc: i32) -> String {
     match rc {

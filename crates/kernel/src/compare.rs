@@ -71,6 +71,8 @@ pub(super) struct Pair {
     last_read: Vec<Option<Slot>>,
     pub(super) tally: Tally,
     small: bool,
+    /// What is drawn of the run, if it is.
+    picture: Option<Picture>,
 }
 
 type Mismatch = (Option<usize>, String, String);
@@ -83,7 +85,7 @@ impl Pair {
         let reference = Reference::new(cfg.rules, cfg.length, cfg.submitters, requests);
         let small = cfg.length.slots() <= 16;
         let last_read = vec![None; cfg.submitters];
-        Ok(Pair { machine, reference, cfg: cfg.clone(), last_read, tally: Tally::default(), small })
+        Ok(Pair { machine, reference, cfg: cfg.clone(), last_read, tally: Tally::default(), small, picture: None })
     }
 
     pub(super) fn reset(&mut self) {
@@ -133,7 +135,7 @@ impl Pair {
                 }
                 Some(next) if repeats(next, self.last_read[t]) && next != expected => {
                     self.tally.repeated += 1;
-                    self.machine.resume(t);
+                    self.step(t);
                 }
                 Some(next) => break Some(next),
             }
@@ -153,7 +155,7 @@ impl Pair {
             self.tally.iqer += 1;
             return Ok(());
         }
-        let Some((found, c_returned)) = self.machine.step(t) else {
+        let Some((found, c_returned)) = self.step(t) else {
             return Err((Some(t), expected.to_string(), "has returned".to_string()));
         };
         self.tally.accesses += 1;
@@ -172,6 +174,15 @@ impl Pair {
             return Err((Some(t), rc(returned), rc(c_returned)));
         }
         Ok(())
+    }
+
+    /// One access of the C, drawn once it has been made: what it stores is not known before.
+    fn step(&mut self, t: usize) -> Option<(Access, Option<i32>)> {
+        let (access, returned) = self.machine.step(t)?;
+        if let Some(picture) = &mut self.picture {
+            picture.access(&self.machine, t, access, returned);
+        }
+        Some((access, returned))
     }
 
     /// Whether `free_cnt` exceeds `QI_LENGTH`, which the model says by one number for all.
@@ -242,44 +253,34 @@ impl Pair {
     /// Follows actions from the initial state and draws them; the difference, if there is one, is the last row.
     fn drawn(&mut self, actions: &[Action], rows: usize) -> (Timeline, Option<Mismatch>) {
         self.reset();
-        let mut picture = Picture::new(&self.machine, self.cfg.submitters);
-        for &action in actions {
-            let iqh = self.machine.board().iqh();
-            let next = match action {
-                Action::Driver { t, .. } => self.next_visible(t.into()),
-                _ => None,
-            };
-            let outcome = self.apply(action);
-            match action {
-                Action::Call { t, request } => {
-                    let request = self.reference.requests()[usize::from(request)];
-                    picture.call(&self.machine, t.into(), request);
-                }
-                Action::Driver { t, step } => {
-                    let text = next.map_or_else(|| format!("({step:?})"), |access| access.to_string());
-                    picture.note(&self.machine, Some(t.into()), text);
-                }
-                Action::Hardware(step) => picture.hardware(&self.machine, step, iqh),
-            }
-            if let Err((t, model, c)) = outcome {
-                picture.note(&self.machine, t, format!("DIFFERS: the model {model}, the C {c}"));
-                picture.keep_last(rows);
-                return (picture.finish(), Some((t, model, c)));
-            }
+        self.picture = Some(Picture::new(&self.machine, self.cfg.submitters));
+        let mismatch = actions.iter().find_map(|&action| self.draw(action).err());
+        let mut picture = self.picture.take().expect("begun above, and taken by nobody else");
+        if let Some((t, model, c)) = &mismatch {
+            picture.note(&self.machine, *t, format!("DIFFERS: the model {model}, the C {c}"));
         }
         picture.keep_last(rows);
-        (picture.finish(), None)
+        (picture.finish(), mismatch)
     }
 
-    /// The next visible access of the C, without doing it.
-    fn next_visible(&mut self, t: usize) -> Option<Access> {
-        while let Some(next) = self.machine.next(t) {
-            if next.is_visible() {
-                return Some(next);
+    /// Lets both do an action, and draws it.
+    fn draw(&mut self, action: Action) -> Result<(), Mismatch> {
+        let rows = |pair: &Pair| pair.picture.as_ref().map_or(0, Picture::rows);
+        let (iqh, before) = (self.machine.board().iqh(), rows(self));
+        let outcome = self.apply(action);
+        let drawn = rows(self) > before;
+        let Some(picture) = &mut self.picture else { return outcome };
+        match action {
+            Action::Call { t, request } => {
+                let request = self.reference.requests()[usize::from(request)];
+                picture.call(&self.machine, t.into(), request);
             }
-            self.machine.resume(t);
+            Action::Driver { .. } if drawn => {}
+            // A step of the model that is no access of the C's that hardware can see.
+            Action::Driver { t, step } => picture.note(&self.machine, Some(t.into()), format!("({step:?})")),
+            Action::Hardware(step) => picture.hardware(&self.machine, step, iqh),
         }
-        None
+        outcome
     }
 }
 

@@ -6,6 +6,7 @@
 //! Of `struct intel_iommu` the members that the cut functions name are kept, and no others.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
 
 use thiserror::Error;
 use tree_sitter::{Node, Parser, Tree};
@@ -66,11 +67,76 @@ pub enum CutError {
         /// Where definitions were looked for.
         files: String,
     },
+    /// A file that is no C, where that keeps a definition from being found.
+    #[error("{from}: {broken}")]
+    Broken {
+        /// The tree.
+        from: String,
+        /// Where and how.
+        broken: Broken,
+    },
+    /// Text that is nested deeper than any driver's.
+    #[error("{from}: {file}:{line} is nested more than {DEEPEST} deep, which is more than is read")]
+    Deep {
+        /// The tree.
+        from: String,
+        /// The file.
+        file: String,
+        /// Its line.
+        line: usize,
+    },
+    /// Definitions that name others, which name others, and so on, further than any driver's.
+    #[error("{from}: {name} is reached by definitions that name each other more than {DEEPEST} deep, which is more than is read")]
+    Chain {
+        /// The tree.
+        from: String,
+        /// The name where it was given up.
+        name: String,
+    },
 }
 
+/// How deep a text may be nested: the kernel's is 44 deep.
+const DEEPEST: usize = 400;
+
+/// How many lines below a name a stretch that is no C is taken for what hides it.
+const BELOW: usize = 8;
+
+/// From how many bytes on a stretch that is no C is taken for the reason why a definition is not found.
+const LONG: usize = 200;
+
+/// A place that does not parse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The function in which it is; if something is missing, that begins in this line.
+    pub function: Option<String>,
+    /// What the parser misses there, if it is a single thing.
+    pub missing: Option<String>,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} does not parse as C", self.file, self.line)?;
+        match (&self.missing, &self.function) {
+            (Some(missing), Some(function)) => write!(f, ": {missing:?} is missing in {function}, which begins there"),
+            (Some(missing), None) => write!(f, ": {missing:?} is missing there"),
+            (None, Some(function)) => write!(f, ", in {function}; perhaps a brace or bracket is missing"),
+            (None, None) => write!(f, "; perhaps a brace or bracket is missing there or before"),
+        }
+    }
+}
+
+/// Most names that are listed.
+const LISTED: usize = 5;
+
 fn listed(names: &[(String, String)]) -> String {
-    let each: Vec<String> = names.iter().map(|(name, user)| format!("{name} (in {user})")).collect();
-    format!("{} {}", each.join(", "), if names.len() == 1 { "is" } else { "are" })
+    let each: Vec<String> = names.iter().take(LISTED).map(|(name, user)| format!("{name} (in {user})")).collect();
+    let more = names.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more} {}", each.join(", "), if names.len() == 1 { "is" } else { "are" })
 }
 
 /// What was cut.
@@ -119,15 +185,79 @@ struct Parsed {
 }
 
 impl Parsed {
-    fn new(path: &str, text: &str) -> Parsed {
+    /// Parses a text.
+    ///
+    /// # Errors
+    /// The line that is nested too deep, if one is: what follows goes down a tree by recursion.
+    fn new(path: &str, text: &str) -> Result<Parsed, usize> {
         let mut parser = Parser::new();
         parser.set_language(&tree_sitter_c::LANGUAGE.into()).expect("the grammar fits the parser it was built for");
         let tree = parser.parse(text, None).expect("neither a time limit nor a cancellation is set");
-        Parsed { path: path.to_string(), text: text.to_string(), tree }
+        match too_deep(&tree) {
+            Some(line) => Err(line),
+            None => Ok(Parsed { path: path.to_string(), text: text.to_string(), tree }),
+        }
+    }
+
+    /// The place that keeps most of the text from being parsed: a brace or bracket that is missing, or the longest stretch that
+    /// is no C. Short stretches are not counted unless they lie right below one of the names that are looked for: the
+    /// kernel's macros make many, which lose nothing but themselves.
+    fn broken(&self, names: &[&str]) -> Option<Broken> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let hides = |node: &Node| {
+            let row = node.start_position().row.min(lines.len().saturating_sub(1));
+            let near = lines.get(row.saturating_sub(BELOW)..=row).unwrap_or_default();
+            names.iter().any(|name| near.iter().any(|line| line.contains(name)))
+        };
+        let mut worst: Option<(usize, Node)> = None;
+        visit(self.tree.root_node(), &mut |node| {
+            let weight = match node.kind() {
+                "{" | "}" | "(" | ")" | "[" | "]" if node.is_missing() => usize::MAX,
+                "ERROR" if hides(&node) => node.byte_range().len().max(LONG),
+                "ERROR" => node.byte_range().len(),
+                _ if node.is_missing() && hides(&node) => LONG,
+                _ => 0,
+            };
+            if weight >= LONG && worst.is_none_or(|(worst, _)| weight > worst) {
+                worst = Some((weight, node));
+            }
+        });
+        let (_, node) = worst?;
+        let mut around = Some(node);
+        while let Some(outer) = around.filter(|outer| outer.kind() != "function_definition") {
+            around = outer.parent();
+        }
+        let function = around.and_then(|outer| outer.child_by_field_name("declarator")).and_then(declared);
+        // What is missing is often missed at the end of the text only: where the function begins says more.
+        let place = around.filter(|_| node.is_missing()).unwrap_or(node);
+        Some(Broken {
+            file: self.path.clone(),
+            line: place.start_position().row + 1,
+            function: function.map(|name| self.text(name).to_string()),
+            missing: node.is_missing().then(|| node.kind().to_string()),
+        })
     }
 
     fn text(&self, node: Node) -> &str {
         &self.text[node.byte_range()]
+    }
+}
+
+/// The first line that is nested deeper than is read.
+fn too_deep(tree: &Tree) -> Option<usize> {
+    let mut cursor = tree.walk();
+    loop {
+        if cursor.depth() as usize > DEEPEST {
+            return Some(cursor.node().start_position().row + 1);
+        }
+        if cursor.goto_first_child() {
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return None;
+            }
+        }
     }
 }
 
@@ -404,7 +534,18 @@ struct Writer<'a> {
     text: String,
     names: Vec<String>,
     shimmed: BTreeSet<String>,
-    unknown: Vec<(String, String)>,
+    unknown: Unknown,
+    /// How many definitions are being written, each for the sake of the one before.
+    depth: usize,
+    /// Where that became too many.
+    too_deep: Option<String>,
+}
+
+/// Names that nobody defines, each with who names it first.
+#[derive(Default)]
+struct Unknown {
+    names: Vec<(String, String)>,
+    seen: HashSet<String>,
 }
 
 /// The structure of which members are left out.
@@ -416,8 +557,8 @@ impl Writer<'_> {
             self.shimmed.insert(name.1.clone());
         } else if let Some(id) = self.index.get(name) {
             self.write(id, name);
-        } else if certain && !name.1.starts_with("__builtin_") && !self.unknown.iter().any(|(n, _)| *n == name.1) {
-            self.unknown.push((name.1.clone(), user.to_string()));
+        } else if certain && !name.1.starts_with("__builtin_") && self.unknown.seen.insert(name.1.clone()) {
+            self.unknown.names.push((name.1.clone(), user.to_string()));
         }
     }
 
@@ -425,6 +566,11 @@ impl Writer<'_> {
         if !self.written.insert(id) {
             return;
         }
+        if self.depth == DEEPEST {
+            self.too_deep.get_or_insert_with(|| name.1.clone());
+            return;
+        }
+        self.depth += 1;
         let item = &self.index.items[id];
         let (node, file, what) = (item.node, item.file, item.what);
         let (mut text, names, perhaps) = if *name == (Space::Tag, UNIT.to_string()) {
@@ -442,7 +588,9 @@ impl Writer<'_> {
         if matches!(node.kind(), "struct_specifier" | "union_specifier" | "enum_specifier") && !text.ends_with(';') {
             text.push(';');
         }
-        self.text += &format!("{text}\n\n");
+        self.depth -= 1;
+        // The compiler's words are about the tree's own lines.
+        self.text += &format!("#line {} \"{}\"\n{text}\n\n", node.start_position().row + 1, file.path);
         match name.1.as_str() {
             "QI_LENGTH" => {
                 self.text += "#ifdef VTD_QI_LENGTH\n#undef QI_LENGTH\n#define QI_LENGTH VTD_QI_LENGTH\n#endif\n\n"
@@ -464,8 +612,13 @@ impl Writer<'_> {
 /// [`CutError`] if one is missing or takes something else, or names what nobody defines.
 pub fn cut(source: &Source) -> Result<Cut, CutError> {
     let from = source.name();
-    let files: Vec<Parsed> = source.files.iter().map(|file| Parsed::new(&file.path, &file.text)).collect();
-    let shim_file = Parsed::new("shim.h", SHIM_H);
+    let mut files = Vec::new();
+    for file in &source.files {
+        let parsed = Parsed::new(&file.path, &file.text);
+        let deep = |line| CutError::Deep { from: from.clone(), file: file.path.clone(), line };
+        files.push(parsed.map_err(deep)?);
+    }
+    let shim_file = Parsed::new("shim.h", SHIM_H).expect("the shim is not deep");
     let (mut index, mut shim) = (Index::default(), Index::default());
     files.iter().for_each(|file| index.add_file(file));
     shim.add_file(&shim_file);
@@ -475,6 +628,9 @@ pub fn cut(source: &Source) -> Result<Cut, CutError> {
         let found =
             index.get(&(Space::Ordinary, name.to_string())).filter(|&id| index.items[id].what == What::Function);
         let Some(id) = found else {
+            if let Some(broken) = files[0].broken(&[name]) {
+                return Err(CutError::Broken { from, broken });
+            }
             return Err(CutError::Missing { from, name, file: source.files[0].path.clone() });
         };
         if name == FUNCTIONS[0] {
@@ -494,7 +650,9 @@ pub fn cut(source: &Source) -> Result<Cut, CutError> {
         text: String::new(),
         names: Vec::new(),
         shimmed: BTreeSet::new(),
-        unknown: Vec::new(),
+        unknown: Unknown::default(),
+        depth: 0,
+        too_deep: None,
     };
     for name in GLUE {
         writer.need(&(Space::Ordinary, name.to_string()), "the glue", name != "DMAR_IQER_REG");
@@ -503,9 +661,16 @@ pub fn cut(source: &Source) -> Result<Cut, CutError> {
         writer.need(&(Space::Tag, name.to_string()), "the glue", true);
     }
     writer.need(&(Space::Ordinary, FUNCTIONS[0].to_string()), "the glue", true);
-    if !writer.unknown.is_empty() {
+    if let Some(name) = writer.too_deep {
+        return Err(CutError::Chain { from, name });
+    }
+    if !writer.unknown.names.is_empty() {
+        let names: Vec<&str> = writer.unknown.names.iter().map(|(name, _)| name.as_str()).take(LISTED).collect();
+        if let Some(broken) = files.iter().find_map(|file| file.broken(&names)) {
+            return Err(CutError::Broken { from, broken });
+        }
         let files: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        return Err(CutError::Unknown { from, names: writer.unknown, files: files.join(", ") });
+        return Err(CutError::Unknown { from, names: writer.unknown.names, files: files.join(", ") });
     }
     let has_iqer = writer.names.iter().any(|name| name == "DMAR_IQER_REG");
     let shimmed = writer.shimmed.into_iter().collect();
@@ -634,5 +799,94 @@ int qi_submit_sync(struct intel_iommu *iommu, struct qi_desc *desc,
         assert!(other.contains("takes (struct intel_iommu *, struct qi_desc *, unsigned long), not ("), "{other}");
         let unknown = cut(&source(&TREE.replace("return first", "return nobody(first)"))).unwrap_err().to_string();
         assert!(unknown.contains("nobody (in qi_submit_sync) is named by"), "{unknown}");
+    }
+
+    const DRIVER: &str = include_str!("../tests/kernel/driver.c");
+
+    fn said(text: &str) -> String {
+        cut(&source(text)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_missing_brace_is_said_by_its_place_and_not_by_what_it_hides() {
+        let (mut placed, mut misplaced) = (0, Vec::new());
+        for (at, brace) in DRIVER.match_indices(['{', '}']) {
+            let mut text = DRIVER.to_string();
+            text.replace_range(at..at + 1, "");
+            let Err(error) = cut(&source(&text)) else { continue };
+            let line = DRIVER[..at].lines().count();
+            match &error {
+                CutError::Broken { broken, .. } if (broken.line..broken.line + 70).contains(&(line + 10)) => {
+                    placed += 1
+                }
+                _ => misplaced.push(format!("{brace} of line {line}: {error}")),
+            }
+        }
+        assert!(misplaced.is_empty() && placed > 10, "{placed} placed, but not {misplaced:#?}");
+    }
+
+    #[test]
+    fn text_that_is_nested_too_deep_is_refused() {
+        let deep = format!("int deep = {}1{};", "(".repeat(50_000), ")".repeat(50_000));
+        assert!(said(&format!("{TREE}\n{deep}")).contains("is nested more than 400 deep"));
+        let chain: String = (0..50_000).map(|n| format!("#define M{n} M{}\n", n + 1)).collect();
+        let text = TREE.replace("#define OTHER 4", &format!("#define OTHER M0\n{chain}"));
+        assert!(said(&text).contains("by definitions that name each other more than 400 deep"));
+    }
+
+    #[test]
+    fn a_long_list_of_unknown_names_is_shortened() {
+        let calls: String = (0..3_000).map(|n| format!("nobody{n}(); ")).collect();
+        let said = said(&TREE.replace("return first", &format!("{calls} return first")));
+        assert!(said.contains("nobody4 (in qi_submit_sync) and 2995 more are named by") && said.len() < 400, "{said}");
+    }
+
+    #[test]
+    fn no_mutated_text_panics() {
+        let rounds: u64 = std::env::var("VTD_QI_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+        let pieces = [
+            "{",
+            "}",
+            "(",
+            ")",
+            "#",
+            "\n",
+            "\\",
+            "/*",
+            "*/",
+            "\"",
+            "'",
+            ";",
+            "#define X X",
+            "struct",
+            "é",
+            "\0",
+            "#if 1\n",
+        ];
+        let mut fine = 0;
+        for round in 0..rounds {
+            let mut rng = crate::search::Rng::new(round);
+            let mut text: Vec<char> = DRIVER.chars().collect();
+            for _ in 0..=rng.below(6) {
+                let (from, length) = (rng.below(text.len()), rng.below(40));
+                let to = (from + length).min(text.len());
+                match rng.below(4) {
+                    0 => drop(text.drain(from..to)),
+                    1 => {
+                        let copy = text[from..to].to_vec();
+                        let at = rng.below(text.len());
+                        text.splice(at..at, copy);
+                    }
+                    2 => drop(text.splice(from..from, pieces[rng.below(pieces.len())].chars())),
+                    _ => text[from] = (rng.next() % 128) as u8 as char,
+                }
+            }
+            let text: String = text.into_iter().collect();
+            match cut(&source(&text)) {
+                Ok(_) => fine += 1,
+                Err(error) => assert!(error.to_string().len() < 1_000, "round {round}: {error}"),
+            }
+        }
+        assert!(fine > 0, "no mutated text was cut: the fuzzer is too rough");
     }
 }

@@ -1,9 +1,13 @@
-//! A process of its own for code that may crash, write where it should not, or never come back.
+//! A process of its own for code that may crash, write where it should not, block, or never come back.
+//!
+//! What a child does wrong and what the machine does to it are told apart. Patience counts the processor time that the child
+//! uses, or the time that it sleeps of its own accord; time in which it is stopped, or is ready and does not get a processor, is
+//! the machine's, as is a SIGKILL. A child ends with its parent, however the parent ends.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -22,12 +26,59 @@ pub struct Pulse {
     pub steps: AtomicU64,
     /// Set by the parent: stop, and say what is known.
     pub stop: AtomicBool,
+    /// The parent's process id; 0 where there is no child.
+    parent: AtomicI32,
+    /// A process group that the child has started and that must not outlive it; 0 if there is none.
+    group: AtomicI32,
+}
+
+impl Pulse {
+    /// Whether the work is to end: the parent asks for it, or has ended itself.
+    pub(super) fn is_to_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.is_orphaned()
+    }
+
+    /// Says which process group must not outlive the child; 0: none any more.
+    pub(super) fn owns(&self, group: libc::pid_t) {
+        self.group.store(group, Ordering::Relaxed);
+    }
+
+    /// Ends the group that a child has left behind.
+    fn end_group(&self) {
+        let group = self.group.load(Ordering::Relaxed);
+        if group > 0 {
+            // SAFETY: the child that led it has said so, and is gone.
+            unsafe { libc::kill(-group, libc::SIGKILL) };
+        }
+    }
+
+    fn is_orphaned(&self) -> bool {
+        let parent = self.parent.load(Ordering::Relaxed);
+        // SAFETY: asks for a number.
+        parent != 0 && parent != unsafe { libc::getppid() }
+    }
+
+    /// Lets `f` work, which has to clean up behind itself: meanwhile the child outlives its parent until `f` has seen
+    /// [`is_to_stop`](Pulse::is_to_stop) and returned.
+    pub(super) fn tidily<T>(&self, f: impl FnOnce() -> T) -> T {
+        if self.parent.load(Ordering::Relaxed) == 0 {
+            return f();
+        }
+        end_with_parent(0);
+        let value = f();
+        end_with_parent(libc::SIGKILL);
+        if self.is_orphaned() {
+            // SAFETY: nobody is left to hear anything.
+            unsafe { libc::_exit(0) }
+        }
+        value
+    }
 }
 
 /// How a child died.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Death {
-    /// By a signal.
+    /// By a signal that a fault of the code raises.
     #[error("{}", signal_text(*signal))]
     Signal {
         /// Its number.
@@ -35,21 +86,80 @@ pub enum Death {
         /// What the child was at.
         seed: u64,
     },
-    /// It did not come along for so long that it was killed.
-    #[error("the C code did not come back for {seconds} s: an endless loop without an access")]
+    /// It used so much processor time without coming along that it was ended.
+    #[error("the C code did not come back for {seconds} s of processor time: an endless loop without an access")]
     Silent {
+        /// How much.
+        seconds: u64,
+        /// What the child was at.
+        seed: u64,
+    },
+    /// It slept for so long that it was ended.
+    #[error("the C code has waited for something outside of it for {seconds} s, and was ended")]
+    Blocked {
         /// For how long.
         seconds: u64,
         /// What the child was at.
         seed: u64,
     },
+    /// It ended by itself and said nothing.
+    #[error("the C code ended its process (exit code {code}) instead of coming back")]
+    Quit {
+        /// The exit code.
+        code: i32,
+        /// What the child was at.
+        seed: u64,
+    },
+    /// It said what cannot be understood, or too much.
+    #[error("the C code wrote to the pipe by which its process reports: {bytes} bytes that cannot be read")]
+    Garbled {
+        /// How much.
+        bytes: usize,
+        /// What the child was at.
+        seed: u64,
+    },
+    /// It was ended from outside, each time that it was started.
+    #[error(
+        "the machine ended the process that runs the C, {times} times, by signal {signal}{}: what it was at is unknown",
+        if *signal == libc::SIGKILL { " (SIGKILL), as where memory is short" } else { "" }
+    )]
+    Killed {
+        /// By which signal.
+        signal: i32,
+        /// How often it was started.
+        times: u32,
+    },
+    /// It was stopped, or did not get a processor, for so long that it was given up.
+    #[error("the machine did not let the process that runs the C go on for {seconds} s: what it was at is unknown")]
+    Starved {
+        /// For how long.
+        seconds: u64,
+    },
     /// It was stopped because the user asked for it.
     #[error("cancelled")]
     Cancelled,
-    /// It cannot be started, or what it says cannot be read.
+    /// It cannot be started, or has found a fault of this program's.
     #[error("the process that runs the C code has failed: {0}")]
     Failed(String),
 }
+
+impl Death {
+    /// What the child was at, if it died of the code that it ran and not of the machine.
+    pub fn by_the_code(&self) -> Option<u64> {
+        match *self {
+            Death::Signal { seed, .. }
+            | Death::Silent { seed, .. }
+            | Death::Blocked { seed, .. }
+            | Death::Quit { seed, .. }
+            | Death::Garbled { seed, .. } => Some(seed),
+            Death::Killed { .. } | Death::Starved { .. } | Death::Cancelled | Death::Failed(_) => None,
+        }
+    }
+}
+
+/// The signals that a fault of the code raises.
+const FAULTS: [i32; 7] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGTRAP, libc::SIGFPE, libc::SIGABRT, libc::SIGSYS];
 
 fn signal_text(signal: i32) -> String {
     match signal {
@@ -57,157 +167,436 @@ fn signal_text(signal: i32) -> String {
         libc::SIGBUS => "the C code crashed (SIGBUS)".to_string(),
         libc::SIGILL | libc::SIGTRAP => "the C code ran into a BUG (SIGILL)".to_string(),
         libc::SIGFPE => "the C code divided by zero (SIGFPE)".to_string(),
+        libc::SIGABRT => "the C code aborted (SIGABRT)".to_string(),
         other => format!("the C code was ended by signal {other}"),
     }
 }
 
+/// How often a child that the machine has ended is started in all.
+const STARTS: u32 = 3;
+/// How long the machine may keep a child from going on.
+const MACHINE: Duration = Duration::from_secs(600);
+/// How long a child may take to stop when it is asked to.
+const STOPPING: Duration = Duration::from_secs(2);
+/// Most bytes that a child may say.
+const SAID_BYTES: usize = 64 << 20;
+
 /// Runs `f` in a child process and returns what it returns.
 ///
-/// `patience` is how long the child may go without a beat of its pulse; `watch` is called now and then with the pulse and
-/// says whether to go on.
+/// `patience` is how much processor time the child may use, or how long it may sleep, without a beat of its pulse; `watch` is
+/// called now and then with the pulse and says whether to go on. A child that the machine ends is started again, twice.
 ///
 /// # Errors
 /// [`Death`] if the child does not come to an end by itself.
 pub fn isolated<T: Serialize + DeserializeOwned>(
     patience: Duration,
     watch: &mut dyn FnMut(&Pulse) -> bool,
-    f: impl FnOnce(&Pulse) -> T,
+    f: impl Fn(&Pulse) -> T,
 ) -> Result<T, Death> {
-    let failed = |what: &str| Death::Failed(format!("{what}: {}", std::io::Error::last_os_error()));
-    // SAFETY: a fresh shared mapping, zeroed by the system, which is a valid Pulse.
-    let pulse = unsafe {
-        let at = libc::mmap(
-            std::ptr::null_mut(),
-            size_of::<Pulse>(),
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        );
-        if at == libc::MAP_FAILED {
+    let mut started = 1;
+    loop {
+        match once(patience, watch, &f) {
+            Err(Death::Killed { .. }) if started < STARTS => started += 1,
+            Err(Death::Killed { signal, .. }) => return Err(Death::Killed { signal, times: started }),
+            ended => return ended,
+        }
+    }
+}
+
+fn failed(what: &str) -> Death {
+    Death::Failed(format!("{what}: {}", io::Error::last_os_error()))
+}
+
+/// Runs `f` in one child.
+fn once<T: Serialize + DeserializeOwned>(
+    patience: Duration,
+    watch: &mut dyn FnMut(&Pulse) -> bool,
+    f: &impl Fn(&Pulse) -> T,
+) -> Result<T, Death> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let sharing = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    // SAFETY: a fresh mapping, shared with the child; zeros are a valid pulse, and atomics may be shared.
+    let pulse: &Pulse = unsafe {
+        let page = libc::mmap(std::ptr::null_mut(), size_of::<Pulse>(), protection, sharing, -1, 0);
+        if page == libc::MAP_FAILED {
             return Err(failed("mmap"));
         }
-        &*at.cast::<Pulse>()
+        &*page.cast::<Pulse>()
     };
     let mut ends = [0; 2];
-    // SAFETY: `ends` has room for two descriptors, which nobody else owns afterwards.
-    let (mut reader, writer) = unsafe {
+    // SAFETY: `ends` has room for two; both are taken over at once.
+    let (reader, writer) = unsafe {
         if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) != 0 {
             return Err(failed("pipe"));
         }
         (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1]))
     };
+    pulse.parent.store(std::process::id() as i32, Ordering::Relaxed);
     // SAFETY: the child uses only what the calling thread can reach, writes to its pipe and ends without unwinding into code
     // of the parent's.
-    match unsafe { libc::fork() } {
+    let result = match unsafe { libc::fork() } {
         -1 => Err(failed("fork")),
         0 => {
             drop(reader);
-            let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                let said = serde_json::to_vec(&f(pulse)).unwrap_or_default();
-                (&writer).write_all(&said).is_ok()
-            }));
-            // SAFETY: ends the child at once; its destructors are the parent's business.
-            unsafe { libc::_exit(if written.is_ok_and(|fine| fine) { 0 } else { 101 }) }
+            work(writer, pulse, f)
         }
         child => {
             drop(writer);
-            let result = attend(child, &mut reader, pulse, patience, watch);
-            // SAFETY: mapped above, and the child is gone.
-            unsafe { libc::munmap(std::ptr::from_ref(pulse).cast_mut().cast(), size_of::<Pulse>()) };
-            result
+            Attended::new(child, reader, pulse).and_then(|mut attended| attended.attend(patience, watch))
+        }
+    };
+    pulse.end_group();
+    // SAFETY: mapped above, and the child is gone.
+    unsafe { libc::munmap(std::ptr::from_ref(pulse).cast_mut().cast(), size_of::<Pulse>()) };
+    result
+}
+
+/// Has the calling process sent a signal when its parent ends; 0: none.
+fn end_with_parent(signal: i32) {
+    // SAFETY: sets an attribute of this process.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong) };
+}
+
+/// What the child does: `f`, and say what it returned, or with which words it panicked.
+fn work<T: Serialize>(mut writer: File, pulse: &Pulse, f: &impl Fn(&Pulse) -> T) -> ! {
+    end_with_parent(libc::SIGKILL);
+    // SAFETY: these set attributes of this process: it heeds its parent and not the terminal, leaves no core file, and what the
+    // code prints goes nowhere.
+    unsafe {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+        libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 });
+        let nowhere = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+        for stream in 0..=2 {
+            libc::dup2(nowhere, stream);
+        }
+    }
+    if pulse.is_orphaned() {
+        // SAFETY: the parent ended before it was noticed.
+        unsafe { libc::_exit(0) }
+    }
+    let said =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| serde_json::to_vec(&Ok::<T, String>(f(pulse)))));
+    let said = match said {
+        Ok(Ok(said)) => said,
+        Ok(Err(error)) => serde_json::to_vec(&Err::<(), String>(error.to_string())).unwrap_or_default(),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or(panic.downcast_ref::<&str>().map(|text| text.to_string())).unwrap_or_default();
+            serde_json::to_vec(&Err::<(), String>(text)).unwrap_or_default()
+        }
+    };
+    let written = writer.write_all(&said).is_ok();
+    // SAFETY: ends the child at once; its destructors are the parent's business.
+    unsafe { libc::_exit(if written { 0 } else { 101 }) }
+}
+
+/// A child, as its parent sees it.
+struct Attended<'a> {
+    child: libc::pid_t,
+    /// `None` once the child has closed its end.
+    reader: Option<File>,
+    said: Vec<u8>,
+    pulse: &'a Pulse,
+    /// What it had done, and how much processor time it had used, when it last came along.
+    beats: u64,
+    used_then: Duration,
+    /// How much it had used when it was last looked at, and when that was.
+    used: Duration,
+    looked: Instant,
+    /// Since it last came along: how long it has slept, and how long it has been.
+    slept: Duration,
+    waited: Duration,
+}
+
+impl<'a> Attended<'a> {
+    fn new(child: libc::pid_t, reader: File, pulse: &'a Pulse) -> Result<Attended<'a>, Death> {
+        // SAFETY: our own descriptor.
+        if unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) } != 0 {
+            let death = failed("fcntl");
+            end(child);
+            return Err(death);
+        }
+        let (zero, looked) = (Duration::ZERO, Instant::now());
+        let reader = Some(reader);
+        let said = Vec::new();
+        Ok(Attended {
+            child,
+            reader,
+            said,
+            pulse,
+            beats: 0,
+            used_then: zero,
+            used: zero,
+            looked,
+            slept: zero,
+            waited: zero,
+        })
+    }
+
+    /// Waits for the child, reads what it says, and ends it when it takes too long.
+    fn attend<T: DeserializeOwned>(
+        &mut self,
+        patience: Duration,
+        watch: &mut dyn FnMut(&Pulse) -> bool,
+    ) -> Result<T, Death> {
+        let mut asked: Option<Instant> = None;
+        loop {
+            self.hear();
+            if let Some(status) = ended(self.child) {
+                self.hear();
+                return self.conclude(status);
+            }
+            if !watch(self.pulse) && asked.is_none() {
+                self.pulse.stop.store(true, Ordering::Relaxed);
+                asked = Some(Instant::now());
+            }
+            let death = match asked {
+                Some(asked) if asked.elapsed() > STOPPING => Some(Death::Cancelled),
+                _ => self.out_of_patience(patience),
+            };
+            if let Some(death) = death {
+                end(self.child);
+                return Err(death);
+            }
+        }
+    }
+
+    /// Reads what the child has said; waits a little for it.
+    fn hear(&mut self) {
+        let Some(reader) = &mut self.reader else {
+            std::thread::sleep(Duration::from_millis(2));
+            return;
+        };
+        let mut poll = libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid entry.
+        unsafe { libc::poll(&mut poll, 1, 50) };
+        let mut buffer = [0; 1 << 16];
+        let before = self.said.len();
+        while self.said.len() <= SAID_BYTES {
+            match reader.read(&mut buffer) {
+                Ok(0) => {
+                    self.reader = None;
+                    break;
+                }
+                Ok(read) => self.said.extend_from_slice(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // As good as the end: how the child ended says the rest.
+                Err(_) => {
+                    self.reader = None;
+                    break;
+                }
+            }
+        }
+        if self.said.len() > before {
+            self.came_along();
+        }
+    }
+
+    fn came_along(&mut self) {
+        (self.used_then, self.slept, self.waited) = (self.used, Duration::ZERO, Duration::ZERO);
+    }
+
+    /// Why the child is to be ended, if it is.
+    fn out_of_patience(&mut self, patience: Duration) -> Option<Death> {
+        let seed = self.pulse.seed.load(Ordering::Relaxed);
+        if self.said.len() > SAID_BYTES {
+            return Some(Death::Garbled { bytes: self.said.len(), seed });
+        }
+        let used = processor_time(self.child).unwrap_or(self.used);
+        // Where this process was stopped itself, the time has passed for nobody.
+        let passed = self.looked.elapsed().min(Duration::from_secs(1));
+        let idle = used.saturating_sub(self.used) < passed / 100;
+        (self.used, self.looked) = (used, Instant::now());
+        let beats = self.pulse.beats.load(Ordering::Relaxed);
+        if beats != self.beats {
+            self.beats = beats;
+            self.came_along();
+            return None;
+        }
+        self.waited += passed;
+        if idle && sleeps(self.child) {
+            self.slept += passed;
+        }
+        let seconds = patience.as_secs();
+        if used.saturating_sub(self.used_then) > patience {
+            Some(Death::Silent { seconds, seed })
+        } else if self.slept > patience {
+            Some(Death::Blocked { seconds, seed })
+        } else if self.waited > MACHINE.max(patience) {
+            Some(Death::Starved { seconds: MACHINE.max(patience).as_secs() })
+        } else {
+            None
+        }
+    }
+
+    /// What a child that has ended comes to.
+    fn conclude<T: DeserializeOwned>(&self, status: i32) -> Result<T, Death> {
+        let seed = self.pulse.seed.load(Ordering::Relaxed);
+        if libc::WIFSIGNALED(status) {
+            let signal = libc::WTERMSIG(status);
+            return Err(match FAULTS.contains(&signal) {
+                true => Death::Signal { signal, seed },
+                false => Death::Killed { signal, times: 1 },
+            });
+        }
+        let code = libc::WEXITSTATUS(status);
+        if code != 0 || self.said.is_empty() {
+            return Err(Death::Quit { code, seed });
+        }
+        match serde_json::from_slice::<Result<T, String>>(&self.said) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(panic)) => Err(Death::Failed(panic)),
+            Err(_) => Err(Death::Garbled { bytes: self.said.len(), seed }),
         }
     }
 }
 
-/// Waits for a child, reads what it says, and ends it when it takes too long.
-fn attend<T: DeserializeOwned>(
-    child: libc::pid_t,
-    reader: &mut File,
-    pulse: &Pulse,
-    patience: Duration,
-    watch: &mut dyn FnMut(&Pulse) -> bool,
-) -> Result<T, Death> {
-    let mut said = Vec::new();
-    let (mut beats, mut heard) = (0, Instant::now());
-    let mut asked: Option<Instant> = None;
-    let mut death = None;
-    let mut buffer = [0; 1 << 16];
-    loop {
-        let mut poll = libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one valid entry.
-        if unsafe { libc::poll(&mut poll, 1, 100) } > 0 {
-            match reader.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(n) => {
-                    said.extend_from_slice(&buffer[..n]);
-                    heard = Instant::now();
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => break,
-            }
-        }
-        let now = pulse.beats.load(Ordering::Relaxed);
-        if now != beats {
-            (beats, heard) = (now, Instant::now());
-        }
-        if !watch(pulse) && asked.is_none() {
-            pulse.stop.store(true, Ordering::Relaxed);
-            asked = Some(Instant::now());
-        }
-        let seed = pulse.seed.load(Ordering::Relaxed);
-        if heard.elapsed() > patience {
-            death = Some(Death::Silent { seconds: patience.as_secs(), seed });
-        } else if asked.is_some_and(|asked| asked.elapsed() > Duration::from_secs(2)) {
-            death = Some(Death::Cancelled);
-        }
-        if death.is_some() {
-            // SAFETY: our own child, which has not been waited for.
-            unsafe { libc::kill(child, libc::SIGKILL) };
-            break;
-        }
-    }
+/// How a child has ended, if it has.
+fn ended(child: libc::pid_t) -> Option<i32> {
     let mut status = 0;
-    // SAFETY: our own child; the status is ours. Interrupted calls are repeated.
-    while unsafe { libc::waitpid(child, &mut status, 0) } == -1
-        && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
-    {}
-    if let Some(death) = death {
-        return Err(death);
+    // SAFETY: our own child; the status is ours.
+    (unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } == child).then_some(status)
+}
+
+/// Ends a child and waits for its end.
+fn end(child: libc::pid_t) {
+    let mut status = 0;
+    // SAFETY: our own child, which has not been waited for. Interrupted calls are repeated.
+    unsafe {
+        libc::kill(child, libc::SIGKILL);
+        while libc::waitpid(child, &mut status, 0) == -1
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
     }
-    let seed = pulse.seed.load(Ordering::Relaxed);
-    if libc::WIFSIGNALED(status) {
-        return Err(Death::Signal { signal: libc::WTERMSIG(status), seed });
-    }
-    serde_json::from_slice(&said)
-        .map_err(|error| Death::Failed(format!("exit code {}, {error}", libc::WEXITSTATUS(status))))
+}
+
+/// How much processor time a process has used, all its threads together.
+fn processor_time(process: libc::pid_t) -> Option<Duration> {
+    let mut clock = 0;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: both are ours to be written.
+    let known =
+        unsafe { libc::clock_getcpuclockid(process, &mut clock) == 0 && libc::clock_gettime(clock, &mut time) == 0 };
+    known.then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// Whether a process sleeps of its own accord: it is neither ready nor stopped, and does not wait for a disk.
+fn sleeps(process: libc::pid_t) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name, which is in brackets and may hold anything.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_millis(300);
+
+    fn child<T: Serialize + DeserializeOwned>(f: impl Fn(&Pulse) -> T) -> Result<T, Death> {
+        isolated(PATIENCE, &mut |_| true, f)
+    }
+
+    fn own_id() -> libc::pid_t {
+        std::process::id() as libc::pid_t
+    }
+
+    fn sleep() {
+        // SAFETY: waits for a signal.
+        unsafe { libc::pause() };
+    }
+
+    fn send(process: libc::pid_t, signal: i32) {
+        // SAFETY: to the child of a test.
+        unsafe { libc::kill(process, signal) };
+    }
+
     #[test]
     fn results_crashes_and_silence_are_told_apart() {
-        let patience = Duration::from_millis(300);
-        assert_eq!(isolated(patience, &mut |_| true, |_| vec![1, 2]), Ok(vec![1, 2]));
-        let crash: Result<(), Death> = isolated(patience, &mut |_| true, |pulse| {
+        assert_eq!(child(|_| vec![1, 2]), Ok(vec![1, 2]));
+        let crash: Result<(), Death> = child(|pulse| {
             pulse.seed.store(7, Ordering::Relaxed);
             // SAFETY: a null pointer is what the parent is to be told of.
             unsafe { std::ptr::write_volatile(std::ptr::null_mut::<u8>(), 1) }
         });
         assert_eq!(crash, Err(Death::Signal { signal: libc::SIGSEGV, seed: 7 }));
-        let silence: Result<(), Death> = isolated(patience, &mut |_| true, |_| loop {
+        let silence: Result<(), Death> = child(|_| loop {
             std::hint::spin_loop();
         });
         assert_eq!(silence, Err(Death::Silent { seconds: 0, seed: 0 }));
         let cancelled: Result<u64, Death> =
-            isolated(patience, &mut |pulse| pulse.beats.load(Ordering::Relaxed) == 0, |pulse| {
+            isolated(PATIENCE, &mut |pulse| pulse.beats.load(Ordering::Relaxed) == 0, |pulse| {
                 while !pulse.stop.load(Ordering::Relaxed) {
                     pulse.beats.fetch_add(1, Ordering::Relaxed);
                 }
                 5
             });
         assert_eq!(cancelled, Ok(5));
+        assert_eq!(child(|_| assert_eq!(1, 2, "words")).unwrap_err().by_the_code(), None);
+    }
+
+    #[test]
+    fn a_child_that_stops_speaking_is_ended() {
+        let sleeps: Result<(), Death> = child(|_| sleep());
+        assert_eq!(sleeps, Err(Death::Blocked { seconds: 0, seed: 0 }));
+        for code in [0, 3] {
+            let quits: Result<(), Death> = child(|_| std::process::exit(code));
+            assert_eq!(quits, Err(Death::Quit { code, seed: 0 }));
+        }
+        let closes: Result<(), Death> = child(|_| {
+            // SAFETY: what code that runs in a child may do to it.
+            (3..1024).for_each(|file| _ = unsafe { libc::close(file) });
+            sleep()
+        });
+        assert_eq!(closes, Err(Death::Blocked { seconds: 0, seed: 0 }));
+        // SAFETY: as above.
+        let write = |file, bytes: &[u8]| _ = unsafe { libc::write(file, bytes.as_ptr().cast(), bytes.len()) };
+        let writes: Result<(), Death> = child(|_| (3..1024).for_each(|file| write(file, b"x")));
+        assert!(matches!(writes, Err(Death::Garbled { .. })), "{writes:?}");
+        let floods: Result<(), Death> = child(|_| loop {
+            (3..64).for_each(|file| write(file, &[0; 4096]));
+        });
+        assert!(matches!(floods, Err(Death::Garbled { bytes, .. }) if bytes <= SAID_BYTES + (1 << 16)), "{floods:?}");
+    }
+
+    #[test]
+    fn what_the_machine_does_is_not_the_codes_doing() {
+        let killed: Result<(), Death> = child(|_| send(own_id(), libc::SIGKILL));
+        assert_eq!(killed, Err(Death::Killed { signal: libc::SIGKILL, times: STARTS }));
+        // Once killed, started again: it counts in a file.
+        let file = tempfile::tempfile().unwrap();
+        let again = child(|_| {
+            let before = file.metadata().unwrap().len();
+            (&file).write_all(b"x").unwrap();
+            if before == 0 {
+                send(own_id(), libc::SIGKILL);
+            }
+            before
+        });
+        assert_eq!(again, Ok(1));
+        // Stopped for longer than the patience, and let go on by the watch.
+        let (mut since, mut went_on) = (None, false);
+        let stopped = isolated(
+            PATIENCE,
+            &mut |pulse| {
+                let child = pulse.seed.load(Ordering::Relaxed) as libc::pid_t;
+                let is_stopped =
+                    std::fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|s| s.contains(") T "));
+                if is_stopped && since.get_or_insert_with(Instant::now).elapsed() > 4 * PATIENCE {
+                    went_on = true;
+                    send(child, libc::SIGCONT);
+                }
+                true
+            },
+            |pulse| {
+                pulse.seed.store(own_id() as u64, Ordering::Relaxed);
+                send(own_id(), libc::SIGSTOP);
+                5
+            },
+        );
+        assert_eq!((stopped, went_on), (Ok(5), true));
     }
 }

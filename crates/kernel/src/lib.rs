@@ -2,7 +2,7 @@
 //!
 //! | part | file | what it is |
 //! | --- | --- | --- |
-//! | source | `source.rs` | a kernel tree, or a tarball of one: the few files that are looked at |
+//! | source | `source.rs`, `archive.rs`, `kept.rs` | a kernel tree, or a tarball of one: the few files that are looked at |
 //! | cut | `cut.rs` | the three functions and what they name, taken out with a C parser |
 //! | edit | `edit.rs` | a rule taken back: generations that no package carries |
 //! | program | `program.rs`, `shim/` | compiled with the system's compiler against a shim of our own, and loaded |
@@ -14,9 +14,9 @@
 //! | compare | `compare.rs` | the C and the Rust driver through the same schedules; counterexamples replayed |
 //! | search | `search.rs`, `picture.rs` | schedules of the C alone, at random or by priorities; shrinking, drawing |
 //!
-//! Only on Unix. No kernel's text is in this repository: it is read, compiled in a temporary
-//! folder and forgotten. A tree is code that is run with the caller's rights; it is run in a child process, which contains
-//! accidents and not malice.
+//! Only on Linux. No kernel's text is in this repository: it is read, compiled in memory and forgotten; only of a tarball the files
+//! that were read are kept, in the user's cache directory (see [`Source::open`]). A tree is code that is run with the caller's
+//! rights; it is compiled, loaded and run in a child process, which contains accidents and not malice.
 //!
 //! What a difference would mean: both sides do the same accesses in the same order or the model is wrong. What agreement means:
 //! on the schedules that were played, for this compiler and these flags, under sequential consistency.
@@ -24,11 +24,16 @@
 // The C is called, its memory read, and stacks are switched: each place says why it may.
 #![allow(unsafe_code)]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("the kernel's C is run on Linux only: its compiled form lies in files in memory, and /proc tells how its process fares");
+
 mod access;
+mod archive;
 mod compare;
 mod cut;
 mod edit;
 mod isolate;
+mod kept;
 mod machine;
 mod picture;
 mod probe;
@@ -39,7 +44,7 @@ mod source;
 
 pub use access::{Access, Field, RawStatus, Register};
 pub use compare::{confirm, exhaustive, random, CompareError, Confirmation, Covered, Difference, Tally, LAPS};
-pub use cut::{cut, Cut, CutError, FUNCTIONS};
+pub use cut::{cut, Broken, Cut, CutError, FUNCTIONS};
 pub use edit::{edit, Edit, EditError};
 pub use isolate::{isolated, Death, Pulse};
 pub use machine::{Board, Grain, Machine, Wrong};

@@ -632,6 +632,9 @@ pub struct Machine {
 impl Machine {
     /// Loads a program for a number of submitters, with descriptors of 16 bytes, or of 32 (scalable mode).
     ///
+    /// This runs code of the tree in the calling process, as does every call of the machine's: code that is not known to be
+    /// harmless belongs into [`isolated`](super::isolated).
+    ///
     /// # Errors
     /// [`BuildError`] if it cannot be loaded.
     ///
@@ -642,7 +645,7 @@ impl Machine {
         let loaded = program.load()?;
         let shift = if scalable { 5 } else { 4 };
         let slots = usize::from(program.length.slots());
-        let sizes = [slots * size_of::<RawStatus>(), slots << shift, loaded.layout[1], loaded.layout[0]];
+        let sizes = [slots * size_of::<RawStatus>(), slots << shift, loaded.layout.queue, loaded.layout.unit];
         let mut pieces = [Piece::default(); 4];
         let mut end = GUARD;
         for (piece, bytes) in pieces.iter_mut().zip(sizes) {
@@ -672,7 +675,7 @@ impl Machine {
             status: at(status).cast(),
             descs: at(descs),
             private: at(private),
-            fields: [layout[5], layout[6], layout[7]],
+            fields: layout.fields,
             registers: loaded.registers,
             status_at: status,
             descs_at: descs,
@@ -708,7 +711,7 @@ impl Machine {
             *loaded.arena_bytes = end;
             *loaded.status = status;
             *loaded.descs = descs;
-            let fields = [layout[5], layout[6], layout[7]];
+            let fields = layout.fields;
             let (first, last) = (fields.iter().min().copied().unwrap_or(0), fields.iter().max().copied().unwrap_or(0));
             *loaded.private = Piece { at: private.at + first, bytes: last - first + size_of::<i32>() };
             *loaded.queue = private;
@@ -716,7 +719,7 @@ impl Machine {
             *loaded.mask = grain.mask();
             *loaded.budget_full = u32::from(program.length.slots()) * 64 + 4096;
             *loaded.budget = *loaded.budget_full;
-            *loaded.q_lock = at(private).add(layout[4]);
+            *loaded.q_lock = at(private).add(layout.q_lock);
             *loaded.reg = ptr::without_provenance_mut(REGISTERS);
             *loaded.context = board.cast();
             *loaded.stop = on_stop;
@@ -831,7 +834,7 @@ impl Machine {
         self.board().can_run(t)
     }
 
-    /// The access before which a submitter stands, with what it would read now.
+    /// The access before which a submitter stands, with what it would read now; of a write, with what is there before.
     pub fn next(&self, t: usize) -> Option<Access> {
         self.board().next(t)
     }

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use indicatif::HumanCount;
 use serde::Serialize;
 use stateright_temporal::graph::Limits;
@@ -26,7 +28,10 @@ use vtd_qi_terminal::{arguments, interrupt, Exit, Failure, Output, ProgressLine}
 /// Run the kernel's own qi_submit_sync, qi_check_fault and reclaim_free_desc: which generation they are, whether they are the
 /// model step for step, whether its counterexamples are theirs, and whether they hang.
 ///
-/// The functions are cut out of the tree at run time and compiled with the system's C compiler; nothing of the tree is kept.
+/// The functions are cut out of the tree at run time, compiled with the system's C compiler in memory, and run in a process of
+/// their own. Of a tree nothing is kept. Of a tarball the few files that were read are kept, so that it need not be unpacked again:
+/// in the folder `tarballs` of $VTD_QI_CACHE if that is set, else of $XDG_CACHE_HOME/vtd-qi, else of ~/.cache/vtd-qi. They are
+/// found by the tarball's SHA-256; the folder can be deleted at any time.
 #[derive(Parser)]
 #[command(after_help = "\
 Examples:
@@ -37,8 +42,9 @@ Examples:
   kernel --linux ~/linux --replay 17 --strategy pct   run a seed again, and draw what it finds
   kernel --linux ~/linux --edit odd-walk              the tree with one rule taken back
 
-Exit code: 0 recognised, no difference, nothing refuted and nothing found; 1 otherwise, 2 unusable arguments or an unusable
-tree, 130 interrupted.")]
+Exit code: 0 recognised, no difference, nothing refuted and nothing found; 1 otherwise, also where the machine has ended or
+stopped the process that runs the C and the result is unknown; 2 unusable arguments or an unusable tree, 130 interrupted. An
+option that nothing heeds of what is asked for is refused.")]
 struct Args {
     /// A kernel source tree, or a tarball of one (.tar, .tar.gz, .tar.xz), Linux 5.8 or newer
     #[arg(long, value_name = "TREE")]
@@ -49,7 +55,7 @@ struct Args {
     /// Take a rule back at run time: odd-walk, mark-done or retry
     #[arg(long, value_name = "EDIT", value_delimiter = ',', value_parser = edit_named)]
     edit: Vec<Edit>,
-    /// QI_LENGTH for comparing and searching, even, 4 to 256; 256 leaves it as it is
+    /// QI_LENGTH for the exhaustive comparison and for searching, even, 4 to 256; 256 leaves it as it is
     #[arg(long, default_value_t = 6)]
     ring: u16,
     /// Number of submitters, 1 to 8
@@ -61,11 +67,11 @@ struct Args {
     /// The first seed of random comparison and of the search
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Seconds for each way of searching
-    #[arg(long, default_value_t = 3)]
+    /// Seconds for each way of searching, up to a week
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(..=WEEK))]
     seconds: u64,
-    /// Seconds for each exhaustive comparison
-    #[arg(long, default_value_t = 120)]
+    /// Seconds for each exhaustive comparison, up to a week
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(..=WEEK))]
     exhaustive_seconds: u64,
     /// Give an exhaustive comparison's graph up at so many states
     #[arg(long, default_value_t = 3_000_000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -97,13 +103,79 @@ struct Args {
 /// Where `--record` notes what was confirmed.
 const CONFIRMED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/confirmed.json");
 
+/// A week, in seconds.
+const WEEK: u64 = 7 * 24 * 3600;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
     Recognise,
     Compare,
     Confirm,
     Search,
+    /// What `--replay` asks for.
+    #[value(skip)]
+    Replay,
 }
+
+impl Args {
+    fn wants(&self, part: Part) -> bool {
+        match self.replay {
+            Some(_) => part == Part::Replay,
+            None => part != Part::Replay && (self.only.is_empty() || self.only.contains(&part)),
+        }
+    }
+}
+
+/// The options that not everything heeds, and what does.
+const HEEDED: [(&str, &[Part]); 11] = [
+    ("ring", &[Part::Compare, Part::Search, Part::Replay]),
+    ("submitters", &[Part::Compare, Part::Search, Part::Replay]),
+    ("counts", &[Part::Compare, Part::Search, Part::Replay]),
+    ("seed", &[Part::Compare, Part::Search]),
+    ("seconds", &[Part::Search]),
+    ("exhaustive_seconds", &[Part::Compare]),
+    ("max_states", &[Part::Compare]),
+    ("strategy", &[Part::Search, Part::Replay]),
+    ("grain", &[Part::Search, Part::Replay]),
+    ("faults", &[Part::Search, Part::Replay]),
+    ("no_faults", &[Part::Search, Part::Replay]),
+];
+
+/// Arguments each of which means something for what is asked for.
+struct Asked(Args);
+
+impl CommandFactory for Asked {
+    fn command() -> clap::Command {
+        Args::command()
+    }
+
+    fn command_for_update() -> clap::Command {
+        Args::command_for_update()
+    }
+}
+
+impl FromArgMatches for Asked {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Asked, clap::Error> {
+        let args = Args::from_arg_matches(matches)?;
+        let record = ("record", &[Part::Confirm][..]);
+        for (option, parts) in HEEDED.into_iter().chain([record]) {
+            let is_given = matches.value_source(option) == Some(ValueSource::CommandLine);
+            if is_given && !parts.iter().any(|&part| args.wants(part)) {
+                let asked = if args.replay.is_some() { "--replay" } else { "what --only names" };
+                let what = format!("--{} means nothing for {asked}", option.replace('_', "-"));
+                return Err(Args::command().error(ErrorKind::ArgumentConflict, what));
+            }
+        }
+        Ok(Asked(args))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Asked::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Parser for Asked {}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Picks {
@@ -151,6 +223,8 @@ struct Report {
     searches: Vec<Search>,
     /// Processes that died, and what they were at.
     deaths: Vec<(String, Death)>,
+    /// What was asked for and was not done, and why.
+    not_done: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -192,10 +266,15 @@ fn main() -> ExitCode {
 }
 
 fn program(out: &mut Output) -> Result<Exit, Failure> {
-    let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
+    let Some(Asked(args)) = arguments::<Asked>(out)? else { return Ok(Exit::Success) };
     interrupt();
     let mut report = Report::default();
-    check(&args, &mut report).map_err(Failure::Unusable)?;
+    let checked = check(&args, &mut report);
+    if report.tree.is_empty() && !cancelled() {
+        checked.map_err(Failure::Unusable)?;
+        return Ok(Exit::Success);
+    }
+    // What is known by then is not lost if something cannot be done.
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &report).map_err(std::io::Error::from)?;
         writeln!(out)?;
@@ -205,6 +284,7 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     if cancelled() {
         return Ok(Exit::Interrupted);
     }
+    checked.map_err(Failure::Unusable)?;
     Ok(Exit::success_if(fine(&report)))
 }
 
@@ -214,6 +294,7 @@ fn cancelled() -> bool {
 
 fn fine(report: &Report) -> bool {
     report.deaths.is_empty()
+        && report.not_done.is_empty()
         && report.recognised.as_ref().is_none_or(|recognised| recognised.generation.is_some())
         && report.random.iter().all(|random| random.difference.is_none() || random.by_compiler == Some(true))
         && report.exhaustive.iter().all(|e| e.covered.difference.is_none() || e.by_compiler == Some(true))
@@ -236,9 +317,9 @@ impl Programs {
     fn of(&mut self, length: Option<Length>, optimise: Optimise) -> Result<&Program, String> {
         match self.compiled.entry((length.map(Length::slots), optimise == Optimise::O2)) {
             std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
-            std::collections::btree_map::Entry::Vacant(new) => {
-                Ok(new.insert(Program::compile(&self.cut, length, optimise).map_err(|e| e.to_string())?))
-            }
+            std::collections::btree_map::Entry::Vacant(new) => Ok(new.insert(
+                Program::compile(&self.cut, length, optimise, &mut |_| !cancelled()).map_err(|e| e.to_string())?,
+            )),
         }
     }
 }
@@ -251,7 +332,7 @@ fn run<T: Serialize + serde::de::DeserializeOwned>(
     report: &mut Report,
     what: &str,
     unit: &str,
-    f: impl FnOnce(&Pulse) -> Result<T, String>,
+    f: impl Fn(&Pulse) -> Result<T, String>,
 ) -> Result<Option<T>, String> {
     if cancelled() {
         return Ok(None);
@@ -295,7 +376,7 @@ fn check(args: &Args, report: &mut Report) -> Result<(), String> {
     if let Some(seed) = args.replay {
         return search_all(args, &base, &mut programs, report, Some(seed));
     }
-    let wants = |part: Part| args.only.is_empty() || args.only.contains(&part);
+    let wants = |part: Part| args.wants(part);
     let mut generation = None;
     if wants(Part::Recognise) || wants(Part::Compare) || wants(Part::Confirm) {
         programs.of(Length::new(8).ok(), Optimise::O2)?;
@@ -307,6 +388,10 @@ fn check(args: &Args, report: &mut Report) -> Result<(), String> {
             let name = recognised.generation.as_ref().or(recognised.nearest.as_ref().map(|n| &n.generation))?;
             Generation::named(name)
         });
+        if generation.is_none() && !cancelled() {
+            let what = "nothing was compared and nothing confirmed: what the tree does was not found out";
+            report.not_done.push(what.to_string());
+        }
     }
     if let Some(generation) = generation {
         let base = RingCfg { rules: generation.rules, ..base.clone() };
@@ -560,9 +645,10 @@ fn one_search(
     })?;
     let Some(mut searched) = searched else {
         // It died: the seed that it was at is run again, and each step written down before it is made.
-        if let Some((_, Death::Signal { seed, .. } | Death::Silent { seed, .. })) = report.deaths.get(before).cloned() {
+        if let Some((_, death)) = report.deaths.get(before).cloned() {
+            let Some(seed) = death.by_the_code() else { return Ok(()) };
             let timeline = last_steps(program, cfg, grain, seed)?;
-            let death = report.deaths[before].1.to_string();
+            let death = death.to_string();
             let finding =
                 Finding { found: Found::Crash, detail: death, seed, steps: (0, 0), repeated: 0, schedule: Vec::new() };
             let searched = Searched { runs: 1, hits: 1, findings: vec![finding], ..Searched::default() };
@@ -683,6 +769,9 @@ fn print(out: &mut Output, report: &Report) -> std::io::Result<()> {
     for (what, death) in &report.deaths {
         writeln!(out, "\n{what}: {death}")?;
     }
+    for what in &report.not_done {
+        writeln!(out, "\n{what}")?;
+    }
     Ok(())
 }
 
@@ -735,4 +824,84 @@ fn print_difference(
         None => "",
     };
     writeln!(out, "\n  first difference: {difference}{compiler}\n\n{}", difference.timeline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each option is tried with, and which parts (r, c, f, s: the four of `--only`; p: `--replay`) it means something for.
+    const TRIED: [(&str, &str, &str); 17] = [
+        ("linux", "x", ""),
+        ("only", "search", ""),
+        ("edit", "retry", "rcfsp"),
+        ("ring", "8", "csp"),
+        ("submitters", "2", "csp"),
+        ("counts", "0,1", "csp"),
+        ("seed", "5", "cs"),
+        ("seconds", "2", "s"),
+        ("exhaustive-seconds", "2", "c"),
+        ("max-states", "9", "c"),
+        ("strategy", "pct", "sp"),
+        ("grain", "coarse", "sp"),
+        ("faults", "ice", "sp"),
+        ("no-faults", "", "sp"),
+        ("replay", "1", ""),
+        ("record", "6.1", "f"),
+        ("json", "", "rcfsp"),
+    ];
+
+    fn words(option: &str, value: &str) -> Vec<String> {
+        let value = Some(value.to_string()).filter(|value| !value.is_empty());
+        std::iter::once(format!("--{option}")).chain(value).collect()
+    }
+
+    fn accepted(words: &[String]) -> Result<(), String> {
+        let start = ["kernel", "--linux", "x"].map(String::from);
+        Asked::try_parse_from(start.iter().chain(words)).map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_pair_of_options_is_applied_or_refused() {
+        let mut known: Vec<String> =
+            Args::command().get_arguments().filter_map(|arg| arg.get_long().map(String::from)).collect();
+        known.retain(|name| !matches!(name.as_str(), "help" | "version"));
+        let mut tried: Vec<&str> = TRIED.iter().map(|(option, ..)| *option).collect();
+        known.sort();
+        tried.sort();
+        assert_eq!(known, tried);
+        let tried = || TRIED.iter().filter(|(.., parts)| !parts.is_empty());
+        let parts = [("r", "recognise"), ("c", "compare"), ("f", "confirm"), ("s", "search")];
+        let parts = parts.map(|(letter, name)| (letter, words("only", name)));
+        for (letter, asked) in parts.into_iter().chain([("p", words("replay", "1"))]) {
+            for (a, value_a, parts_a) in tried() {
+                let one = [asked.clone(), words(a, value_a)].concat();
+                let result = accepted(&one);
+                assert_eq!(result.is_ok(), parts_a.contains(letter), "{one:?}: {result:?}");
+                for (b, value_b, parts_b) in tried().filter(|(b, ..)| a != b) {
+                    let two = [one.clone(), words(b, value_b)].concat();
+                    let clash = ["faults", "no-faults"].contains(a) && ["faults", "no-faults"].contains(b);
+                    let meant = parts_a.contains(letter) && parts_b.contains(letter) && !clash;
+                    let result = accepted(&two);
+                    assert_eq!(result.is_ok(), meant, "{two:?}: {result:?}");
+                }
+            }
+        }
+        assert!(accepted(&[words("replay", "1"), words("only", "search")].concat()).is_err());
+        let said = accepted(&[words("ring", "8"), words("only", "recognise")].concat()).unwrap_err();
+        assert!(said.contains("--ring means nothing for what --only names"), "{said}");
+    }
+
+    #[test]
+    fn numbers_that_no_clock_can_hold_are_refused() {
+        for option in ["seconds", "exhaustive-seconds"] {
+            for (value, fine) in [("0", true), ("604800", true), ("604801", false), ("18446744073709551615", false)] {
+                let result = accepted(&words(option, value));
+                assert_eq!(result.is_ok(), fine, "{option} {value}: {result:?}");
+            }
+        }
+        for option in ["seed", "replay"] {
+            assert_eq!(accepted(&words(option, "18446744073709551615")), Ok(()));
+        }
+    }
 }

@@ -51,6 +51,11 @@ impl Picture {
         self.row(machine, None, text);
     }
 
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
     pub(super) fn finish(self) -> Timeline {
         Timeline { submitters: self.submitters, start: self.start, rows: self.rows, repeating: 0 }
     }

@@ -1,15 +1,24 @@
 //! Compiling what was cut, together with the shim, and loading it.
+//!
+//! Both happen in a child process: the compiler is given a text that may be anything, and loading a library already runs code of
+//! it. Nothing is written to disk: what is compiled, and what that makes, lies in files in memory that end with the process.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use libloading::Library;
-use tempfile::TempDir;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::cut::{Cut, SHIM_H};
+use super::isolate::{isolated, Death, Pulse};
 use vtd_qi::impl_qi::Length;
 
 const SHIM_C: &str = include_str!("shim/shim.c");
@@ -32,6 +41,17 @@ const FLAGS: [&str; 13] = [
     "-w",
 ];
 
+/// Processor time that the compiler may use for one text, in seconds; compiling a kernel's functions takes less than one.
+const COMPILER_SECONDS: u64 = 60;
+/// Memory that it may use; a kernel's functions take 100 MB.
+const COMPILER_BYTES: u64 = 1 << 30;
+/// How large a file it may write.
+const COMPILED_BYTES: u64 = 64 << 20;
+/// How long it may take by the clock, which is meant for one that waits for something.
+const COMPILER_PATIENCE: Duration = Duration::from_secs(180);
+/// How long loading may take: see [`isolated`].
+const LOADING: Duration = Duration::from_secs(3);
+
 /// How far the compiler optimises the cut functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Optimise {
@@ -51,7 +71,7 @@ impl Optimise {
 }
 
 /// What cannot be compiled or loaded.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BuildError {
     /// No compiler.
     #[error("the C compiler {compiler:?} was looked for and cannot be started: {error}; CC names another")]
@@ -59,7 +79,7 @@ pub enum BuildError {
         /// Its name.
         compiler: String,
         /// Why it cannot.
-        error: std::io::Error,
+        error: String,
     },
     /// It refuses the text.
     #[error("{from}: the C compiler {compiler:?} does not accept the functions cut out of it: {message}")]
@@ -71,16 +91,42 @@ pub enum BuildError {
         /// The first error.
         message: String,
     },
-    /// The temporary folder cannot be written.
-    #[error("the temporary folder for the compiled functions cannot be written: {0}")]
-    Temporary(#[from] std::io::Error),
+    /// It does not come to an end.
+    #[error("{from}: the C compiler {compiler:?} was ended: it had not come to an end after {seconds} s")]
+    Endless {
+        /// The tree.
+        from: String,
+        /// The compiler.
+        compiler: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The structures of the tree are none that can be run.
+    #[error("{from}: {message}")]
+    Layout {
+        /// The tree.
+        from: String,
+        /// What is the matter with them.
+        message: String,
+    },
+    /// No files in memory.
+    #[error("the compiled functions cannot be kept in memory: {0}")]
+    Memory(String),
     /// The library cannot be loaded.
     #[error("{from}: the compiled functions cannot be loaded: {error}")]
     Load {
         /// The tree.
         from: String,
         /// What the loader says.
-        error: libloading::Error,
+        error: String,
+    },
+    /// The process that loads it died.
+    #[error("{from}: the compiled functions cannot be loaded: {death}")]
+    Died {
+        /// The tree.
+        from: String,
+        /// How.
+        death: Death,
     },
     /// `QI_LENGTH` of the tree is none that can be run.
     #[error("{from}: QI_LENGTH is {length}; rings of 4 to 256 slots, even, can be run")]
@@ -90,6 +136,12 @@ pub enum BuildError {
         /// Its `QI_LENGTH`.
         length: u32,
     },
+}
+
+impl From<io::Error> for BuildError {
+    fn from(error: io::Error) -> BuildError {
+        BuildError::Memory(error.to_string())
+    }
 }
 
 /// The command that compiles: `CC`, or `cc`.
@@ -102,6 +154,22 @@ pub fn flags(optimise: Optimise) -> String {
     format!("{} {}", optimise.flag(), FLAGS.join(" "))
 }
 
+/// A file in memory, which ends with the last process that has it open.
+pub(super) fn file_in_memory() -> io::Result<File> {
+    // SAFETY: the name is a C string; a descriptor that is returned is nobody else's.
+    unsafe {
+        match libc::memfd_create(c"vtd-qi".as_ptr(), libc::MFD_CLOEXEC) {
+            -1 => Err(io::Error::last_os_error()),
+            file => Ok(File::from_raw_fd(file)),
+        }
+    }
+}
+
+/// The path of an open file, for the process that has it open and those that inherit it.
+fn path_of(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
 /// The cut functions of a tree, compiled for one length of the ring.
 #[derive(Debug)]
 pub struct Program {
@@ -111,40 +179,28 @@ pub struct Program {
     pub length: Length,
     /// How far the compiler optimised.
     pub optimise: Optimise,
-    folder: TempDir,
-    library: PathBuf,
-    copies: std::cell::Cell<usize>,
+    library: File,
 }
 
 impl Program {
-    /// Compiles what was cut; `length` replaces `QI_LENGTH`, `None` leaves it as it is.
+    /// Compiles what was cut; `length` replaces `QI_LENGTH`, `None` leaves it as it is. `watch` is called now and then and says
+    /// whether to go on.
     ///
     /// # Errors
     /// [`BuildError`].
-    pub fn compile(cut: &Cut, length: Option<Length>, optimise: Optimise) -> Result<Program, BuildError> {
-        let folder = tempfile::Builder::new().prefix("vtd-qi-").tempdir()?;
-        let path = |name: &str| folder.path().join(name);
-        let iqer = if cut.has_iqer { "DMAR_IQER_REG" } else { "0xffffffff" };
-        fs::write(path("shim.h"), SHIM_H)?;
-        fs::write(path("glue.h"), GLUE_H)?;
-        fs::write(path("shim.c"), SHIM_C)?;
-        fs::write(
-            path("cut.c"),
-            format!("#include \"shim.h\"\n{}\n#define VTD_QI_IQER {iqer}\n#include \"glue.h\"\n", cut.text),
-        )?;
-        let mut command = Command::new(compiler());
-        command.arg(optimise.flag()).args(FLAGS);
-        command.args(length.map(|length| format!("-DVTD_QI_LENGTH={}", length.slots())));
-        run(cut, command.arg("-c").arg("-o").arg(path("cut.o")).arg(path("cut.c")))?;
-        let mut command = Command::new(compiler());
-        run(cut, command.args(["-O2", "-fPIC", "-w", "-c", "-o"]).arg(path("shim.o")).arg(path("shim.c")))?;
-        let library = path("cut.so");
-        let mut command = Command::new(compiler());
-        command.args(["-shared", "-Wl,-z,defs", "-o"]).arg(&library).arg(path("cut.o")).arg(path("shim.o"));
-        run(cut, &mut command)?;
-        let mut program =
-            Program { from: cut.from.clone(), length: Length::KERNEL, optimise, folder, library, copies: 0.into() };
-        let compiled = program.load()?.length();
+    pub fn compile(
+        cut: &Cut,
+        length: Option<Length>,
+        optimise: Optimise,
+        watch: &mut dyn FnMut(&Pulse) -> bool,
+    ) -> Result<Program, BuildError> {
+        let from = cut.from.clone();
+        let mut program = Program { from, length: Length::KERNEL, optimise, library: file_in_memory()? };
+        let compiled = isolated(LOADING, watch, |pulse| {
+            pulse.tidily(|| program.build(cut, length, pulse))?;
+            program.load().map(|loaded| loaded.length())
+        });
+        let compiled = compiled.map_err(|death| BuildError::Died { from: cut.from.clone(), death })??;
         program.length = u16::try_from(compiled)
             .ok()
             .and_then(|slots| Length::new(slots).ok())
@@ -152,31 +208,153 @@ impl Program {
         Ok(program)
     }
 
-    /// Loads the library anew: each copy has variables of its own.
+    /// Compiles the cut text and the shim, and links them.
+    fn build(&self, cut: &Cut, length: Option<Length>, pulse: &Pulse) -> Result<(), BuildError> {
+        let iqer = if cut.has_iqer { "DMAR_IQER_REG" } else { "0xffffffff" };
+        let text = format!("{SHIM_H}\n{}\n#line 1 \"glue.h\"\n#define VTD_QI_IQER {iqer}\n{GLUE_H}", cut.text);
+        let (cut_o, shim_o) = (file_in_memory()?, file_in_memory()?);
+        let mut flags = vec![self.optimise.flag().to_string()];
+        flags.extend(FLAGS.map(String::from));
+        flags.extend(length.map(|length| format!("-DVTD_QI_LENGTH={}", length.slots())));
+        let compile = ["-pipe", "-x", "c", "-c", "-", "-o"].map(String::from);
+        flags.extend(compile.clone());
+        flags.push(path_of(&cut_o));
+        Compiling { cut, pulse }.run(&flags, &text, &[&cut_o])?;
+        let mut flags = ["-O2", "-fPIC", "-w"].map(String::from).to_vec();
+        flags.extend(compile);
+        flags.push(path_of(&shim_o));
+        Compiling { cut, pulse }.run(&flags, SHIM_C, &[&shim_o])?;
+        let link = ["-shared", "-Wl,-z,defs", "-o"].map(String::from);
+        let files = [&self.library, &cut_o, &shim_o];
+        Compiling { cut, pulse }.run(&[&link[..], &files.map(path_of)].concat(), "", &files)
+    }
+
+    /// Loads the library anew: each copy has variables of its own. Loading runs code of the tree: it is done in a child only.
     pub(super) fn load(&self) -> Result<Loaded, BuildError> {
-        let number = self.copies.replace(self.copies.get() + 1);
-        let copy = self.folder.path().join(format!("cut-{number}.so"));
-        fs::copy(&self.library, &copy)?;
-        let loaded = Loaded::new(&copy).map_err(|error| BuildError::Load { from: self.from.clone(), error });
-        fs::remove_file(&copy)?;
-        loaded
+        let copy = file_in_memory()?;
+        let mut buffer = vec![0; self.library.metadata()?.len() as usize];
+        self.library.read_exact_at(&mut buffer, 0)?;
+        (&copy).write_all(&buffer)?;
+        Loaded::new(copy).map_err(|error| BuildError::Load { from: self.from.clone(), error: error.to_string() })
     }
 }
 
-/// Runs the compiler; its first error is the message.
-fn run(cut: &Cut, command: &mut Command) -> Result<(), BuildError> {
-    let compiler = command.get_program().to_string_lossy().into_owned();
-    let output = match command.env("LC_ALL", "C").output() {
-        Ok(output) => output,
-        Err(error) => return Err(BuildError::NoCompiler { compiler, error }),
-    };
-    if output.status.success() {
-        return Ok(());
+/// One run of the compiler.
+struct Compiling<'a> {
+    cut: &'a Cut,
+    pulse: &'a Pulse,
+}
+
+impl Compiling<'_> {
+    /// Runs the compiler on a text; its first error is the message. It inherits `files` and nothing else.
+    fn run(&self, flags: &[String], text: &str, files: &[&File]) -> Result<(), BuildError> {
+        let mut command = Command::new(compiler());
+        let compiler = command.get_program().to_string_lossy().into_owned();
+        let (mut input, mut complaints) = (file_in_memory()?, file_in_memory()?);
+        input.write_all(text.as_bytes())?;
+        input.rewind()?;
+        command.args(flags).env("LC_ALL", "C").process_group(0);
+        command.stdin(input).stdout(std::process::Stdio::null()).stderr(complaints.try_clone()?);
+        let inherited: Vec<RawFd> = files.iter().map(|file| file.as_raw_fd()).collect();
+        // SAFETY: only calls that may be made between fork and exec, on descriptors that are open.
+        unsafe { command.pre_exec(move || limit(&inherited)) };
+        let (from, started) = (self.cut.from.clone(), Instant::now());
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => return Err(BuildError::NoCompiler { compiler, error: error.to_string() }),
+        };
+        self.pulse.owns(child.id() as libc::pid_t);
+        let status = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if self.pulse.is_to_stop() => {
+                    end(&mut child);
+                    return Err(BuildError::Died { from, death: Death::Cancelled });
+                }
+                Ok(None) if started.elapsed() < COMPILER_PATIENCE => {}
+                Ok(None) => {
+                    end(&mut child);
+                    return Err(BuildError::Endless { from, compiler, seconds: COMPILER_PATIENCE.as_secs() });
+                }
+                Err(error) => return Err(BuildError::NoCompiler { compiler, error: error.to_string() }),
+            }
+            self.pulse.beats.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        self.pulse.owns(0);
+        if status.success() {
+            return Ok(());
+        }
+        let mut said = Vec::new();
+        complaints.rewind()?;
+        complaints.read_to_end(&mut said)?;
+        Err(self.refusal(compiler, status, &String::from_utf8_lossy(&said)))
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let first = said.lines().find(|line| line.contains("error")).or(said.lines().next()).unwrap_or("it says nothing");
-    let message = first.split_once("error: ").map_or(first, |(_, message)| message).trim().to_string();
-    Err(BuildError::Compiler { from: cut.from.clone(), compiler, message })
+
+    /// What the compiler's refusal comes to.
+    fn refusal(&self, compiler: String, status: ExitStatus, said: &str) -> BuildError {
+        let from = self.cut.from.clone();
+        // The shim's own words about structures that do not fit.
+        if let Some((_, words)) = said.split_once("static assertion failed") {
+            if let Some((_, words)) = words.split_once('"') {
+                let message = words.split('"').next().unwrap_or_default().to_string();
+                return BuildError::Layout { from, message };
+            }
+        }
+        let first = said.lines().find(|line| line.contains("error: ")).or(said.lines().next()).unwrap_or_default();
+        let message = match first.split_once(": error: ") {
+            // Where, if that is a line of the tree.
+            Some((place, message)) if place.starts_with("drivers/") || place.starts_with("include/") => {
+                format!("{place}: {message}")
+            }
+            Some((_, message)) => message.to_string(),
+            None if first.is_empty() => format!("it says nothing ({status})"),
+            None if ["memory", "signal", "limit"].iter().any(|word| first.contains(word)) => format!(
+                "{first} (it may use {COMPILER_SECONDS} s of processor time and {} MiB of memory)",
+                COMPILER_BYTES >> 20
+            ),
+            None => first.to_string(),
+        };
+        let message: String = message.chars().filter(|c| !c.is_control()).take(300).collect();
+        BuildError::Compiler { from, compiler, message }
+    }
+}
+
+/// What a compiler is before it starts: it has the files, its limits and the usual signals, and ends with who started it.
+fn limit(files: &[RawFd]) -> io::Result<()> {
+    let checked = |result: libc::c_int| if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) };
+    let limits =
+        [(libc::RLIMIT_CPU, COMPILER_SECONDS), (libc::RLIMIT_AS, COMPILER_BYTES), (libc::RLIMIT_FSIZE, COMPILED_BYTES)];
+    // SAFETY: attributes of this process, which is about to become the compiler.
+    unsafe {
+        for &file in files {
+            checked(libc::fcntl(file, libc::F_SETFD, 0))?;
+        }
+        for (what, most) in limits {
+            checked(libc::setrlimit(what, &libc::rlimit { rlim_cur: most, rlim_max: most }))?;
+        }
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        checked(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong))
+    }
+}
+
+/// Ends a compiler and what it has started: asked first, so that it takes its own files away.
+fn end(child: &mut Child) {
+    let group = -(child.id() as libc::pid_t);
+    for signal in [libc::SIGTERM, libc::SIGKILL] {
+        // SAFETY: a group of our own, whose leader has not been waited for.
+        unsafe { libc::kill(group, signal) };
+        for _ in 0..100 {
+            if !matches!(child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    // SAFETY: whatever is left of it.
+    unsafe { libc::kill(group, libc::SIGKILL) };
 }
 
 /// A stretch of the arena, as the shim has it.
@@ -185,6 +363,18 @@ fn run(cut: &Cut, command: &mut Command) -> Result<(), BuildError> {
 pub(super) struct Piece {
     pub(super) at: usize,
     pub(super) bytes: usize,
+}
+
+/// Sizes of the tree's structures and places in them, as the glue has them.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Layout {
+    /// Sizes of `struct intel_iommu`, as far as it is cut, and of `struct q_inval`.
+    pub(super) unit: usize,
+    pub(super) queue: usize,
+    /// Where `q_lock` is in `struct q_inval`, and `free_head`, `free_tail` and `free_cnt`.
+    pub(super) q_lock: usize,
+    pub(super) fields: [usize; 3],
 }
 
 pub(super) type StopFn = unsafe extern "C" fn(*mut std::ffi::c_void, u32, u32, u64, u64) -> u64;
@@ -213,18 +403,20 @@ pub(super) struct Loaded {
     pub(super) device_state: *mut DeviceFn,
     pub(super) attach: AttachFn,
     pub(super) submit: SubmitFn,
-    pub(super) layout: [usize; 11],
+    pub(super) layout: Layout,
     pub(super) registers: [u32; 4],
     length: u32,
-    /// Last: everything above points into it.
+    /// Everything above points into it.
     _library: Library,
+    /// Last: the loader knows the library by the name that this open file has.
+    _file: File,
 }
 
 impl Loaded {
-    fn new(path: &Path) -> Result<Loaded, libloading::Error> {
-        // SAFETY: the library is the one that was just linked from the shim and the cut text; its only initialiser is the
-        // instrumentation's, which calls our empty __tsan_init.
-        let library = unsafe { Library::new(path) }?;
+    fn new(file: File) -> Result<Loaded, libloading::Error> {
+        // SAFETY: the library was linked from the shim and the cut text. Initialisers of the tree's are run: that is what the
+        // child process is for.
+        let library = unsafe { Library::new(path_of(&file)) }?;
         fn at<T>(library: &Library, name: &str) -> Result<*mut T, libloading::Error> {
             // SAFETY: the symbol is a variable of the shim or the glue, and T is its type there.
             unsafe { library.get::<*mut T>(name.as_bytes()).map(|symbol| *symbol) }
@@ -234,7 +426,7 @@ impl Loaded {
             (
                 *library.get::<AttachFn>(b"vtd_qi_attach")?,
                 *library.get::<SubmitFn>(b"vtd_qi_submit")?,
-                *at::<[usize; 11]>(&library, "vtd_qi_layout")?,
+                *at::<Layout>(&library, "vtd_qi_layout")?,
                 *at::<[u32; 4]>(&library, "vtd_qi_registers")?,
                 *at::<u32>(&library, "vtd_qi_length")?,
             )
@@ -262,6 +454,7 @@ impl Loaded {
             registers,
             length,
             _library: library,
+            _file: file,
         })
     }
 

@@ -6,17 +6,18 @@
 //! whenever a submitter relaxes. A run is its seed; what it finds is shrunk to fewer steps and drawn.
 
 use std::ffi::c_void;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::access::Kind;
+use super::access::{Access, Kind, Pending};
 use super::isolate::{isolated, Death, Pulse};
 use super::machine::{Board, Grain, Machine, Wrong};
 use super::picture::Picture;
-use super::program::Program;
+use super::program::{file_in_memory, Program};
 use vtd_qi::impl_qi::{Faults, Hardware, HwStep, Request, Unit};
 use vtd_qi::timeline::Timeline;
 
@@ -634,53 +635,67 @@ fn without_lap(schedule: &[Choice], at: usize, steps: usize) -> Vec<Choice> {
 }
 
 /// The last steps of a run that kills its process, or never comes back: it is run again in a child of its own, and each step
-/// written down before it is made.
+/// written down before it is made, and again, with what it stored, when it has been made.
 ///
 /// # Errors
-/// If no temporary file can be written.
-pub fn last_steps(
-    program: &Program,
-    cfg: &SearchCfg,
-    grain: Grain,
-    seed: u64,
-    steps: usize,
-) -> std::io::Result<String> {
-    let file = tempfile::NamedTempFile::new()?;
-    let mut written = file.reopen()?;
+/// If there is no memory for what is written down.
+pub fn last_steps(program: &Program, cfg: &SearchCfg, grain: Grain, seed: u64, steps: usize) -> io::Result<String> {
+    let mut written = file_in_memory()?;
     let patience = Duration::from_secs(3);
     let _: Result<(), Death> = isolated(patience, &mut |_| true, |pulse| {
-        if let Ok(mut machine) = Machine::new(program, cfg.submitters, grain, false) {
-            machine.reset();
-            let mut scheduler = Scheduler::new(cfg, seed, Scheduler::picker(cfg), false);
-            loop {
-                pulse.beats.fetch_add(1, Ordering::Relaxed);
-                // Not asked within the C: the picks are the same, one by one.
-                let picked = scheduler.pick(machine.board_mut());
-                let text = match picked {
-                    Picked::Step(t) => {
-                        format!("T{} {}", t + 1, machine.next(t).map_or(String::new(), |a| a.to_string()))
-                    }
-                    Picked::Call(t, request) => format!("T{} qi_submit_sync({})", t + 1, cfg.requests[request].text()),
-                    Picked::End => break,
-                };
-                let _ = writeln!(written, "{text:<40} {}", super::picture::ring(machine.board()));
-                match picked {
-                    Picked::Call(t, request) => machine.call(t, cfg.requests[request]),
-                    Picked::Step(t) => {
-                        machine.resume(t);
-                    }
-                    Picked::End => break,
-                }
-                // As `decide` counts: a stop is a step.
-                if !machine.is_idle(machine.board().current()) {
-                    scheduler.steps += 1;
-                }
-            }
+        // A child that the machine has ended is started again.
+        let emptied = written.set_len(0).and_then(|()| (&written).rewind());
+        if let (Ok(()), Ok(mut machine)) = (emptied, Machine::new(program, cfg.submitters, grain, false)) {
+            write_down(&mut machine, cfg, seed, pulse, &written);
         }
     });
-    let text = std::fs::read_to_string(file.path())?;
+    let mut text = String::new();
+    written.rewind()?;
+    written.read_to_string(&mut text)?;
     let lines: Vec<&str> = text.lines().collect();
+    // Of a step that was made the line before it counts no more.
+    let is_of_use = |(i, line): &(usize, &&str)| line.starts_with(MADE) || i + 1 == lines.len();
+    let lines: Vec<&str> = lines.iter().enumerate().filter(is_of_use).map(|(_, line)| &line[1..]).collect();
     Ok(lines[lines.len().saturating_sub(steps)..].join("\n") + "\n")
+}
+
+/// What begins the line of a step that has been made, and of one that is about to be made.
+const MADE: char = '=';
+const BEGUN: char = '?';
+
+/// Runs a seed and writes down its steps.
+fn write_down(machine: &mut Machine, cfg: &SearchCfg, seed: u64, pulse: &Pulse, mut written: &File) {
+    machine.reset();
+    let mut scheduler = Scheduler::new(cfg, seed, Scheduler::picker(cfg), false);
+    loop {
+        pulse.beats.fetch_add(1, Ordering::Relaxed);
+        // Not asked within the C: the picks are the same, one by one.
+        let picked = scheduler.pick(machine.board_mut());
+        let mut line = |machine: &Machine, mark: char, text: &str| {
+            let _ = writeln!(written, "{mark}{text:<40} {}", super::picture::ring(machine.board()));
+        };
+        match picked {
+            Picked::Step(t) => {
+                let next = machine.next(t).map_or(String::new(), |access| Pending(access).to_string());
+                line(machine, BEGUN, &format!("T{} {next}", t + 1));
+                if let Some((access, returned)) = machine.step(t) {
+                    let returned = returned.map_or(String::new(), |rc| format!(", {}", Access::Return(rc)));
+                    line(machine, MADE, &format!("T{} {access}{returned}", t + 1));
+                }
+            }
+            Picked::Call(t, request) => {
+                let text = format!("T{} qi_submit_sync({})", t + 1, cfg.requests[request].text());
+                line(machine, BEGUN, &text);
+                machine.call(t, cfg.requests[request]);
+                line(machine, MADE, &text);
+            }
+            Picked::End => break,
+        }
+        // As `decide` counts: a stop is a step.
+        if !machine.is_idle(machine.board().current()) {
+            scheduler.steps += 1;
+        }
+    }
 }
 
 /// Draws a schedule: each step with what the ring holds afterwards.

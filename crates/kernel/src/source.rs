@@ -1,26 +1,31 @@
 //! A kernel's source: the few files that hold the queued invalidation driver, from a tree or from a tarball.
-//!
-//! A tarball of a kernel is read once; the files are kept in the user's cache directory, never in a repository.
 
 use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use super::archive::{self, FILE_BYTES};
+use super::kept;
 
 /// Where the driver lies since Linux 5.8.
 pub const DMAR_C: &str = "drivers/iommu/intel/dmar.c";
 /// Where it lay before.
-const OLD_DMAR_C: &str = "drivers/iommu/dmar.c";
+pub(super) const OLD_DMAR_C: &str = "drivers/iommu/dmar.c";
 /// Where its headers lie: a folder, and single files of older trees.
 const HEADER_FOLDER: &str = "drivers/iommu/intel/";
 const HEADERS: [&str; 2] = ["include/linux/intel-iommu.h", "include/linux/dmar.h"];
 /// Whence a tree's version is read, for display only.
 const MAKEFILE: &str = "Makefile";
+/// All that is looked for: what was kept of a tarball when this was something else is read anew.
+pub(super) const LOOKED_FOR: [&str; 6] = [DMAR_C, OLD_DMAR_C, HEADER_FOLDER, HEADERS[0], HEADERS[1], MAKEFILE];
+/// Most headers that are looked at.
+const HEADER_FILES: usize = 1_000;
 
 /// A file of a kernel tree.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SourceFile {
     /// Its path from the root of the tree.
     pub path: String,
@@ -67,36 +72,65 @@ pub enum SourceError {
         /// The tree or tarball.
         from: PathBuf,
     },
-    /// A file that is no archive.
-    #[error("{} is neither a directory nor a tar archive (plain, .gz or .xz) that can be unpacked: {}", from.display(), first_line(error))]
+    /// A file of a tree that is too large, or no file.
+    #[error("{} {what}", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// Why it is not read.
+        what: String,
+    },
+    /// A file that is no archive of a kernel tree, or one that cannot be unpacked.
+    #[error(
+        "{} cannot be read as a kernel's source: {what}. What can be read is a kernel tree, or a tar archive of one, plain or \
+         packed by gzip or xz",
+        from.display()
+    )]
     NoArchive {
         /// The file.
         from: PathBuf,
-        /// What the unpacking said.
-        error: std::io::Error,
+        /// What is the matter with it.
+        what: String,
+    },
+    /// An archive that has more than one kernel tree.
+    #[error("{} has {count} kernel trees ({}); which of them is meant? Unpack it, and name that one", from.display(), names.join(", "))]
+    Several {
+        /// The archive.
+        from: PathBuf,
+        /// How many.
+        count: usize,
+        /// The first of their top folders.
+        names: Vec<String>,
     },
 }
 
-/// What an error says, as far as it fits into a sentence: a reader of archives quotes what it read.
-fn first_line(error: &std::io::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_string()
-}
-
 /// Whether a path from the root of a tree is one of the files looked at.
-fn wanted(path: &str) -> bool {
-    let header = path.strip_prefix(HEADER_FOLDER).is_some_and(|name| name.ends_with(".h") && !name.contains('/'));
+pub(super) fn wanted(path: &str) -> bool {
+    // Plain names only: a name is quoted in what is compiled.
+    let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.+".contains(&byte));
+    let header = path.strip_prefix(HEADER_FOLDER).is_some_and(|name| name.ends_with(".h") && is_plain(name));
     header || path == DMAR_C || path == OLD_DMAR_C || path == MAKEFILE || HEADERS.contains(&path)
 }
 
 impl Source {
-    /// Reads a kernel tree or a tarball of one.
+    /// Reads a kernel tree or a tarball of one: a tar archive, plain or packed by gzip or xz.
+    ///
+    /// The files read of a tarball are kept in the folder `tarballs` of `VTD_QI_CACHE`, or of `vtd-qi` in the user's cache
+    /// directory, under the SHA-256 of the tarball; that folder can be deleted at any time.
     ///
     /// # Errors
-    /// [`SourceError`] if there is no kernel from 5.8 on.
+    /// [`SourceError`] if there is no kernel from 5.8 on, more than one, or more to be read than a kernel has.
     pub fn open(from: &Path) -> Result<Source, SourceError> {
         let unreadable = |error| SourceError::Unreadable { path: from.to_path_buf(), error };
         let metadata = fs::metadata(from).map_err(unreadable)?;
-        let files = if metadata.is_dir() { read_tree(from)? } else { read_archive_cached(from, &metadata)? };
+        let files = match metadata {
+            metadata if metadata.is_dir() => read_tree(from)?,
+            metadata if metadata.is_file() => read_tarball(from)?,
+            _ => {
+                let what = "it is neither a folder nor a file, but a pipe, socket or device".to_string();
+                return Err(SourceError::NoArchive { from: from.to_path_buf(), what });
+            }
+        };
         Source::of(from, files)
     }
 
@@ -139,73 +173,48 @@ fn read_tree(root: &Path) -> Result<Vec<SourceFile>, SourceError> {
     if let Ok(entries) = fs::read_dir(root.join(HEADER_FOLDER)) {
         paths.extend(entries.flatten().map(|entry| format!("{HEADER_FOLDER}{}", entry.file_name().to_string_lossy())));
     }
+    paths.retain(|path| wanted(path));
     paths.sort();
     paths.dedup();
-    let mut files = Vec::new();
-    for path in paths.into_iter().filter(|path| wanted(path)) {
-        match fs::read(root.join(&path)) {
-            Ok(bytes) => files.push(SourceFile { path, text: String::from_utf8_lossy(&bytes).into_owned() }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(SourceError::Unreadable { path: root.join(path), error }),
-        }
+    if paths.len() > HEADER_FILES {
+        let what = format!("has {} headers, and at most {HEADER_FILES} are read", paths.len());
+        return Err(SourceError::Unfit { path: root.join(HEADER_FOLDER), what });
     }
-    Ok(files)
+    let files = paths.into_iter().filter_map(|path| read_file(root, path).transpose());
+    files.collect()
 }
 
-/// Where files of tarballs are kept: `VTD_QI_CACHE`, or `vtd-qi` in the user's cache directory.
-fn cache_root() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("VTD_QI_CACHE").or_else(|| {
-        set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))).map(|cache| cache.join("vtd-qi"))
-    })
+/// A file of a tree; `None` if it is not there.
+fn read_file(root: &Path, path: String) -> Result<Option<SourceFile>, SourceError> {
+    let place = root.join(&path);
+    let unreadable = |error| SourceError::Unreadable { path: place.clone(), error };
+    let unfit = |what| SourceError::Unfit { path: place.clone(), what };
+    match fs::metadata(&place) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err(unfit("is no file".to_string())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    }
+    let mut bytes = Vec::new();
+    File::open(&place).and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES {
+        return Err(unfit(format!("has more than {FILE_BYTES} bytes, which is more than is read of a file")));
+    }
+    Ok(Some(SourceFile { path, text: String::from_utf8_lossy(&bytes).into_owned() }))
 }
 
-fn read_archive_cached(from: &Path, metadata: &fs::Metadata) -> Result<Vec<SourceFile>, SourceError> {
-    let mut hasher = DefaultHasher::new();
-    (fs::canonicalize(from).ok(), metadata.len(), metadata.modified().ok()).hash(&mut hasher);
-    let folder = cache_root().map(|root| root.join(format!("{:016x}", hasher.finish())));
-    if let Some(folder) = folder.as_deref().filter(|folder| folder.join(DMAR_C).is_file()) {
-        return read_tree(folder);
-    }
-    let files = read_archive(from)?;
-    if let Some(folder) = folder.filter(|_| files.iter().any(|file| file.path == DMAR_C)) {
-        // A cache that cannot be written costs time and nothing else. dmar.c comes last: it says that the rest is there.
-        let write = |file: &SourceFile| -> std::io::Result<()> {
-            let path = folder.join(&file.path);
-            fs::create_dir_all(path.parent().unwrap_or(&folder))?;
-            fs::write(path, &file.text)
-        };
-        let _ = files.iter().filter(|file| file.path != DMAR_C).try_for_each(write);
-        let _ = files.iter().filter(|file| file.path == DMAR_C).try_for_each(write);
-    }
-    Ok(files)
-}
-
-fn read_archive(from: &Path) -> Result<Vec<SourceFile>, SourceError> {
+/// The files of a tarball, which are kept once it has been unpacked.
+fn read_tarball(from: &Path) -> Result<Vec<SourceFile>, SourceError> {
     let unreadable = |error| SourceError::Unreadable { path: from.to_path_buf(), error };
-    let mut magic = [0; 6];
-    let mut file = File::open(from).map_err(unreadable)?;
-    let read = file.read(&mut magic).map_err(unreadable)?;
-    let file = BufReader::with_capacity(1 << 20, File::open(from).map_err(unreadable)?);
-    let files = match &magic[..read] {
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => unpack(lzma_rust2::XzReader::new(file, true)),
-        [0x1f, 0x8b, ..] => unpack(flate2::read::MultiGzDecoder::new(file)),
-        _ => unpack(file),
-    };
-    files.map_err(|error| SourceError::NoArchive { from: from.to_path_buf(), error })
-}
-
-/// The wanted files of an archive, whose own top folder does not count.
-fn unpack(reader: impl Read) -> std::io::Result<Vec<SourceFile>> {
-    let mut files = Vec::new();
-    for entry in tar::Archive::new(reader).entries()? {
-        let mut entry = entry?;
-        let path = entry.path()?.to_string_lossy().trim_start_matches("./").to_string();
-        let Some((_, path)) = path.split_once('/').filter(|(_, path)| wanted(path)) else { continue };
-        let path = path.to_string();
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes)?;
-        files.push(SourceFile { path, text: String::from_utf8_lossy(&bytes).into_owned() });
+    let file = File::open(from).map_err(unreadable)?;
+    let place = kept::place(&file).map_err(unreadable)?;
+    if let Some(files) = place.as_deref().and_then(kept::load) {
+        return Ok(files);
+    }
+    let files = archive::read(from, &file)?;
+    if let Some(place) = place.filter(|_| files.iter().any(|file| file.path == DMAR_C)) {
+        // What cannot be kept is unpacked again the next time: that costs time and nothing else.
+        let _ = kept::store(&place, &files);
     }
     Ok(files)
 }
@@ -234,15 +243,21 @@ mod tests {
     }
 
     #[test]
-    fn a_tarball_is_read_without_its_top_folder() {
-        let mut builder = tar::Builder::new(Vec::new());
-        for path in ["linux/drivers/iommu/intel/dmar.c", "linux/drivers/iommu/intel/sub/x.h", "linux/fs/x.c"] {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(2);
-            header.set_mode(0o644);
-            builder.append_data(&mut header, path, &b"x\n"[..]).unwrap();
-        }
-        let files = unpack(&builder.into_inner().unwrap()[..]).unwrap();
-        assert_eq!(files.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), [DMAR_C]);
+    fn a_file_that_is_none_or_too_large_is_refused() {
+        let tree = tempfile::tempdir().unwrap();
+        let path = tree.path().join(DMAR_C);
+        fs::create_dir_all(&path).unwrap();
+        let said = Source::open(tree.path()).unwrap_err().to_string();
+        assert!(said.ends_with("drivers/iommu/intel/dmar.c is no file"), "{said}");
+        fs::remove_dir(&path).unwrap();
+        File::create(&path).unwrap().set_len(FILE_BYTES + 1).unwrap();
+        let said = Source::open(tree.path()).unwrap_err().to_string();
+        assert!(said.contains("has more than 4194304 bytes"), "{said}");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        let said = Source::open(tree.path()).unwrap_err().to_string();
+        assert!(said.ends_with("is no file"), "{said}");
+        let said = Source::open(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(said.contains("a pipe, socket or device"), "{said}");
     }
 }

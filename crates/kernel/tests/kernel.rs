@@ -3,8 +3,9 @@
 //! `VTD_QI_LINUX` names trees or tarballs, separated by `:`; Debian's linux-source-6.1 is looked for too. What is not there is
 //! listed as not run.
 
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use stateright_temporal::graph::Limits;
@@ -27,11 +28,11 @@ fn own(replacements: &[(&str, &str)]) -> Cut {
 }
 
 fn program(cut: &Cut, slots: u16) -> Program {
-    Program::compile(cut, Some(Length::new(slots).unwrap()), Optimise::O2).unwrap()
+    Program::compile(cut, Some(Length::new(slots).unwrap()), Optimise::O2, &mut |_| true).unwrap()
 }
 
 fn recognised(cut: &Cut) -> Recognised {
-    let real = Program::compile(cut, None, Optimise::O2).unwrap();
+    let real = Program::compile(cut, None, Optimise::O2, &mut |_| true).unwrap();
     recognise(&program(cut, 8), Some(&real), &Pulse::default()).unwrap()
 }
 
@@ -153,6 +154,35 @@ fn another_program_differs_and_the_difference_is_drawn() {
 }
 
 #[test]
+fn a_difference_is_drawn_with_the_values_that_were_stored() {
+    // The first call differs where it drops the lock: until then it has stored descriptors and QI_IN_USE, over blanks and QI_FREE.
+    let program = program(&own(&[("\t\tqi->free_cnt -= count + 1;\n", "\t\tqi->free_cnt -= count;\n")]), 6);
+    let cfg = ring("g5", Faults::none());
+    let (_, difference) = random(&program, &cfg, false, 1, 1_000, &Pulse::default()).unwrap();
+    let drawn = difference.expect("free_cnt differs").timeline;
+    assert!(drawn.contains("]=QI_IN_USE") && drawn.contains("]=WD status["), "{drawn}");
+    assert!(!drawn.contains("]=QI_FREE") && !drawn.contains("no descriptor that is known"), "{drawn}");
+    assert!(drawn.lines().last().unwrap_or_default().contains("DIFFERS"), "{drawn}");
+}
+
+#[test]
+fn structures_that_do_not_fit_are_said_by_name() {
+    let ints = "int free_head, free_tail, free_cnt;";
+    for (what, with, says) in [
+        (ints, "long free_head; int free_tail, free_cnt;", "free_head of struct q_inval is no int"),
+        (ints, "int free_head, free_tail; unsigned short free_cnt;", "free_cnt of struct q_inval is no int"),
+        ("int *desc_status;", "long *desc_status;", "desc_status of struct q_inval does not point to int"),
+        ("u64 word[4];", "u64 word[3];", "struct qi_desc does not have 32 bytes"),
+        ("u64 ecap;", "u32 ecap;", "ecap of struct intel_iommu is no u64"),
+        ("char *desc;", "char desc[1 << 20];", "desc of struct q_inval is no pointer"),
+        ("#define QI_LENGTH 256", "#define QI_LENGTH 4294967302", "QI_LENGTH is no number of slots"),
+    ] {
+        let error = Program::compile(&own(&[(what, with)]), None, Optimise::O2, &mut |_| true).unwrap_err();
+        assert_eq!(error.to_string(), format!("tests/kernel: {says}"));
+    }
+}
+
+#[test]
 fn the_search_finds_the_lockup_of_2024_and_its_seed_replays() {
     let cut = own(&BEFORE_2024);
     let cfg = ring("g5", Faults::none());
@@ -219,7 +249,11 @@ fn code_that_crashes_or_never_comes_back_is_reported_with_what_led_there() {
             other => panic!("{other:?}"),
         };
         let led_there = last_steps(&program, &cfg, Grain::Every, seed, 40).unwrap();
-        assert!(led_there.contains("free_cnt="), "{led_there}");
+        // What was stored is known of all steps but the last, which was not made to its end.
+        let last = led_there.lines().last().unwrap();
+        assert!(last.contains("free_cnt=..."), "{led_there}");
+        assert_eq!(led_there.matches("=...").count(), 1, "{led_there}");
+        assert!(led_there.contains("=QI_IN_USE") || led_there.contains("=QI_FREE"), "{led_there}");
     }
 }
 
@@ -257,6 +291,169 @@ fn kernel_trees_are_recognised_and_are_the_model() {
     }
 }
 
+/// The program, which is to keep nothing anywhere but below a folder.
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vtd-qi-kernel"));
+    for name in ["cache", "tmp"] {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+    }
+    command.env("VTD_QI_CACHE", folder.join("cache")).env("TMPDIR", folder.join("tmp"));
+    command
+}
+
+/// Writes a tree with the tests' own driver, some text replaced.
+fn tree(root: &Path, replacements: &[(&str, &str)]) {
+    let mut text = DRIVER.to_string();
+    for (what, with) in replacements {
+        assert!(text.contains(what), "no {what:?} in the driver");
+        text = text.replace(what, with);
+    }
+    let path = root.join(DMAR_C);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+#[test]
+fn code_that_runs_while_it_is_loaded_reaches_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    for (body, code, says) in [
+        ("*(volatile int *)8 = 1;", 2, "cannot be loaded: the C code crashed"),
+        ("for (;;)\n\t\tbarrier();", 2, "cannot be loaded: the C code did not come back for 3 s of processor time"),
+        ("__builtin_exit(0);", 2, "cannot be loaded: the C code ended its process (exit code 0)"),
+        ("__builtin_printf(\"printed\\n\");", 0, ""),
+    ] {
+        let early = format!(
+            "#define EARLY __attribute__((constructor, used))\nstatic void EARLY early(void)\n{{\n\t{body}\n}}\n\nstatic int after("
+        );
+        let user = "(void)early;\n\tfor (;;) {\n\t\tint state";
+        tree(&folder.path().join("tree"), &[("static int after(", &early), ("for (;;) {\n\t\tint state", user)]);
+        let output =
+            command(folder.path()).args(["--only", "recognise", "--linux"]).arg(folder.path().join("tree")).output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{body}: {said}");
+        assert!(said.contains(says), "{body}: {said}");
+        assert!(!String::from_utf8_lossy(&output.stdout).contains("printed"), "{body}");
+    }
+}
+
+#[test]
+fn a_text_that_takes_all_memory_to_compile_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    tree(folder.path(), &[("int state = qi->desc_status", "#include \"/dev/zero\"\n\t\tint state = qi->desc_status")]);
+    let output = command(folder.path()).args(["--only", "recognise", "--linux"]).arg(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("does not accept the functions cut out of it") && said.lines().count() == 1, "{said}");
+}
+
+/// The processes whose parent is this one.
+fn children(process: u32) -> Vec<u32> {
+    let all =
+        std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_child = |child: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok()) == Some(process)
+    };
+    all.filter(is_child).collect()
+}
+
+/// Waits until something is so; the test's own time limit is what ends a wait in vain.
+fn wait_until(mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn is_gone(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.is_empty() || stat.contains(") Z ")
+}
+
+#[test]
+fn neither_a_process_nor_a_file_is_left_however_the_program_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    tree(folder.path(), &[]);
+    // A compiler that never ends, and has started something itself.
+    let slow = folder.path().join("slow-cc");
+    std::fs::write(&slow, "#!/bin/sh\nsleep 100000 &\nwait\n").unwrap();
+    std::fs::set_permissions(&slow, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for (signal, code) in [("TERM", Some(130)), ("HUP", Some(130)), ("KILL", None)] {
+        for cc in [Path::new("cc"), &slow] {
+            let mut started = command(folder.path())
+                .args(["--only", "search", "--seconds", "100000", "--linux"])
+                .arg(folder.path())
+                .env("CC", cc)
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut processes = Vec::new();
+            if cc == slow {
+                // The child, the compiler, and what that has started.
+                wait_until(|| {
+                    processes = vec![started.id()];
+                    let mut at = 0;
+                    while let Some(&process) = processes.get(at) {
+                        processes.extend(children(process));
+                        at += 1;
+                    }
+                    processes.len() >= 4
+                });
+            } else {
+                // It says how far the search is.
+                let mut line = String::new();
+                std::io::BufReader::new(started.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+                assert!(line.starts_with("search: "), "{line}");
+                processes = children(started.id());
+                assert_eq!(processes.len(), 1);
+            }
+            let sent = Command::new("kill").args(["-s", signal]).arg(started.id().to_string()).status().unwrap();
+            assert!(sent.success());
+            let status = started.wait().unwrap();
+            assert_eq!(status.code(), code, "signal {signal}");
+            wait_until(|| processes.iter().all(|&process| is_gone(process)));
+            let left: Vec<_> = std::fs::read_dir(folder.path().join("tmp")).unwrap().flatten().collect();
+            assert!(left.is_empty(), "signal {signal}, {cc:?}: {left:?}");
+        }
+    }
+}
+
+#[test]
+fn a_tarball_is_known_by_its_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let tarball = folder.path().join("linux.tar");
+    let write = |replacements: &[(&str, &str)]| {
+        tree(&folder.path().join("linux"), replacements);
+        let mut builder = tar::Builder::new(std::fs::File::create(&tarball).unwrap());
+        builder.mode(tar::HeaderMode::Deterministic);
+        builder.append_dir_all("linux", folder.path().join("linux")).unwrap();
+        builder.finish().unwrap();
+        std::fs::File::open(&tarball).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    };
+    let recognised = || {
+        let output = command(folder.path()).args(["--json", "--only", "recognise", "--linux"]).arg(&tarball).output();
+        let report: serde_json::Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+        report["recognised"]["generation"].as_str().map(String::from)
+    };
+    let kept = || -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder.path().join("cache").join("tarballs")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    write(&[]);
+    assert_eq!(recognised().as_deref(), Some("g5"));
+    let [place] = &kept()[..] else { panic!("{:?}", kept()) };
+    let whole = std::fs::read(place).unwrap();
+    // What is cut off is done again.
+    std::fs::write(place, &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(recognised().as_deref(), Some("g5"));
+    assert_eq!(std::fs::read(place).unwrap(), whole);
+    // Another tarball of the same path, length and date.
+    write(&[("return -ETIMEDOUT;", ";                 ")]);
+    assert_eq!(recognised().as_deref(), Some("g5r"));
+    assert_eq!(kept().len(), 2);
+}
+
 #[test]
 fn bad_input_is_one_sentence_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
@@ -270,9 +467,13 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
     write("other/drivers/iommu/intel/dmar.c", &DRIVER.replace(", unsigned long options", ""));
     write("missing/drivers/iommu/intel/dmar.c", &DRIVER.replace("reclaim_free_desc", "reclaim"));
     write("broken/drivers/iommu/intel/dmar.c", &DRIVER.replace("rc = 0;", "rc = {};"));
+    write(
+        "brace/drivers/iommu/intel/dmar.c",
+        &DRIVER.replace("return;\n\t\tqi->free_tail", "return; {\n\t\tqi->free_tail"),
+    );
     write("file", &"no archive\n".repeat(100));
     let run = |tree: &str, cc: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vtd-qi-kernel"));
+        let mut command = command(folder.path());
         command.args(["--only", "recognise", "--linux"]).arg(folder.path().join(tree)).env("CC", cc);
         let output = command.output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).trim().to_string())
@@ -280,12 +481,14 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
     assert_eq!(run("own", "cc").0, Some(0));
     for (tree, cc, says) in [
         ("nowhere", "cc", "cannot be read"),
-        ("file", "cc", "neither a directory nor a tar archive"),
+        ("file", "cc", "it is a single file of text"),
+        ("own/drivers/iommu/intel/dmar.c", "cc", "it is a single file of text, and its headers are needed too"),
         (".", "cc", "is no kernel tree: it was searched for drivers/iommu/intel/dmar.c"),
         ("old", "cc", "older than 5.8"),
         ("other", "cc", "not (struct intel_iommu *, struct qi_desc *, unsigned int, unsigned long)"),
         ("missing", "cc", "function reclaim_free_desc was looked for in drivers/iommu/intel/dmar.c"),
-        ("broken", "cc", "does not accept the functions cut out of it"),
+        ("broken", "cc", "does not accept the functions cut out of it: drivers/iommu/intel/dmar.c:118:"),
+        ("brace", "cc", "drivers/iommu/intel/dmar.c:"),
         ("own", "no-such-compiler", "the C compiler \"no-such-compiler\" was looked for"),
         ("own", "false", "does not accept"),
     ] {

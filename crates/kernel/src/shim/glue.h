@@ -3,21 +3,32 @@
  * Written for this project; nothing here is taken from a kernel.
  */
 
+_Static_assert((QI_LENGTH) > 0 && (QI_LENGTH) < 65536, "QI_LENGTH is no number of slots");
 const unsigned int vtd_qi_length = QI_LENGTH;
 
-/* Sizes and places, in the order of Layout in machine.rs. */
+/* What the program that runs the cut text takes for granted of structures that it reads and writes. */
+#define VTD_QI_IS(type, object) __builtin_types_compatible_p(__typeof__(object), type)
+_Static_assert(VTD_QI_IS(int, ((struct q_inval *)0)->free_head), "free_head of struct q_inval is no int");
+_Static_assert(VTD_QI_IS(int, ((struct q_inval *)0)->free_tail), "free_tail of struct q_inval is no int");
+_Static_assert(VTD_QI_IS(int, ((struct q_inval *)0)->free_cnt), "free_cnt of struct q_inval is no int");
+_Static_assert(VTD_QI_IS(int, *((struct q_inval *)0)->desc_status), "desc_status of struct q_inval does not point to int");
+_Static_assert(VTD_QI_IS(raw_spinlock_t, ((struct q_inval *)0)->q_lock), "q_lock of struct q_inval is no raw_spinlock_t");
+_Static_assert(sizeof(((struct q_inval *)0)->desc) == sizeof(void *), "desc of struct q_inval is no pointer");
+_Static_assert(sizeof(((struct intel_iommu *)0)->reg) == sizeof(void *), "reg of struct intel_iommu is no pointer");
+_Static_assert(VTD_QI_IS(struct q_inval *, ((struct intel_iommu *)0)->qi), "qi of struct intel_iommu is no struct q_inval *");
+_Static_assert(VTD_QI_IS(u64, ((struct intel_iommu *)0)->ecap), "ecap of struct intel_iommu is no u64");
+_Static_assert(sizeof(struct qi_desc) == 32, "struct qi_desc does not have 32 bytes");
+_Static_assert(sizeof(struct q_inval) <= 65536, "struct q_inval has more than 65536 bytes");
+_Static_assert(sizeof(struct intel_iommu) <= 65536, "what is used of struct intel_iommu has more than 65536 bytes");
+
+/* Sizes and places, in the order of Layout in program.rs. */
 const size_t vtd_qi_layout[] = {
 	sizeof(struct intel_iommu),
 	sizeof(struct q_inval),
-	sizeof(struct qi_desc),
-	sizeof(*((struct q_inval *)0)->desc_status),
 	offsetof(struct q_inval, q_lock),
 	offsetof(struct q_inval, free_head),
 	offsetof(struct q_inval, free_tail),
 	offsetof(struct q_inval, free_cnt),
-	sizeof(((struct q_inval *)0)->free_head),
-	sizeof(((struct q_inval *)0)->free_tail),
-	sizeof(((struct q_inval *)0)->free_cnt),
 };
 
 /* Registers as the tree numbers them, in the order of Register in access.rs. */
