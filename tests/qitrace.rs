@@ -19,6 +19,7 @@ use std::io::{Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
 use vtd_qi::impl_qi::Rules;
@@ -139,15 +140,20 @@ fn replayed(trace: &Trace, rules: Rules, hardware: Qemu) -> Said {
     Said::RejectedAt { line }
 }
 
-/// A TLC, or a word on standard error that a test is not run.
+/// A TLC that knows POSTCONDITION, or a word on standard error that a test is not run.
 fn tlc(test: &str) -> Option<OsString> {
-    let jar = std::env::var_os("TLA2TOOLS_JAR");
-    if jar.is_none() {
+    static JAR: OnceLock<Result<OsString, &str>> = OnceLock::new();
+    let jar = JAR.get_or_init(|| {
+        let jar = std::env::var_os("TLA2TOOLS_JAR").ok_or("for want of TLA2TOOLS_JAR")?;
+        let help = Command::new("java").arg("-cp").arg(&jar).args(["tlc2.TLC", "-help"]).output().unwrap();
+        let knows = String::from_utf8_lossy(&help.stdout).contains("-postCondition");
+        knows.then_some(jar).ok_or("since the TLC of TLA2TOOLS_JAR knows no POSTCONDITION")
+    });
+    if let Err(why) = jar {
         // Past the capture of `cargo test`: what is not run is to be seen.
-        let not_run = format!("not run, for want of TLA2TOOLS_JAR: {test}\n");
-        std::io::stderr().write_all(not_run.as_bytes()).unwrap();
+        std::io::stderr().write_all(format!("not run, {why}: {test}\n").as_bytes()).unwrap();
     }
-    jar
+    jar.as_ref().ok().cloned()
 }
 
 /// Runs TLC on a trace, with constants of spec/QITrace.cfg changed, as spec/TRACES.md does.

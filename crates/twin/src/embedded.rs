@@ -105,7 +105,9 @@ impl Embedded {
         let Counted { states, depth, graph } = self.counted[&constants(model)].clone();
         let mut differences = Vec::new();
         let transitions = match graph {
-            Agreement::Equal { transitions, .. } => Some(transitions),
+            Agreement::Equal { transitions, .. } | Agreement::EqualWithoutParameters { transitions, .. } => {
+                Some(transitions)
+            }
             Agreement::Differs(what) => {
                 differences.push(what);
                 None
@@ -116,6 +118,7 @@ impl Embedded {
             states,
             depth: Some(depth),
             transitions,
+            unlabelled: None,
             generated: None,
             verdicts,
             seconds: started.elapsed().as_secs_f64(),
@@ -302,6 +305,7 @@ mod tests {
             states: right.states,
             depth: Some(right.depth),
             transitions: Some(150),
+            unlabelled: None,
             generated: None,
             verdicts: check(&model).unwrap().verdicts,
             seconds: 0.0,

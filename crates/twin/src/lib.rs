@@ -4,7 +4,9 @@
 //! | --- | --- | --- |
 //! | values | `value.rs` | values of TLA+, as TLC prints them |
 //! | states | `states.rs` | the bijection between states of the Rust and of the twin |
-//! | models | `model.rs` | `.cfg` files: generated from the scenario table, read from anywhere |
+//! | models | `model.rs` | a specification with constants and properties: generated from the scenario table, read from anywhere |
+//! | configurations | `cfg.rs` | what a `.cfg` file says, each statement honoured or refused |
+//! | cover | `cover.rs` | a few models in which every rule value and property occurs |
 //! | rust | `rust.rs` | the Rust side of a pairing: the unreduced graph and the verdicts on it |
 //! | tlc | `tlc.rs` | the other side: TLC, found, run and understood |
 //! | dump | `dump.rs` | TLC's state graph against Rust's, state for state |
@@ -29,9 +31,13 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+mod cfg;
+mod cover;
 mod dump;
 #[cfg(feature = "tla-checker")]
 mod embedded;
+#[cfg(test)]
+mod fuzz;
 mod manifest;
 mod model;
 mod pairing;
@@ -41,15 +47,16 @@ mod tlc;
 mod trace;
 mod value;
 
+pub use cover::{cover, Cover};
 pub use dump::{compare, Agreement};
 #[cfg(feature = "tla-checker")]
 pub use embedded::{Embedded, EmbeddedPairing, ONLY_TLC};
 pub use manifest::{Confirmed, Entry, Manifest};
 pub use model::{Model, Property, Selection, Subject, MOST_STATES};
-pub use pairing::{race, Pairer, Pairing, Race, Theirs};
+pub use pairing::{race, News, Pairer, Pairing, Race, Theirs};
 pub use rust::{check, check_with, Side, Verdict};
 pub use states::Twin;
-pub use tlc::{Run, RunOptions, Tlc};
+pub use tlc::{Run, Tlc};
 pub use trace::{replay, timeline_of_trace, trace_module, Replayed, TraceModule};
 pub use value::Value;
 
@@ -68,6 +75,9 @@ pub enum TwinError {
     /// TLC did not get as far as a verdict.
     #[error("TLC gave no verdict: {0}")]
     Tlc(String),
+    /// TLC was ended before it came to a verdict: the time was over, or nobody wants the verdict any more.
+    #[error("undecided: {0}")]
+    Undecided(String),
     /// The embedded checker did not get as far as a verdict.
     #[error("the embedded checker gave no verdict: {0}")]
     Embedded(String),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use super::cfg::CfgFile;
 use super::{TwinError, Value};
 use stateright_temporal::graph::{Coverage, Limits, Search};
 use vtd_qi::fingerprint::fingerprint;
@@ -99,6 +100,14 @@ impl Subject {
         match self {
             Subject::Spec(_) => &["MCQI", "QI"],
             Subject::Ring(_) => &["MCQIRing", "QIRing", "QI"],
+        }
+    }
+
+    /// The behaviour specifications of its module.
+    pub(super) fn specifications(&self) -> &'static [&'static str] {
+        match self {
+            Subject::Spec(_) => &["Spec", "FairSpec", "FaultFairSpec"],
+            Subject::Ring(_) => &["Spec", "FairSpec", "SlotsFairSpec"],
         }
     }
 
@@ -357,24 +366,37 @@ impl Model {
         let file = CfgFile::parse(text)?;
         let subject = Subject::from_constants(&file.constants)?;
         let known = Property::of(&subject);
-        let find = |wanted: &String| {
-            known.iter().copied().find(|property| property.name() == *wanted).ok_or_else(|| {
+        let find = |(wanted, as_invariant): &(String, bool)| {
+            let property = known.iter().copied().find(|property| property.name() == *wanted).ok_or_else(|| {
                 let known: Vec<_> = known.iter().map(|property| property.name()).collect();
                 TwinError::Model(format!("there is no property {wanted}; there are {}", known.join(", ")))
-            })
+            })?;
+            match (property.is_invariant(), as_invariant) {
+                (true, false) => {
+                    Err(TwinError::Model(format!("{wanted} is a predicate of states: name it under INVARIANTS")))
+                }
+                (false, true) => {
+                    Err(TwinError::Model(format!("{wanted} is about whole runs: name it under PROPERTIES")))
+                }
+                _ => Ok(property),
+            }
         };
         let properties = file.properties.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         let slots = if file.specification == "SlotsFairSpec" { Slots::Fair } else { Slots::Unfair };
         let model = Model { name: name.into(), about: about.into(), subject, slots, properties };
-        if file.specification != model.specification() && file.specification != "SlotsFairSpec" {
-            let fair = model.specification() != "Spec";
-            if fair || file.specification != "FairSpec" {
-                return Err(TwinError::Model(format!(
-                    "the specification is {}, but these properties are checked of {}",
-                    file.specification,
-                    model.specification()
-                )));
-            }
+        let specifications = model.subject.specifications();
+        if !specifications.contains(&file.specification.as_str()) {
+            let (wrong, module) = (&file.specification, model.subject.module());
+            let known = specifications.join(", ");
+            return Err(TwinError::Model(format!("{module} has no specification {wrong}; it has {known}")));
+        }
+        // Without a property of whole runs, fairness makes no difference.
+        let needed = model.specification();
+        if needed != "Spec" && file.specification != needed {
+            let given = &file.specification;
+            return Err(TwinError::Model(format!(
+                "the specification is {given}, but these properties are checked of {needed}"
+            )));
         }
         Ok(model)
     }
@@ -398,87 +420,6 @@ impl Model {
     pub fn all() -> Selection {
         Selection::of(&Table::embedded())
     }
-}
-
-/// What a `.cfg` file says.
-struct CfgFile {
-    constants: BTreeMap<String, Value>,
-    specification: String,
-    properties: Vec<String>,
-}
-
-impl CfgFile {
-    fn parse(text: &str) -> Result<CfgFile, TwinError> {
-        let mut file = CfgFile { constants: BTreeMap::new(), specification: String::new(), properties: Vec::new() };
-        let mut statement = String::new();
-        let mut words = tokens(text)?.into_iter().peekable();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "CONSTANT" | "CONSTANTS" | "SPECIFICATION" | "INVARIANT" | "INVARIANTS" | "PROPERTY" | "PROPERTIES"
-                | "ALIAS" | "CHECK_DEADLOCK" => {
-                    statement = word;
-                    continue;
-                }
-                "INIT" | "NEXT" | "SYMMETRY" | "VIEW" | "CONSTRAINT" | "CONSTRAINTS" | "ACTION_CONSTRAINT"
-                | "ACTION_CONSTRAINTS" | "POSTCONDITION" => {
-                    return Err(TwinError::Model(format!(
-                        "{word} is not paired: TLC would explore other states than the Rust side"
-                    )));
-                }
-                _ => {}
-            }
-            match statement.as_str() {
-                "CONSTANT" | "CONSTANTS" => {
-                    let value = match (words.next().as_deref(), words.next()) {
-                        (Some("="), Some(value)) => value.parse::<Value>()?,
-                        _ => return Err(TwinError::Model(format!("the constant {word} is not given as NAME = VALUE"))),
-                    };
-                    if file.constants.insert(word.clone(), value).is_some() {
-                        return Err(TwinError::Model(format!("the constant {word} has two values")));
-                    }
-                }
-                "SPECIFICATION" => file.specification = word,
-                "INVARIANT" | "INVARIANTS" | "PROPERTY" | "PROPERTIES" => file.properties.push(word),
-                "ALIAS" | "CHECK_DEADLOCK" => {}
-                _ => return Err(TwinError::Model(format!("{word:?} is no statement of a model"))),
-            }
-        }
-        if file.specification.is_empty() {
-            return Err(TwinError::Model(
-                "there is no SPECIFICATION; there are Spec, FairSpec, SlotsFairSpec, FaultFairSpec".into(),
-            ));
-        }
-        Ok(file)
-    }
-}
-
-/// Names, `=`, strings, numbers and whole sets, without comments.
-fn tokens(text: &str) -> Result<Vec<String>, TwinError> {
-    let mut tokens = Vec::new();
-    let mut rest = text.trim_start();
-    while !rest.is_empty() {
-        let skipped = |end: Option<usize>, comment: &str| {
-            end.ok_or_else(|| TwinError::Model(format!("a comment that begins with {comment} has no end")))
-        };
-        let end = if rest.starts_with("\\*") {
-            rest = rest[rest.find('\n').unwrap_or(rest.len())..].trim_start();
-            continue;
-        } else if rest.starts_with("(*") {
-            rest = rest[skipped(rest.find("*)"), "(*")? + 2..].trim_start();
-            continue;
-        } else if rest.starts_with('=') {
-            1
-        } else if let Some(quoted) = rest.strip_prefix('"') {
-            quoted.find('"').map(|end| end + 2).ok_or_else(|| TwinError::Model("a string has no end".into()))?
-        } else if rest.starts_with('{') {
-            rest.find('}').map(|end| end + 1).ok_or_else(|| TwinError::Model("a set has no end".into()))?
-        } else {
-            rest.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(rest.len())
-        };
-        tokens.push(rest[..end].to_string());
-        rest = rest[end..].trim_start();
-    }
-    Ok(tokens)
 }
 
 /// The models that are paired, and the scenarios that are not.

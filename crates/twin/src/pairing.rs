@@ -1,13 +1,15 @@
 //! Both sides of a model, and what they differ in.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::dump::{compare, Agreement};
 use super::model::{Model, Property};
 use super::rust::{check, check_with, Side, Verdict};
-use super::tlc::{Run, RunOptions, Scratch, Tlc};
-use super::trace::{replay, trace_module};
+use super::tlc::{Record, Run, RunOptions, Tlc};
+use super::trace::{replay_written, trace_module};
 use super::TwinError;
 
 /// What TLC, or the checker in its place, found of a model.
@@ -21,6 +23,9 @@ pub struct Theirs {
     pub depth: Option<usize>,
     /// Distinct (state, label, state) triples, if the graphs were compared and are equal.
     pub transitions: Option<usize>,
+    /// Distinct (state, action, state) triples, if the graphs were compared and are equal, but this TLC prints actions without their
+    /// parameters.
+    pub unlabelled: Option<usize>,
     /// States that TLC says it generated: compared with nothing.
     pub generated: Option<usize>,
     /// The model's properties, in its order.
@@ -42,13 +47,24 @@ pub struct Pairing {
     pub differences: Vec<String>,
 }
 
-/// Runs models on both sides.
+/// What becomes known while a model is paired.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// What the Rust side finds, before TLC is started.
+    Ours(Side),
+    /// How far TLC is, about once a second.
+    Progress(String),
+}
+
+/// Runs models on both sides. Several threads may share it.
 pub struct Pairer<'a> {
     tlc: &'a Tlc,
     workers: usize,
     graphs: bool,
+    limit: Option<Duration>,
+    stop: Option<&'a AtomicBool>,
     /// What is known of the states of models with the same constants: a model that fails stops before it has seen them all.
-    counted: HashMap<String, Counted>,
+    counted: Mutex<HashMap<String, Counted>>,
 }
 
 #[derive(Clone)]
@@ -60,50 +76,67 @@ struct Counted {
 impl<'a> Pairer<'a> {
     /// A pairing with TLC, state for state if `graphs`.
     pub fn new(tlc: &'a Tlc, workers: usize, graphs: bool) -> Self {
-        Pairer { tlc, workers, graphs, counted: HashMap::new() }
+        Pairer { tlc, workers, graphs, limit: None, stop: None, counted: Mutex::default() }
+    }
+
+    /// The same, but TLC is ended when all of its runs of a model have taken so long, or as soon as the flag is set.
+    pub fn until(self, limit: Option<Duration>, stop: &'a AtomicBool) -> Self {
+        Pairer { limit, stop: Some(stop), ..self }
     }
 
     /// Runs both sides of a model and compares them: distinct states, depth, the verdict of each property, with `graphs` the
     /// whole graphs. Each counterexample of TLC is executed on the Rust, and each of the Rust is walked and judged by TLC.
     ///
     /// # Errors
-    /// [`TwinError`] if one side comes to no verdict; what the sides differ in is no error.
-    pub fn pair(&mut self, model: &Model) -> Result<Pairing, TwinError> {
+    /// [`TwinError`] if one side comes to no verdict, [`TwinError::Undecided`] if TLC was ended before; what the sides differ in is
+    /// no error.
+    pub fn pair(&self, model: &Model, news: &dyn Fn(News)) -> Result<Pairing, TwinError> {
         let ours = check(model)?;
+        news(News::Ours(ours.clone()));
+        let progress = |text: &str| news(News::Progress(text.into()));
+        let options = RunOptions {
+            // A limit that no clock reaches is none.
+            deadline: self.limit.and_then(|limit| Instant::now().checked_add(limit)),
+            stop: self.stop,
+            progress: Some(&progress),
+            ..RunOptions::default()
+        };
         let mut found = Found::default();
         let counted = match model.properties[..] {
             // What is expected to fail stops before all states are seen, so they are counted apart.
             [property] if ours.verdicts[0].1 == Verdict::Violated => {
-                self.alone(model, property, &mut found)?;
-                self.counted(&model.with(&[]), &mut found)?
+                self.alone(model, property, options, &mut found)?;
+                self.counted(&model.with(&[]), options, &mut found)?
             }
             _ => {
-                let all = self.counted(model, &mut found)?;
+                let all = self.counted(model, options, &mut found)?;
                 if all.run.verdict == Verdict::Holds {
                     found.verdicts = model.properties.iter().map(|&property| (property, Verdict::Holds)).collect();
                     all
                 } else {
                     for &property in &model.properties {
-                        self.alone(&model.with(&[property]), property, &mut found)?;
+                        self.alone(&model.with(&[property]), property, options, &mut found)?;
                     }
-                    self.counted(&model.with(&[]), &mut found)?
+                    self.counted(&model.with(&[]), options, &mut found)?
                 }
             }
         };
         let Found { verdicts, mut differences, crossed, seconds } = found;
-        let transitions = match counted.graph {
-            Some(Agreement::Equal { transitions, .. }) => Some(transitions),
+        let (transitions, unlabelled) = match counted.graph {
+            Some(Agreement::Equal { transitions, .. }) => (Some(transitions), None),
+            Some(Agreement::EqualWithoutParameters { transitions, .. }) => (None, Some(transitions)),
             Some(Agreement::Differs(what)) => {
                 differences.push(what);
-                None
+                (None, None)
             }
-            None => None,
+            None => (None, None),
         };
         let theirs = Theirs {
             version: counted.run.version,
             states: counted.run.states,
-            depth: (self.workers == 1).then_some(counted.run.depth),
+            depth: counted.run.depth.filter(|_| self.workers == 1),
             transitions,
+            unlabelled,
             generated: Some(counted.run.generated),
             verdicts,
             seconds,
@@ -113,49 +146,50 @@ impl<'a> Pairer<'a> {
     }
 
     /// All properties of a model at once, and its graph; of a model without properties, what is known already.
-    fn counted(&mut self, model: &Model, found: &mut Found) -> Result<Counted, TwinError> {
-        let known = self.counted.get(&constants(model));
-        if let (Some(known), true) = (known, model.properties.is_empty()) {
+    fn counted(&self, model: &Model, options: RunOptions, found: &mut Found) -> Result<Counted, TwinError> {
+        let all_counted = || self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all_counted().get(&constants(model)).cloned();
+        if let (Some(known), true) = (&known, model.properties.is_empty()) {
             return Ok(known.clone());
         }
-        let scratch = Scratch::new()?;
-        let file = scratch.file("graph.dot");
-        let dump = (self.graphs && known.is_none()).then_some(file.as_path());
-        let run = self.run(model, RunOptions { workers: self.workers, dump, ..RunOptions::default() }, found)?;
-        let graph = match (run.verdict, dump) {
-            (Verdict::Holds, Some(dump)) => Some(compare(model, dump)?),
-            _ => known.and_then(|known| known.graph.clone()),
+        let record = if self.graphs && known.is_none() { Record::Graph } else { Record::Nothing };
+        let finished = self.tlc.run(model, RunOptions { workers: self.workers, record, ..options })?;
+        let run = finished.run.clone();
+        found.seconds += run.seconds;
+        let graph = match (run.verdict, record) {
+            (Verdict::Holds, Record::Graph) => Some(compare(model, &finished.graph())?),
+            _ => known.and_then(|known| known.graph),
         };
         let counted = Counted { run, graph };
         if counted.run.verdict == Verdict::Holds {
-            self.counted.insert(constants(model), counted.clone());
+            all_counted().insert(constants(model), counted.clone());
         }
         Ok(counted)
     }
 
-    fn run(&self, model: &Model, options: RunOptions, found: &mut Found) -> Result<Run, TwinError> {
-        let run = self.tlc.run(model, options)?.expect("there is no limit");
-        found.seconds += run.seconds;
-        Ok(run)
-    }
-
     /// A property on its own, and if it is violated, what is wrong with the counterexamples of either side.
-    fn alone(&self, model: &Model, property: Property, found: &mut Found) -> Result<(), TwinError> {
-        let scratch = Scratch::new()?;
-        let trace = scratch.file("trace.json");
-        let run = self.run(model, RunOptions { trace: Some(&trace), ..RunOptions::default() }, found)?;
-        found.verdicts.push((property, run.verdict));
-        if run.verdict == Verdict::Holds {
+    fn alone(
+        &self,
+        model: &Model,
+        property: Property,
+        options: RunOptions,
+        found: &mut Found,
+    ) -> Result<(), TwinError> {
+        let finished = self.tlc.run(model, RunOptions { record: Record::Trace, ..options })?;
+        found.seconds += finished.run.seconds;
+        found.verdicts.push((property, finished.run.verdict));
+        if finished.run.verdict == Verdict::Holds {
             return Ok(());
         }
-        let objection = match replay(&trace, &model.subject) {
+        let replayed = finished.trace().and_then(|trace| replay_written(&trace, &model.subject));
+        let objection = match replayed {
             Err(TwinError::Trace(why)) => {
                 Some(format!("TLC's counterexample to {} cannot be used: {why}", property.name()))
             }
             Err(error) => return Err(error),
             Ok(_) => match trace_module(model, property)? {
                 None => None,
-                Some(module) => module.objection(self.tlc)?,
+                Some(module) => module.objection(self.tlc, options)?,
             },
         };
         match objection {
@@ -192,10 +226,17 @@ const RUNNERS: usize = 2;
 /// Runs a model on both sides, one after the other, two threads or workers each.
 ///
 /// # Errors
-/// See [`Pairer::pair`]; [`TwinError::Model`] if the sides do not agree, since then their times are not those of the same work.
-pub fn race(tlc: &Tlc, model: &Model, limit: Duration) -> Result<Race, TwinError> {
+/// See [`Pairer::pair`]; [`TwinError::Undecided`] if `stop` was set before TLC came to an end; [`TwinError::Model`] if the sides do
+/// not agree, since then their times are not those of the same work.
+pub fn race(tlc: &Tlc, model: &Model, limit: Duration, stop: &AtomicBool) -> Result<Race, TwinError> {
     let ours = check_with(model, RUNNERS)?;
-    let theirs = tlc.run(model, RunOptions { workers: RUNNERS, limit: Some(limit), ..RunOptions::default() })?;
+    let deadline = Instant::now().checked_add(limit);
+    let options = RunOptions { workers: RUNNERS, deadline, stop: Some(stop), ..RunOptions::default() };
+    let theirs = match tlc.run(model, options) {
+        Ok(finished) => Some(finished.run),
+        Err(TwinError::Undecided(_)) if !stop.load(Ordering::Relaxed) => None,
+        Err(error) => return Err(error),
+    };
     if let Some(theirs) = &theirs {
         let holds = ours.verdicts.iter().all(|(_, verdict)| *verdict == Verdict::Holds);
         if (holds, ours.states) != (theirs.verdict == Verdict::Holds, theirs.states) {
@@ -243,6 +284,7 @@ mod tests {
             states: 73,
             depth: Some(9),
             transitions: Some(150),
+            unlabelled: None,
             generated: Some(151),
             verdicts: vec![(property, Verdict::Holds)],
             seconds: 1.0,

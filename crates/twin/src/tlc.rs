@@ -1,13 +1,17 @@
-//! TLC: where it is, how it is run, and what it said.
+//! TLC: where it is, what it can, how it is run, and what it said.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::model::Model;
 use super::rust::Verdict;
+use super::trace::{self, Written};
 use super::TwinError;
 
 /// Where TLC's jar is looked for if it is not named.
@@ -19,28 +23,57 @@ const OLDEST_JAVA: u32 = 11;
 /// A TLC that can be run.
 #[derive(Clone, Debug)]
 pub struct Tlc {
-    program: OsString,
-    arguments: Vec<OsString>,
+    program: Program,
     spec: PathBuf,
+    knows: Options,
+}
+
+/// How TLC is started.
+#[derive(Clone, Debug)]
+enum Program {
+    Jar(PathBuf),
+    Wrapper(PathBuf),
+}
+
+/// Options of the command line that not every TLC has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Options {
+    /// `-dumpTrace`. It is younger than the statements ALIAS and CHECK_DEADLOCK of a `.cfg` file, so a TLC that has it has those.
+    dump_trace: bool,
+    /// `-noGenerateSpecTE`. A TLC without it writes no module for a trace in the first place.
+    no_trace_module: bool,
 }
 
 /// How a model is run.
-#[derive(Clone, Copy, Debug)]
-pub struct RunOptions<'a> {
+#[derive(Clone, Copy)]
+pub(super) struct RunOptions<'a> {
     /// Worker threads; the depth means something with one only.
     pub workers: usize,
-    /// Where the state graph goes.
-    pub dump: Option<&'a Path>,
-    /// Where a counterexample goes, as JSON.
-    pub trace: Option<&'a Path>,
+    /// What is read back of the run.
+    pub record: Record,
     /// When to give up.
-    pub limit: Option<Duration>,
+    pub deadline: Option<Instant>,
+    /// Set from outside when nobody wants the verdict any more.
+    pub stop: Option<&'a AtomicBool>,
+    /// Is told about once a second how far TLC is.
+    pub progress: Option<&'a dyn Fn(&str)>,
+}
+
+/// What TLC writes for us beside its verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Record {
+    /// Nothing.
+    Nothing,
+    /// The state graph.
+    Graph,
+    /// A counterexample.
+    Trace,
 }
 
 impl Default for RunOptions<'_> {
     /// One worker, nothing written, no limit.
     fn default() -> Self {
-        RunOptions { workers: 1, dump: None, trace: None, limit: None }
+        RunOptions { workers: 1, record: Record::Nothing, deadline: None, stop: None, progress: None }
     }
 }
 
@@ -55,52 +88,80 @@ pub struct Run {
     pub generated: usize,
     /// Distinct states found, all of them if nothing is violated.
     pub states: usize,
-    /// Breadth-first levels.
-    pub depth: usize,
+    /// Breadth-first levels; an old TLC does not tell them where a property is violated.
+    pub depth: Option<usize>,
     /// Seconds, the start of Java included.
     pub seconds: f64,
 }
 
+/// A run that came to a verdict, with the files that it left.
+pub(super) struct Finished {
+    pub(super) run: Run,
+    output: String,
+    folder: Scratch,
+}
+
+impl Finished {
+    /// The state graph of [`Record::Graph`].
+    pub(super) fn graph(&self) -> PathBuf {
+        self.folder.file("graph.dot")
+    }
+
+    /// The counterexample of [`Record::Trace`]: as JSON where TLC writes it, else as it stands in the output.
+    pub(super) fn trace(&self) -> Result<Written, TwinError> {
+        let json = self.folder.file("trace.json");
+        if json.exists() {
+            trace::read(&json)
+        } else {
+            trace::understand_text(&self.output)
+        }
+    }
+}
+
 impl Tlc {
-    /// Finds TLC: the jar that is named, else that of `TLA2TOOLS_JAR`, else `tlc` on the path. `None` if there is none of them.
+    /// Finds TLC: the jar that is named, else that of `TLA2TOOLS_JAR`, else `tlc` on the path. `None` if there is none of them. It
+    /// is asked which options it knows.
     ///
     /// `spec` is the directory of the modules.
     ///
     /// # Errors
-    /// [`TwinError::NoTlc`] if a jar is named and is no file, or Java is missing or older than 11.
+    /// [`TwinError::NoTlc`] if a jar is named and is no file or no TLC, or Java is missing or older than 11.
     pub fn find(jar: Option<&Path>, spec: &Path) -> Result<Option<Tlc>, TwinError> {
         let spec = spec.canonicalize().map_err(TwinError::io(spec, "found"))?;
         let jar = jar.map(PathBuf::from).or_else(|| std::env::var_os(JAR).map(PathBuf::from));
-        if let Some(jar) = jar {
+        let program = if let Some(jar) = jar {
             if !jar.is_file() {
                 return Err(TwinError::NoTlc(format!("there is no TLC in {}", jar.display())));
             }
-            let jar = jar.canonicalize().map_err(TwinError::io(&jar, "found"))?;
-            check_java()?;
-            let arguments =
-                ["-XX:+UseParallelGC".into(), "-cp".into(), jar.into_os_string(), "tlc2.TLC".into()].to_vec();
-            return Ok(Some(Tlc { program: "java".into(), arguments, spec }));
-        }
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let Some(program) = std::env::split_paths(&path).map(|dir| dir.join("tlc")).find(|file| file.is_file()) else {
-            return Ok(None);
+            Program::Jar(jar.canonicalize().map_err(TwinError::io(&jar, "found"))?)
+        } else {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            match std::env::split_paths(&path).map(|dir| dir.join("tlc")).find(|file| file.is_file()) {
+                Some(wrapper) => Program::Wrapper(wrapper),
+                None => return Ok(None),
+            }
         };
         check_java()?;
-        Ok(Some(Tlc { program: program.into(), arguments: Vec::new(), spec }))
+        let knows = program.options()?;
+        Ok(Some(Tlc { program, spec, knows }))
+    }
+
+    /// What this TLC does not check or tell, since it is older than that; `None` if it is recent enough for all of it.
+    pub fn lacks(&self) -> Option<&'static str> {
+        (!self.knows.dump_trace).then_some(
+            "ALIAS and CHECK_DEADLOCK in a .cfg file (both are left out), traces as JSON (they are read from its output), and \
+             the parameters of actions (Submit(1) and Submit(2) are one label)",
+        )
     }
 
     /// Runs a model.
     ///
     /// # Errors
-    /// [`TwinError::Tlc`] unless TLC says that the properties hold or that one is violated; `Ok(None)` if it reached the limit.
-    pub fn run(&self, model: &Model, options: RunOptions) -> Result<Option<Run>, TwinError> {
-        let scratch = Scratch::new()?;
-        let cfg = scratch.file("model.cfg");
-        // What is read back has to be the variables; an alias would be written instead of them.
-        let read_back = options.dump.is_some() || options.trace.is_some();
-        let text = if read_back { model.to_cfg().replace("ALIAS Drawn\n", "") } else { model.to_cfg() };
-        std::fs::write(&cfg, text).map_err(TwinError::io(&cfg, "written"))?;
-        self.run_module(&self.spec.join(model.subject.module()).with_extension("tla"), &cfg, options)
+    /// [`TwinError::Tlc`] unless TLC says that the properties hold or that one is violated; [`TwinError::Undecided`] if it was
+    /// ended before.
+    pub(super) fn run(&self, model: &Model, options: RunOptions) -> Result<Finished, TwinError> {
+        let module = self.spec.join(model.subject.module()).with_extension("tla");
+        self.run_module(&module, &model.to_cfg(), options, Scratch::new()?)
     }
 
     /// Puts the modules of spec/ beside a module of one's own, where TLC looks for what that extends.
@@ -108,54 +169,181 @@ impl Tlc {
         for entry in std::fs::read_dir(&self.spec).map_err(TwinError::io(&self.spec, "read"))? {
             let file = entry.map_err(TwinError::io(&self.spec, "read"))?.path();
             if let (Some("tla"), Some(name)) = (file.extension().and_then(|e| e.to_str()), file.file_name()) {
-                std::fs::copy(&file, scratch.0.join(name)).map_err(TwinError::io(&file, "copied"))?;
+                std::fs::copy(&file, scratch.file(name)).map_err(TwinError::io(&file, "copied"))?;
             }
         }
         Ok(())
     }
 
-    /// Runs a module with a configuration.
-    pub(super) fn run_module(&self, module: &Path, cfg: &Path, options: RunOptions) -> Result<Option<Run>, TwinError> {
+    /// Runs a module with the text of a configuration; what TLC writes goes into the folder.
+    pub(super) fn run_module(
+        &self,
+        module: &Path,
+        cfg: &str,
+        options: RunOptions,
+        folder: Scratch,
+    ) -> Result<Finished, TwinError> {
         let started = Instant::now();
-        let scratch = Scratch::new()?;
-        let output = scratch.file("output");
-        let file = std::fs::File::create(&output).map_err(TwinError::io(&output, "written"))?;
+        let output = folder.file("output");
+        let file = File::create(&output).map_err(TwinError::io(&output, "written"))?;
         let errors = file.try_clone().map_err(TwinError::io(&output, "written"))?;
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).current_dir(&self.spec);
-        command.args(["-tool", "-noGenerateSpecTE", "-lncheck", "final", "-workers", &options.workers.to_string()]);
-        command.arg("-deadlock").arg("-metadir").arg(scratch.file("states")).arg("-config").arg(cfg);
-        if let Some(dump) = options.dump {
-            command.args(["-dump", "dot,actionlabels"]).arg(dump);
+        let cfg_file = folder.file("model.cfg");
+        std::fs::write(&cfg_file, self.cfg(cfg, options.record)).map_err(TwinError::io(&cfg_file, "written"))?;
+        let mut command = self.program.command(Some(&folder));
+        command.args(["-tool", "-lncheck", "final", "-workers", &options.workers.to_string(), "-deadlock"]);
+        command.arg("-metadir").arg(folder.file("states")).arg("-config").arg(cfg_file);
+        if self.knows.no_trace_module {
+            command.arg("-noGenerateSpecTE");
         }
-        if let Some(trace) = options.trace {
-            command.args(["-dumpTrace", "json"]).arg(trace);
+        match options.record {
+            Record::Graph => _ = command.args(["-dump", "dot,actionlabels"]).arg(folder.file("graph.dot")),
+            Record::Trace if self.knows.dump_trace => {
+                command.args(["-dumpTrace", "json"]).arg(folder.file("trace.json"));
+            }
+            Record::Trace | Record::Nothing => {}
         }
-        command.arg(module).stdin(Stdio::null()).stdout(file).stderr(errors);
-        let child =
-            command.spawn().map_err(|e| TwinError::NoTlc(format!("{} cannot be run: {e}", self.program.display())))?;
-        let Some(code) = wait(child, options.limit.map(|limit| started + limit))? else { return Ok(None) };
-        let output = std::fs::read_to_string(&output).map_err(TwinError::io(&output, "read"))?;
-        understand(&output, code).map(|run| Some(Run { seconds: started.elapsed().as_secs_f64(), ..run }))
+        // By its name alone: TLC 2.15 looks for the .cfg file below the directory of the module that it is given.
+        let (Some(dir), Some(name)) = (module.parent(), module.file_name()) else {
+            return Err(TwinError::Tlc(format!("{} is no module", module.display())));
+        };
+        command.arg(name).current_dir(dir).stdin(Stdio::null()).stdout(file).stderr(errors);
+        let code = Leashed::start(command, &folder)?.wait(&output, started, options)?;
+        let output = std::fs::read(&output).map_err(TwinError::io(&output, "read"))?;
+        let output = String::from_utf8_lossy(&output).into_owned();
+        let run = Run { seconds: started.elapsed().as_secs_f64(), ..understand(&output, code)? };
+        Ok(Finished { run, output, folder })
+    }
+
+    /// A `.cfg` file as this TLC takes it.
+    fn cfg(&self, text: &str, record: Record) -> String {
+        let mut text = text.to_string();
+        // What is read back has to be the variables; an alias would be written instead of them.
+        if !self.knows.dump_trace || record != Record::Nothing {
+            text = text.replace("ALIAS Drawn\n", "");
+        }
+        // The command line says it as well.
+        if !self.knows.dump_trace {
+            text = text.replace("CHECK_DEADLOCK FALSE\n", "");
+        }
+        text
     }
 }
 
-/// The exit code, `None` if the deadline came first.
-fn wait(mut child: Child, deadline: Option<Instant>) -> Result<Option<Option<i32>>, TwinError> {
-    let lost = |error: std::io::Error| TwinError::Tlc(format!("it cannot be waited for: {error}"));
-    loop {
-        if deadline.is_none() {
-            return child.wait().map(|status| Some(status.code())).map_err(lost);
+impl Program {
+    /// The beginning of a command; Java's own temporary files go into the folder.
+    fn command(&self, folder: Option<&Scratch>) -> Command {
+        match self {
+            Program::Jar(jar) => {
+                let mut command = Command::new("java");
+                if let Some(Scratch(folder)) = folder {
+                    let mut property = OsString::from("-Djava.io.tmpdir=");
+                    property.push(folder);
+                    command.arg(property);
+                }
+                command.arg("-XX:+UseParallelGC").arg("-cp").arg(jar).arg("tlc2.TLC");
+                command
+            }
+            Program::Wrapper(program) => Command::new(program),
         }
-        if let Some(status) = child.try_wait().map_err(lost)? {
-            return Ok(Some(status.code()));
-        }
-        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            child.kill().and_then(|()| child.wait()).map_err(lost)?;
-            return Ok(None);
-        }
-        std::thread::sleep(Duration::from_millis(50));
     }
+
+    /// Which options `-help` lists. The exit code of that is 1.
+    fn options(&self) -> Result<Options, TwinError> {
+        let name = match self {
+            Program::Jar(file) | Program::Wrapper(file) => file.display(),
+        };
+        let output = self.command(None).arg("-help").stdin(Stdio::null()).output();
+        let output = output.map_err(|error| TwinError::NoTlc(format!("{name} cannot be run: {error}")))?;
+        let help = String::from_utf8_lossy(&output.stdout);
+        if !help.contains("-metadir") {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.lines().chain(help.lines()).find(|line| !line.trim().is_empty()).unwrap_or("nothing");
+            return Err(TwinError::NoTlc(format!("{name} is no TLC: asked for -help, it says {said:?}")));
+        }
+        Ok(Options { dump_trace: help.contains("-dumpTrace"), no_trace_module: help.contains("-noGenerateSpecTE") })
+    }
+}
+
+/// What the watchdog of a run does: it waits for a line. If the pipe closes instead, which it does however this program ends,
+/// the processes of the run are ended and its folder is removed.
+const WATCHDOG: &str = "PATH=/usr/bin:/bin; read -r _ || { kill -s KILL -- \"-$1\"; rm -rf -- \"$2\"; }";
+
+/// A child, with all that it starts, that does not outlive this program.
+struct Leashed {
+    child: Child,
+    watchdog: Child,
+}
+
+impl Leashed {
+    fn start(mut command: Command, folder: &Scratch) -> Result<Leashed, TwinError> {
+        let refused = |program: OsString, error| {
+            TwinError::NoTlc(format!("{} cannot be run: {error}", Path::new(&program).display()))
+        };
+        // A group of their own: Ctrl-C is this program's to understand, and a wrapper's child ends with the wrapper.
+        let mut child =
+            command.process_group(0).spawn().map_err(|error| refused(command.get_program().into(), error))?;
+        let mut watchdog = Command::new("/bin/sh");
+        watchdog.args(["-c", WATCHDOG, "watchdog", &child.id().to_string()]).arg(&folder.0).process_group(0);
+        match watchdog.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
+            Ok(watchdog) => Ok(Leashed { child, watchdog }),
+            Err(error) => {
+                let _ = child.kill().and_then(|()| child.wait());
+                Err(refused("/bin/sh".into(), error))
+            }
+        }
+    }
+
+    /// The exit code.
+    fn wait(mut self, output: &Path, started: Instant, options: RunOptions) -> Result<Option<i32>, TwinError> {
+        let lost = |error: std::io::Error| TwinError::Tlc(format!("it cannot be waited for: {error}"));
+        let mut told = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().map_err(lost)? {
+                if let Some(mut pipe) = self.watchdog.stdin.take() {
+                    // If nobody listens any more, nobody ends anything either.
+                    let _ = pipe.write_all(b"ended\n");
+                }
+                return Ok(status.code());
+            }
+            let seconds = started.elapsed().as_secs();
+            if options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(TwinError::Undecided("a signal ended TLC".into()));
+            }
+            if options.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(TwinError::Undecided("the time for TLC was over".into()));
+            }
+            if let (Some(progress), true) = (options.progress, told.elapsed() >= Duration::from_secs(1)) {
+                told = Instant::now();
+                progress(&format!("TLC has run for {seconds} s: {}", last_progress(output)));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Leashed {
+    /// Ends what still runs: the watchdog hears a line or the end of the pipe.
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How far TLC last said to be.
+fn last_progress(output: &Path) -> String {
+    let tail = || {
+        let mut file = File::open(output).ok()?;
+        let length = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(4096))).ok()?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).ok()?;
+        let text = String::from_utf8_lossy(&text);
+        let line = text.lines().rfind(|line| line.starts_with("Progress(") || line.starts_with("Checking "))?;
+        Some(line.trim().to_string())
+    };
+    tail().unwrap_or_else(|| "it has not told of progress yet".into())
 }
 
 /// TLC's exit codes for a property that is violated: by a state or a step, by a whole run.
@@ -173,7 +361,10 @@ fn understand(output: &str, code: Option<i32>) -> Result<Run, TwinError> {
     let numbers = |code, what: &str| Ok(numbers(message(output, code).ok_or_else(|| silent(what))?));
     let counted = numbers("2199", "number of states")?;
     let [generated, states, ..] = counted[..] else { return Err(silent("number of states")) };
-    let [depth, ..] = numbers("2194", "depth")?[..] else { return Err(silent("depth")) };
+    let depth = numbers("2194", "depth").ok().and_then(|levels| levels.first().copied());
+    if depth.is_none() && verdict == Verdict::Holds {
+        return Err(silent("depth"));
+    }
     let version = message(output, "2262").unwrap_or("TLC").trim().to_string();
     Ok(Run { version, verdict, generated, states, depth, seconds: 0.0 })
 }
@@ -245,7 +436,7 @@ impl Scratch {
         Ok(Scratch(dir))
     }
 
-    pub(super) fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: impl AsRef<Path>) -> PathBuf {
         self.0.join(name)
     }
 }
@@ -269,9 +460,14 @@ mod tests {
     #[test]
     fn counts_and_verdict_are_read() {
         let run = understand(OUTPUT, Some(0)).unwrap();
-        assert_eq!((run.generated, run.states, run.depth, run.verdict), (110_441, 56_596, 119, Verdict::Holds));
+        assert_eq!((run.generated, run.states, run.depth, run.verdict), (110_441, 56_596, Some(119), Verdict::Holds));
         assert_eq!(run.version, "TLC2 Version 2026.04");
         assert_eq!(understand(OUTPUT, Some(13)).unwrap().verdict, Verdict::Violated);
+        // TLC of 2020 tells no depth where something is violated.
+        let (old, _) = OUTPUT.split_once("@!@!@STARTMSG 2194").unwrap();
+        assert_eq!(understand(old, Some(13)).unwrap().depth, None);
+        let message = understand(old, Some(0)).unwrap_err().to_string();
+        assert_eq!(message, "TLC gave no verdict: its output does not tell the depth");
     }
 
     #[test]
@@ -289,6 +485,20 @@ mod tests {
         assert_eq!(java_version("java version \"1.8.0_392\""), Some(8));
         assert_eq!(java_version("openjdk version \"21-ea\""), Some(21));
         assert_eq!(java_version("no java"), None);
+    }
+
+    #[test]
+    fn an_old_tlc_is_given_what_it_knows() {
+        let tlc = |dump_trace| Tlc {
+            program: Program::Jar("tla2tools.jar".into()),
+            spec: "spec".into(),
+            knows: Options { dump_trace, no_trace_module: dump_trace },
+        };
+        let cfg = "SPECIFICATION Spec\nALIAS Drawn\nCHECK_DEADLOCK FALSE\n";
+        assert_eq!(tlc(true).cfg(cfg, Record::Nothing), cfg);
+        assert_eq!(tlc(true).cfg(cfg, Record::Graph), "SPECIFICATION Spec\nCHECK_DEADLOCK FALSE\n");
+        assert_eq!(tlc(false).cfg(cfg, Record::Nothing), "SPECIFICATION Spec\n");
+        assert!(tlc(true).lacks().is_none() && tlc(false).lacks().unwrap().contains("ALIAS"));
     }
 
     #[test]

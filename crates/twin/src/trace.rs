@@ -1,6 +1,8 @@
 //! Counterexamples cross over: a trace of TLC is executed on the Rust, and a run of the Rust becomes a module that TLC walks.
 
 use std::fmt::Write;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value as Json;
@@ -26,22 +28,48 @@ pub struct Replayed {
     pub timeline: Option<Timeline>,
 }
 
-/// Executes a trace that TLC wrote (`-dumpTrace json FILE`) on the Rust model of the same constants, step by step.
+/// A trace as TLC has written it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    states: Vec<Value>,
+    /// The action that leads from each state to the next.
+    actions: Vec<String>,
+    end: End,
+    /// What else is written of a state, by its position: JSON has each state again at both ends of an action.
+    again: Vec<(usize, Value)>,
+}
+
+/// What comes after the last state of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum End {
+    /// Nothing: a violation of safety, or a run that stutters there for ever.
+    Stops,
+    /// An action that leads back to the state at a position.
+    BackTo { state: usize, action: String },
+}
+
+/// Executes a trace that TLC wrote on the Rust model of the same constants, step by step. The file is what `-dumpTrace json FILE`
+/// writes, or TLC's output with the trace in it.
 ///
 /// # Errors
-/// [`TwinError::Trace`] with the first step that the Rust does not take, [`TwinError::Io`].
+/// [`TwinError::Trace`] with the first step that the Rust does not take, or the first state that is not the executed one;
+/// [`TwinError::Io`].
 pub fn replay(file: &Path, subject: &Subject) -> Result<Replayed, TwinError> {
-    let trace = read(file)?;
+    replay_written(&read(file)?, subject)
+}
+
+/// See [`replay`].
+pub(super) fn replay_written(trace: &Written, subject: &Subject) -> Result<Replayed, TwinError> {
     match subject {
         Subject::Spec(cfg) => {
             let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
-            execute(&spec, &trace).map(|run| Replayed {
+            execute(&spec, trace).map(|run| Replayed {
                 stem: run.stem.len(),
                 repeating: run.cycle.len(),
                 timeline: None,
             })
         }
-        Subject::Ring(cfg) => on_ring(cfg, &trace),
+        Subject::Ring(cfg) => on_ring(cfg, trace),
     }
 }
 
@@ -54,10 +82,10 @@ pub fn timeline_of_trace(file: &Path, cfg: &RingCfg) -> Result<Timeline, TwinErr
     Ok(replayed.timeline.expect("a run of the ring is drawn"))
 }
 
-fn on_ring(cfg: &RingCfg, trace: &Run<Value, String>) -> Result<Replayed, TwinError> {
+fn on_ring(cfg: &RingCfg, trace: &Written) -> Result<Replayed, TwinError> {
     fn draw<const N: usize, const T: usize, const F: usize>(
         ring: &Ring<N, T, F>,
-        trace: &Run<Value, String>,
+        trace: &Written,
     ) -> Result<Replayed, TwinError> {
         let run = execute(ring, trace)?;
         let timeline = Some(Timeline::of(ring, &run));
@@ -66,40 +94,66 @@ fn on_ring(cfg: &RingCfg, trace: &Run<Value, String>) -> Result<Replayed, TwinEr
     with_ring!(cfg.clone(), |ring| draw(&ring, trace)).unwrap_or_else(|error| Err(TwinError::Model(error.to_string())))
 }
 
-/// A trace in the words of the twin. The last step of one that ends in a loop leads back to a state with a lower number.
-fn read(file: &Path) -> Result<Run<Value, String>, TwinError> {
-    let text = std::fs::read_to_string(file).map_err(TwinError::io(file, "read"))?;
+/// The longest file that is read as a trace, in bytes: a hundred thousand states of the largest ring.
+const LONGEST: u64 = 256 << 20;
+
+/// A trace from a file, JSON or TLC's output.
+pub(super) fn read(file: &Path) -> Result<Written, TwinError> {
+    let mut text = Vec::new();
+    let read = File::open(file).and_then(|opened| opened.take(LONGEST + 1).read_to_end(&mut text));
+    read.map_err(TwinError::io(file, "read"))?;
+    if text.len() as u64 > LONGEST {
+        return Err(TwinError::Trace(format!("{} is longer than {LONGEST} bytes", file.display())));
+    }
+    let text = String::from_utf8(text).map_err(|_| TwinError::Trace(format!("{} is no text", file.display())))?;
+    if !text.trim_start().starts_with(['{', '[']) {
+        return understand_text(&text);
+    }
     let json: Json = serde_json::from_str(&text)
         .map_err(|error| TwinError::Trace(format!("{} is no JSON: {error}", file.display())))?;
-    understand(&json)
+    understand_json(&json)
 }
 
-fn understand(json: &Json) -> Result<Run<Value, String>, TwinError> {
+/// What `-dumpTrace json` writes. The last step of a trace that ends in a loop leads back to a state with a lower number; that of
+/// one that stutters for ever, to the last state itself, under the name of whatever action came before.
+fn understand_json(json: &Json) -> Result<Written, TwinError> {
     let malformed = |what: &str| TwinError::Trace(format!("it has no {what}; it is not what -dumpTrace json writes"));
-    let states = json["counterexample"]["state"].as_array().ok_or_else(|| malformed("states"))?;
+    let listed = json["counterexample"]["state"].as_array().ok_or_else(|| malformed("states"))?;
     let steps = json["counterexample"]["action"].as_array().ok_or_else(|| malformed("actions"))?;
-    let initial = Value::from_json(states.first().map_or(&Json::Null, |state| &state[1]))?;
-    if initial.field("pc").or(initial.field("submitter")).is_none() {
-        return Err(TwinError::Trace(
-            "its states are not those of the variables; take ALIAS out of the .cfg file".into(),
-        ));
+    let numbered = |state: &Json| {
+        let number = state[0].as_u64().ok_or_else(|| malformed("numbered states"))?;
+        Ok((number, Value::from_json(&state[1]).map_err(|error| TwinError::Trace(error.to_string()))?))
+    };
+    let mut states = Vec::new();
+    for (position, state) in (1..).zip(listed) {
+        let (number, value) = numbered(state)?;
+        if number != position {
+            return Err(TwinError::Trace(format!("state {position} bears the number {number}")));
+        }
+        states.push(value);
     }
-    let mut stem = Vec::new();
-    let mut entry = None;
+    let last = states.len() as u64;
+    if (steps.len() as u64) + 1 < last || steps.len() as u64 > last {
+        let steps = steps.len();
+        return Err(TwinError::Trace(format!("{steps} steps are not what is between {last} states")));
+    }
+    let (mut actions, mut again, mut end) = (Vec::new(), Vec::new(), End::Stops);
     for (position, step) in (1..).zip(steps) {
-        let number = step[2][0].as_u64().ok_or_else(|| malformed("numbered states"))?;
-        if step[0] == step[2] {
-            // TLC writes a run that stutters for ever as a step from its last state to itself, under the name of whatever
-            // action came before.
-            break;
+        let ((from, source), (to, target)) = (numbered(&step[0])?, numbered(&step[2])?);
+        let name = action(&step[1]).ok_or_else(|| malformed("named actions"))?;
+        let leads = if position < last { to == position + 1 } else { (1..=last).contains(&to) };
+        if from != position || !leads {
+            return Err(TwinError::Trace(format!("step {position} leads from state {from} to state {to}")));
         }
-        stem.push((action(&step[1]).ok_or_else(|| malformed("named actions"))?, Value::from_json(&step[2][1])?));
-        if number <= position {
-            entry = Some(number as usize - 1);
+        again.push((from as usize - 1, source));
+        again.push((to as usize - 1, target));
+        if position < last {
+            actions.push(name);
+        } else if to < last {
+            end = End::BackTo { state: to as usize - 1, action: name };
         }
     }
-    let cycle = entry.map_or_else(Vec::new, |entry| stem.split_off(entry));
-    Ok(Run { initial, stem, cycle })
+    written(states, actions, end, again)
 }
 
 /// An action with its parameters, as TLC prints it elsewhere; one without any may lack the list.
@@ -111,35 +165,136 @@ fn action(json: &Json) -> Option<String> {
     Some(if values.is_empty() { name.to_string() } else { format!("{name}({values})") })
 }
 
-/// Takes each step of a trace on a model.
-fn execute<M: Twin>(model: &M, trace: &Run<Value, String>) -> Result<Run<M::State, M::Label>, TwinError> {
-    let initial = model.init_states().into_iter().find(|state| model.variables(state).is_written_as(&trace.initial));
-    let initial =
-        initial.ok_or_else(|| TwinError::Trace(format!("the Rust has no initial state {}", trace.initial)))?;
-    let mut state = initial.clone();
-    let mut number = 0;
-    let mut take = |steps: &[(String, Value)]| {
-        let mut taken = Vec::new();
-        for (name, target) in steps {
-            number += 1;
-            let mut actions = Vec::new();
-            model.actions(&state, &mut actions);
-            let next = actions.into_iter().find_map(|action| {
-                let label = M::label(&action);
-                let next = model.next_state(&state, action).filter(|_| M::action_name(label) == *name)?;
-                model.variables(&next).is_written_as(target).then_some((label, next))
-            });
-            let refused = || {
-                let from = model.variables(&state);
-                TwinError::Trace(format!("step {number}: the Rust has no {name} from {from} to {target}"))
-            };
-            let (label, next) = next.ok_or_else(refused)?;
-            state = next.clone();
-            taken.push((label, next));
+/// The trace in TLC's output, with `-tool` or without. Each state has a line with its number and the action that led to it,
+/// followed by its variables up to an empty line:
+///
+/// ```text
+/// State 2: <Submit(1) line 72, col 5 to line 76, col 46 of module QI>      2: <Submit line 72, ...>     with -tool
+/// /\ done = <<-1, -1>>
+///
+/// State 12: Stuttering                                                    12: Stuttering
+/// Back to state 24: <Unlock(1) line 477, ...>                             24: Back to state: <Unlock line 477, ...>
+/// ```
+pub(super) fn understand_text(text: &str) -> Result<Written, TwinError> {
+    let wrong = |what: String| Err(TwinError::Trace(what));
+    let (mut states, mut actions, mut end) = (Vec::new(), Vec::new(), None);
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some((number, back, rest)) = heading(line) else { continue };
+        let last = states.len();
+        if end.is_some() {
+            return wrong(format!("{line:?} comes after its end"));
         }
-        Ok(taken)
+        if back {
+            let Some(state) = number.checked_sub(1).filter(|state| *state < last) else {
+                return wrong(format!("it has {last} states and leads back to state {number}"));
+            };
+            let Some(action) = named_action(rest) else { return wrong(format!("{line:?} names no action")) };
+            // To the last state itself: it stutters there.
+            end = Some(if state + 1 == last { End::Stops } else { End::BackTo { state, action } });
+            continue;
+        }
+        if number != last + 1 {
+            return wrong(format!("state {} bears the number {number}", last + 1));
+        }
+        if rest == "Stuttering" {
+            end = Some(End::Stops);
+            continue;
+        }
+        match (last, named_action(rest)) {
+            (0, _) if rest.starts_with("<Initial predicate>") => {}
+            (1.., Some(action)) => actions.push(action),
+            _ => return wrong(format!("{line:?} names no action")),
+        }
+        let is_body = |line: &&str| !line.trim().is_empty() && !line.starts_with("@!@!@");
+        let body: Vec<&str> = lines.by_ref().take_while(is_body).collect();
+        states.push(Value::from_state(&body.join("\n")).map_err(|error| TwinError::Trace(error.to_string()))?);
+    }
+    written(states, actions, end.unwrap_or(End::Stops), Vec::new())
+}
+
+/// The number of a state, whether the run leads back to it, and what else the line says: `<` and an action, or `Stuttering`.
+fn heading(line: &str) -> Option<(usize, bool, &str)> {
+    let (back, numbered) = match line.strip_prefix("Back to state ") {
+        Some(numbered) => (true, numbered),
+        None => (false, line.strip_prefix("State ").unwrap_or(line)),
     };
-    Ok(Run { stem: take(&trace.stem)?, cycle: take(&trace.cycle)?, initial })
+    let (number, rest) = numbered.split_once(": ")?;
+    let number = number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok()).flatten()?;
+    let (back, rest) = rest.strip_prefix("Back to state: ").map_or((back, rest), |rest| (true, rest));
+    (rest.starts_with('<') || rest.trim_end() == "Stuttering").then_some((number, back, rest.trim_end()))
+}
+
+/// `Submit(1)` of `<Submit(1) line 72, col 5 to line 76, col 46 of module QI>`.
+fn named_action(text: &str) -> Option<String> {
+    let (name, _) = text.strip_prefix('<')?.split_once(" line ")?;
+    Some(name.to_string())
+}
+
+fn written(
+    states: Vec<Value>,
+    actions: Vec<String>,
+    end: End,
+    again: Vec<(usize, Value)>,
+) -> Result<Written, TwinError> {
+    let Some(initial) = states.first() else { return Err(TwinError::Trace("it has no states".into())) };
+    if initial.field("pc").or(initial.field("submitter")).is_none() {
+        return Err(TwinError::Trace(
+            "its states are not those of the variables; take ALIAS out of the .cfg file".into(),
+        ));
+    }
+    let closing = match &end {
+        End::BackTo { action, .. } => Some(action),
+        End::Stops => None,
+    };
+    if let Some(strange) = actions.iter().chain(closing).find(|name| !name.bytes().all(|byte| byte.is_ascii_graphic()))
+    {
+        return Err(TwinError::Trace(format!("{strange:?} is no name of an action")));
+    }
+    Ok(Written { states, actions, end, again })
+}
+
+/// Whether an action of the Rust is the one that TLC means; an old TLC prints it without its parameter.
+pub(super) fn is_called(ours: &str, theirs: &str) -> bool {
+    ours == theirs || ours.split('(').next() == Some(theirs)
+}
+
+/// Takes each step of a trace on a model, the one that closes the loop too, and holds all that is written of a state against it.
+fn execute<M: Twin>(model: &M, trace: &Written) -> Result<Run<M::State, M::Label>, TwinError> {
+    let is_written = |state: &M::State, value: &Value| model.variables(state).is_written_as(value);
+    let initial = model.init_states().into_iter().find(|state| is_written(state, &trace.states[0]));
+    let initial =
+        initial.ok_or_else(|| TwinError::Trace(format!("the Rust has no initial state {}", trace.states[0])))?;
+    let take = |number: usize, from: &M::State, name: &str, target: &Value| {
+        let mut actions = Vec::new();
+        model.actions(from, &mut actions);
+        let next = actions.into_iter().find_map(|action| {
+            let label = M::label(&action);
+            let next = model.next_state(from, action).filter(|_| is_called(&M::action_name(label), name))?;
+            is_written(&next, target).then_some((label, next))
+        });
+        next.ok_or_else(|| {
+            let from = model.variables(from);
+            TwinError::Trace(format!("step {number}: the Rust has no {name} from {from} to {target}"))
+        })
+    };
+    let mut taken: Vec<(M::Label, M::State)> = Vec::new();
+    for (number, (name, target)) in (1..).zip(trace.actions.iter().zip(&trace.states[1..])) {
+        let from = taken.last().map_or(&initial, |(_, state)| state);
+        taken.push(take(number, from, name, target)?);
+    }
+    let state = |position: usize| position.checked_sub(1).map_or(&initial, |before| &taken[before].1);
+    if let Some((position, value)) = trace.again.iter().find(|(position, value)| !is_written(state(*position), value)) {
+        let (number, executed) = (position + 1, model.variables(state(*position)));
+        return Err(TwinError::Trace(format!("state {number} is {executed}, but beside an action {value}")));
+    }
+    let End::BackTo { state: entry, action } = &trace.end else {
+        return Ok(Run { initial, stem: taken, cycle: Vec::new() });
+    };
+    let closing = take(trace.states.len(), state(trace.states.len() - 1), action, &trace.states[*entry])?;
+    let mut cycle = taken.split_off(*entry);
+    cycle.push(closing);
+    Ok(Run { stem: taken, cycle, initial })
 }
 
 /// A counterexample of the Rust as a module that allows nothing else, for TLC to judge.
@@ -217,16 +372,13 @@ impl TraceModule {
     /// What TLC has against it: `None` if it takes every step and finds the property violated, by a run that is fair.
     ///
     /// # Errors
-    /// [`TwinError::Tlc`], [`TwinError::Io`].
-    pub fn objection(&self, tlc: &Tlc) -> Result<Option<String>, TwinError> {
+    /// [`TwinError::Tlc`], [`TwinError::Undecided`], [`TwinError::Io`].
+    pub(super) fn objection(&self, tlc: &Tlc, options: RunOptions) -> Result<Option<String>, TwinError> {
         let scratch = Scratch::new()?;
         tlc.copy_modules(&scratch)?;
-        let write = |name: &str, text: &str| {
-            let file = scratch.file(name);
-            std::fs::write(&file, text).map_err(TwinError::io(&file, "written")).map(|()| file)
-        };
-        let (module, cfg) = (write("Trace.tla", &self.tla)?, write("Trace.cfg", &self.cfg)?);
-        let run = tlc.run_module(&module, &cfg, RunOptions::default())?.expect("there is no limit");
+        let module = scratch.file("Trace.tla");
+        std::fs::write(&module, &self.tla).map_err(TwinError::io(&module, "written"))?;
+        let run = tlc.run_module(&module, &self.cfg, options, scratch)?.run;
         let name = self.property.name();
         // A step that is no step of the specification is reported before the state after it is counted.
         Ok(match run.verdict {
@@ -242,6 +394,7 @@ impl TraceModule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::mutations;
     use vtd_qi::spec::{Faults, Loss, SpecCfg};
 
     fn subject() -> Subject {
@@ -280,10 +433,35 @@ mod tests {
     }
 
     fn replayed(json: &Json) -> Result<(usize, usize), String> {
-        let Subject::Spec(cfg) = subject() else { unreachable!() };
-        let trace = understand(json).map_err(|error| error.to_string())?;
-        let run = execute(&cfg.into_model().unwrap(), &trace).map_err(|error| error.to_string())?;
-        Ok((run.stem.len(), run.cycle.len()))
+        executed(understand_json(json))
+    }
+
+    /// The same with a step back to its first state instead of the loss.
+    fn looping() -> Json {
+        let mut json = json();
+        let steps = &mut json["counterexample"]["action"];
+        let observe = serde_json::json!({"name": "Observe", "context": {"t": 1}, "parameters": ["t"]});
+        steps[3] = serde_json::json!([steps[3][0], observe, steps[0][0]]);
+        steps.as_array_mut().unwrap().pop();
+        json["counterexample"]["state"].as_array_mut().unwrap().pop();
+        json
+    }
+
+    /// What TLC prints of these runs, with `-tool`, and of TLC 2.15.
+    const TEXT: &str = "1: <Initial predicate>\n/\\ again = <<FALSE>>\n/\\ fault = <<\"none\">>\n/\\ done = <<-1>>\n\
+        /\\ submitter = <<-1>>\n/\\ submit = <<-1>>\n/\\ queue = <<>>\n\n@!@!@ENDMSG 2217 @!@!@\n\
+        2: <Submit line 72, col 5 to line 76, col 46 of module QI>\n/\\ again = <<FALSE>>\n/\\ fault = <<\"none\">>\n\
+        /\\ done = <<-1>>\n/\\ submitter = <<0>>\n/\\ submit = <<0>>\n/\\ queue = <<>>\n\n\
+        3: <Accept line 115, col 5 to line 118, col 50 of module QI>\n/\\ again = <<FALSE>>\n/\\ fault = <<\"none\">>\n\
+        /\\ done = <<-1>>\n/\\ submitter = <<0>>\n/\\ submit = <<-1>>\n\
+        /\\ queue = << [ submitter |-> 1,\n     executed |-> 0, left |-> 0] >>\n\n\
+        4: <Complete line 132, col 5 to line 137, col 52 of module QI>\n/\\ again = <<FALSE>>\n/\\ fault = <<\"none\">>\n\
+        /\\ done = <<0>>\n/\\ submitter = <<0>>\n/\\ submit = <<-1>>\n/\\ queue = <<>>\n\n@!@!@STARTMSG 2122:4 @!@!@\n\
+        1: Back to state: <Observe line 142, col 5 to line 146, col 52 of module QI>\n";
+
+    fn executed(trace: Result<Written, TwinError>) -> Result<(usize, usize), String> {
+        let run = trace.and_then(|trace| replay_written(&trace, &subject())).map_err(|error| error.to_string())?;
+        Ok((run.stem, run.repeating))
     }
 
     #[test]
@@ -293,35 +471,131 @@ mod tests {
 
     #[test]
     fn a_step_back_closes_a_loop() {
-        let mut json = json();
-        let steps = &mut json["counterexample"]["action"];
-        steps[3] = serde_json::json!([steps[3][0], {"name": "Observe", "context": {"t": 1}, "parameters": ["t"]}, steps[0][0]]);
-        steps.as_array_mut().unwrap().pop();
-        assert_eq!(replayed(&json), Ok((0, 4)));
+        assert_eq!(replayed(&looping()), Ok((0, 4)));
+    }
+
+    #[test]
+    fn the_output_of_an_old_tlc_is_executed() {
+        assert_eq!(executed(understand_text(TEXT)), Ok((0, 4)));
+        // Without -tool, and of a TLC that prints parameters.
+        let plain = TEXT.replace("\n1: Back to state:", "\nBack to state 1:").replace(" line ", "(1) line ");
+        let plain: String = plain
+            .lines()
+            .map(|line| match line.split_once(": <") {
+                Some((number, _)) if number.len() == 1 => format!("State {line}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        assert_eq!(executed(understand_text(&plain)), Ok((0, 4)));
+        let (stopped, _) = TEXT.split_once("1: Back").unwrap();
+        assert_eq!(executed(understand_text(&format!("{stopped}5: Stuttering\n"))), Ok((3, 0)));
+        let wrong = |from: &str, to: &str, message: &str| {
+            assert!(TEXT.contains(from));
+            let found = executed(understand_text(&TEXT.replace(from, to))).unwrap_err();
+            assert!(found.starts_with(&format!("the trace cannot be used: {message}")), "{found}");
+        };
+        wrong("1: Back", "0: Back", "it has 4 states and leads back to state 0");
+        wrong("1: Back", "9: Back", "it has 4 states and leads back to state 9");
+        wrong("1: Back", "2: Back", "step 4: the Rust has no Observe from");
+        wrong("<Observe", "<Lose", "step 4: the Rust has no Lose from");
+        wrong("<Accept", "<Execute", "step 2: the Rust has no Execute from");
+        wrong("\n3: <", "\n4: <", "state 3 bears the number 4");
+        wrong("<Accept", "Accept", "state 3 bears the number 4");
+        assert_eq!(executed(understand_text("")), Err("the trace cannot be used: it has no states".into()));
+    }
+
+    /// Each field of a small trace, changed: none is passed over.
+    #[test]
+    fn every_field_of_a_trace_is_looked_at() {
+        fn leaves(json: &Json, at: String, found: &mut Vec<String>) {
+            match json {
+                Json::Array(items) => {
+                    items.iter().enumerate().for_each(|(i, item)| leaves(item, format!("{at}/{i}"), found));
+                }
+                Json::Object(fields) => fields.iter().for_each(|(k, v)| leaves(v, format!("{at}/{k}"), found)),
+                _ => found.push(at),
+            }
+        }
+        let right = looping();
+        let mut all = Vec::new();
+        leaves(&right, String::new(), &mut all);
+        assert!(all.len() > 80, "{all:?}");
+        for at in all {
+            for value in
+                [Json::from(0), Json::from(7), Json::from(u64::MAX), Json::from("x"), Json::Null, Json::from(true)]
+            {
+                let mut wrong = right.clone();
+                let field = wrong.pointer_mut(&at).unwrap();
+                if *field == value {
+                    continue;
+                }
+                *field = value;
+                let error = replayed(&wrong).expect_err(&format!("{at} of {wrong}"));
+                assert!(error.starts_with("the trace cannot be used: "), "{at}: {error}");
+            }
+        }
     }
 
     #[test]
     fn what_the_rust_does_not_do_is_refused() {
+        let refused = |json: &Json, message: &str| {
+            let found = replayed(json).unwrap_err();
+            assert!(found.starts_with(&format!("the trace cannot be used: {message}")), "{found}");
+        };
         let mut wrong = json();
         wrong["counterexample"]["action"][2][1]["name"] = "Execute".into();
-        assert!(replayed(&wrong)
-            .unwrap_err()
-            .starts_with("the trace cannot be used: step 3: the Rust has no Execute(1) from"));
+        refused(&wrong, "step 3: the Rust has no Execute(1) from");
+        let mut wrong = json();
+        wrong["counterexample"]["state"][2][1]["submit"] = serde_json::json!([0]);
+        refused(&wrong, "step 2: the Rust has no Accept(1) from");
         let mut wrong = json();
         wrong["counterexample"]["action"][1][2][1]["submit"] = serde_json::json!([0]);
-        assert!(replayed(&wrong)
-            .unwrap_err()
-            .starts_with("the trace cannot be used: step 2: the Rust has no Accept(1) from"));
+        refused(&wrong, "state 3 is ");
         let mut wrong = json();
         wrong["counterexample"]["state"][0][1]["submit"] = serde_json::json!([0]);
-        assert!(replayed(&wrong).unwrap_err().starts_with("the trace cannot be used: the Rust has no initial state"));
+        refused(&wrong, "the Rust has no initial state");
+        // A false lasso: the last step is said to lead back to a state that it does not lead to.
+        let mut wrong = looping();
+        wrong["counterexample"]["action"][3][2] = wrong["counterexample"]["state"][1].clone();
+        refused(&wrong, "step 4: the Rust has no Observe(1) from");
+        for number in [0, 5, u64::MAX] {
+            let mut wrong = looping();
+            wrong["counterexample"]["action"][3][2][0] = number.into();
+            refused(&wrong, &format!("step 4 leads from state 4 to state {number}"));
+        }
+        let mut wrong = json();
+        wrong["counterexample"]["action"].as_array_mut().unwrap().truncate(3);
+        refused(&wrong, "3 steps are not what is between 5 states");
         let mut wrong = json();
         wrong["counterexample"]["state"][0][1] = serde_json::json!({"T": ["idle"]});
-        let message =
-            "the trace cannot be used: its states are not those of the variables; take ALIAS out of the .cfg file";
-        assert_eq!(replayed(&wrong), Err(message.into()));
-        let message = "the trace cannot be used: it has no states; it is not what -dumpTrace json writes";
-        assert_eq!(replayed(&serde_json::json!({})), Err(message.into()));
+        refused(&wrong, "its states are not those of the variables; take ALIAS out of the .cfg file");
+        refused(&serde_json::json!({}), "it has no states; it is not what -dumpTrace json writes");
+    }
+
+    /// Mutated traces, JSON and text, are refused in one line or executed; nothing else. `VTD_QI_FUZZ` says how many.
+    #[test]
+    fn mutated_traces_do_no_harm() {
+        let count = std::env::var("VTD_QI_FUZZ").map_or(400, |count| count.parse().unwrap());
+        let (json, text) = (looping().to_string(), TEXT.to_string());
+        let mut accepted = 0;
+        for (seed, mutated) in mutations([json.as_bytes(), text.as_bytes()].as_slice(), count).enumerate() {
+            let mutated = String::from_utf8_lossy(&mutated);
+            let found = match serde_json::from_str(&mutated) {
+                Ok(json) => executed(understand_json(&json)),
+                Err(_) => executed(understand_text(&mutated)),
+            };
+            match found {
+                // A mutation outside of what is said, such as the place of an action, may leave a trace that is one.
+                Ok(run) => {
+                    accepted += 1;
+                    assert!(run.0 + run.1 <= 4, "{seed}: {mutated}");
+                }
+                Err(error) => {
+                    assert!(error.lines().count() == 1 && !error.contains(char::is_control), "{seed}: {error}")
+                }
+            }
+        }
+        assert!(accepted < count / 2, "{accepted} of {count}");
     }
 
     #[test]

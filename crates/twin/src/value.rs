@@ -108,13 +108,15 @@ impl Value {
     /// # Errors
     /// [`TwinError::Value`].
     pub fn from_state(text: &str) -> Result<Value, TwinError> {
-        let mut reader = Reader { text, at: 0 };
+        let mut reader = Reader { text, at: 0, depth: 0 };
         let mut fields = BTreeMap::new();
         while !reader.at_end() {
             reader.expect("/\\")?;
             let name = reader.name()?;
             reader.expect("=")?;
-            fields.insert(Value::Str(name), reader.value()?);
+            if fields.insert(Value::str(&name), reader.value()?).is_some() {
+                return Err(TwinError::Value(format!("the variable {name} has two values")));
+            }
         }
         Ok(Value::Fun(fields))
     }
@@ -124,7 +126,7 @@ impl std::str::FromStr for Value {
     type Err = TwinError;
 
     fn from_str(text: &str) -> Result<Value, TwinError> {
-        let mut reader = Reader { text, at: 0 };
+        let mut reader = Reader { text, at: 0, depth: 0 };
         let value = reader.value()?;
         if reader.at_end() {
             Ok(value)
@@ -155,7 +157,7 @@ impl fmt::Display for Value {
             Value::Fun(map) if map.keys().all(|key| matches!(key, Value::Str(_))) => {
                 write!(f, "[")?;
                 separated(f, map, ", ", |f, (key, value)| match key {
-                    Value::Str(name) => write!(f, "{name} |-> {value}"),
+                    Value::Str(name) => write!(f, "{} |-> {value}", name.escape_debug()),
                     other => write!(f, "{other} |-> {value}"),
                 })?;
                 write!(f, "]")
@@ -184,10 +186,15 @@ fn separated<I: IntoIterator>(
     Ok(())
 }
 
+/// How deep values may be nested. Those of the twin are four deep at most.
+pub(super) const MOST_NESTED: usize = 32;
+
 /// Reads values from a text, front to back.
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// How many values are being read, one inside the other.
+    depth: usize,
 }
 
 impl Reader<'_> {
@@ -237,6 +244,16 @@ impl Reader<'_> {
     }
 
     fn value(&mut self) -> Result<Value, TwinError> {
+        if self.depth == MOST_NESTED {
+            return Err(TwinError::Value(format!("a value is nested more than {MOST_NESTED} deep")));
+        }
+        self.depth += 1;
+        let value = self.value_inside();
+        self.depth -= 1;
+        value
+    }
+
+    fn value_inside(&mut self) -> Result<Value, TwinError> {
         if self.take("<<") {
             return Ok(Value::seq(self.list(">>", Reader::value)?));
         }
@@ -362,6 +379,7 @@ mod tests {
         assert_eq!(message("\"abc"), "a string has no end");
         assert_eq!(message("t1"), "t1 is a model value, and the twin has none");
         assert_eq!(message("99999999999999999999"), "99999999999999999999 is no integer of 64 bits");
+        assert_eq!(message(&"{".repeat(100_000)), "a value is nested more than 32 deep");
         assert_eq!(message(""), "a name is expected at the end of a value");
     }
 }

@@ -1,12 +1,19 @@
-//! The command line of `tlc`: what it refuses, and how. None of this needs Java or TLC.
+//! The command line of `tlc`: what it refuses, and how, and what is left of a TLC that it has started. All but the last test do
+//! without Java and TLC; a shell script takes their place where something has to run.
 
 #![cfg(unix)]
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/models/g4-c0-2x4.cfg");
+
+const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/models/spec-c01-2.cfg");
 
 /// The example, which `cargo test` builds beside the tests, on a machine without TLC.
 fn tlc() -> Command {
@@ -73,4 +80,189 @@ fn every_model_is_listed_and_every_scenario_without_one() {
     let table = vtd_qi::scenario::Table::embedded();
     assert!(table.scenarios.iter().all(|scenario| list.contains(&scenario.name)));
     assert!(list.contains("no twin, since"));
+}
+
+#[test]
+fn options_that_mean_nothing_together_are_refused() {
+    let pairing =
+        ["--graph", "--cover", "--jobs=2", "--workers=2", "--embedded-states=5", "--write-manifest=2026-01-01"];
+    let modes = ["--list", "--write-models", "--bench", "--from-trace=x", "--to-trace=x"];
+    for mode in modes {
+        for option in pairing.into_iter().chain(modes).filter(|option| *option != mode) {
+            // Both traces want a model.
+            let model = if mode.contains("trace") || option.contains("trace") { &["spec-c01-2"][..] } else { &[] };
+            refused(tlc().args([mode, option]).args(model).output().unwrap(), &["cannot be used with"]);
+        }
+    }
+    for arguments in [["--list", "spec-c01-2"], ["--write-models", "spec-c01-2"], ["--cover", "spec-c01-2"]] {
+        refused(tlc().args(arguments).output().unwrap(), &["cannot be used with"]);
+    }
+    for option in ["--timeout=5", "--jar=x"] {
+        refused(tlc().args(["--list", option]).output().unwrap(), &["cannot be used with"]);
+    }
+}
+
+#[test]
+fn nobody_who_reads_and_a_full_device() {
+    let trace = file("loop.json", &closing());
+    let trace = trace.to_str().unwrap();
+    let model =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/models/spec-lossy-c01-2--wd-eventually-observed-done.cfg");
+    let commands: [&[&str]; 3] =
+        [&["--list"], &[model, "--to-trace", "WdEventuallyObservedDone"], &[SPEC, "--from-trace", trace]];
+    for arguments in commands {
+        let fine = tlc().args(arguments).output().unwrap();
+        assert!(fine.status.success() && !fine.stdout.is_empty(), "{arguments:?}: {fine:?}");
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        refused(
+            tlc().args(arguments).stdout(full).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap(),
+            &["the output cannot be written"],
+        );
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let closed = tlc().args(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let closed = closed.wait_with_output().unwrap();
+        assert_eq!((closed.status.code(), closed.stderr.as_slice()), (Some(141), &b""[..]), "{arguments:?}");
+    }
+}
+
+/// One call from beginning to end, of the second submitter, as TLC writes it.
+fn closing() -> String {
+    std::fs::read_to_string(corpus().join("closing-step.json"))
+        .unwrap()
+        .replace("\"done\": [-1, 7]", "\"done\": [-1, -1]")
+}
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
+}
+
+/// Each file of the corpus was once accepted, or ended in a panic; its first line or its name says what is wrong with it.
+#[test]
+fn every_file_of_the_corpus_is_refused_in_a_sentence() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(corpus()).unwrap() {
+        let path = entry.unwrap().path();
+        let output = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("cfg") => tlc().arg(&path).output().unwrap(),
+            _ => tlc().args([SPEC, "--from-trace"]).arg(&path).output().unwrap(),
+        };
+        let error = String::from_utf8(output.stderr.clone()).unwrap();
+        assert!(error.starts_with("error: ") && error.lines().count() == 1, "{}: {error}", path.display());
+        refused(output, &[]);
+        count += 1;
+    }
+    assert!(count >= 8, "{count}");
+}
+
+/// A `java` that answers as TLC's does when it is asked for its version and its options, and else tells its process's number and
+/// never ends. It is started with a folder for temporary files of its own.
+struct Endless {
+    folder: PathBuf,
+}
+
+impl Endless {
+    fn new(name: &str) -> Endless {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("tlc-{name}"));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join("tmp")).unwrap();
+        let java = folder.join("java");
+        let script = "#!/bin/sh\ncase \"$*\" in\n\
+            -version) echo 'openjdk version \"17\"' >&2 ;;\n\
+            *-help) echo '-metadir -dumpTrace -noGenerateSpecTE' ;;\n\
+            *) cd \"$(dirname \"$0\")\"; sleep 1000 & echo $$ $! >pids.new; mv pids.new pids; wait ;;\nesac\n";
+        std::fs::write(&java, script).unwrap();
+        std::fs::set_permissions(&java, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::write(folder.join("tla2tools.jar"), "").unwrap();
+        Endless { folder }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = tlc();
+        command.env("PATH", format!("{}:/usr/bin:/bin", self.folder.display())).env("TMPDIR", self.folder.join("tmp"));
+        command.arg("spec-c01-2").arg("--jar").arg(self.folder.join("tla2tools.jar"));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// The numbers of the processes that take TLC's place, as soon as they run.
+    fn pids(&self) -> Vec<String> {
+        loop {
+            if let Ok(pids) = std::fs::read_to_string(self.folder.join("pids")) {
+                return pids.split_whitespace().map(str::to_string).collect();
+            }
+            sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until the processes are gone, and the folders with them. It never ends if they stay.
+    fn wait_for_nothing(&self, pids: &[String]) {
+        let alive = |pid: &String| {
+            // A zombie that nobody has waited for does not run any more.
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+        };
+        while pids.iter().any(alive) || std::fs::read_dir(self.folder.join("tmp")).unwrap().next().is_some() {
+            sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let kill = Command::new("/bin/sh").args(["-c", "kill -s $0 $1", name, &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+}
+
+#[test]
+fn tlc_ends_with_the_program_that_started_it() {
+    for (name, code) in [("TERM", Some(130)), ("INT", Some(130)), ("HUP", Some(130)), ("KILL", None)] {
+        let endless = Endless::new(name);
+        let mut child = endless.command().spawn().unwrap();
+        let pids = endless.pids();
+        assert_eq!(pids.len(), 2);
+        // The Rust side is there before TLC has said anything.
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.starts_with("    Rust             73          150      9")), "{name}");
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), code, "{name}: {output:?}");
+        assert_eq!(lines.any(|line| line.contains("undecided: a signal ended TLC")), code.is_some(), "{name}");
+        endless.wait_for_nothing(&pids);
+    }
+}
+
+#[test]
+fn a_limit_that_is_reached_leaves_the_model_undecided() {
+    let endless = Endless::new("limit");
+    let output = endless.command().args(["--timeout", "0"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("    undecided: the time for TLC was over\n"), "{text}");
+    assert!(text.contains("1 models, 0 with differences, 1 undecided\n"), "{text}");
+    endless.wait_for_nothing(&[]);
+    // A limit that no clock reaches is none, and no panic.
+    let _ = std::fs::remove_file(endless.folder.join("pids"));
+    let mut child = endless.command().args(["--limit", "18446744073709551615"]).spawn().unwrap();
+    let pids = endless.pids();
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    endless.wait_for_nothing(&pids);
+}
+
+/// The real thing, old or new: one model that holds, one that is violated by a run that stutters, one by a loop.
+#[test]
+fn tlc_and_the_rust_agree_state_for_state() {
+    let Some(jar) = std::env::var_os("TLA2TOOLS_JAR") else {
+        let not_run = b"not run, for want of TLA2TOOLS_JAR: tlc_and_the_rust_agree_state_for_state\n";
+        std::io::stderr().write_all(not_run).unwrap();
+        return;
+    };
+    let models = ["spec-c01-2", "spec-lossy-c01-2--wd-eventually-observed-done", "faults-g1-invalid-id--no-slot-leak"];
+    let mut pairing = tlc();
+    pairing.env("PATH", std::env::var_os("PATH").unwrap()).arg("--jar").arg(jar).arg("--graph").args(models);
+    let output = pairing.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.ends_with("3 models, 0 with differences\n"), "{text}");
+    assert_eq!(text.matches("the counterexamples of each side are runs of the other").count(), 2, "{text}");
 }

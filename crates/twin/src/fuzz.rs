@@ -1,0 +1,41 @@
+//! Inputs with bytes changed, the same at every run, for the tests of what reads files.
+
+/// So many inputs, each one of the samples after one to four changes: a byte or a stretch replaced, left out, doubled, moved or
+/// repeated very often, or a number of an awkward size put in.
+pub(super) fn mutations<'a>(samples: &'a [&'a [u8]], count: usize) -> impl Iterator<Item = Vec<u8>> + 'a {
+    const NUMBERS: [&[u8]; 5] = [b"0", b"-1", b"18446744073709551615", b"9223372036854775808", b"1e99"];
+    const PIECES: [&[u8]; 8] = [b"<<", b"{", b"[", b"(", b"\"", b"\\", b"\n\n", b"\xff"];
+    (0..count as u64).map(move |seed| {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut below = move |n: usize| {
+            // xorshift64*
+            state ^= state >> 12;
+            state ^= state << 25;
+            state ^= state >> 27;
+            (state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % n.max(1)
+        };
+        let mut bytes = samples[below(samples.len())].to_vec();
+        for _ in 0..=below(4) {
+            let from = below(bytes.len());
+            let to = (from + 1 + below(12)).min(bytes.len());
+            let stretch = bytes[from..to].to_vec();
+            match below(7) {
+                0 => bytes[from] = below(256) as u8,
+                1 => drop(bytes.drain(from..to)),
+                2 => drop(bytes.splice(from..from, stretch)),
+                3 => {
+                    bytes.drain(from..to);
+                    let at = below(bytes.len() + 1);
+                    bytes.splice(at..at, stretch);
+                }
+                4 => drop(bytes.splice(from..to, NUMBERS[below(NUMBERS.len())].iter().copied())),
+                5 => drop(bytes.splice(from..to, PIECES[below(PIECES.len())].repeat(1 + below(2_000)))),
+                _ => bytes.truncate(from.max(1)),
+            }
+            if bytes.is_empty() {
+                bytes.push(b' ');
+            }
+        }
+        bytes
+    })
+}
