@@ -12,7 +12,7 @@ use signal_hook::flag;
 use crate::{complain, Exit};
 
 /// How long work that does not look at the flag is waited for after a signal.
-const GRACE: Duration = Duration::from_millis(1500);
+const GRACE: Duration = Duration::from_millis(1000);
 
 /// From now on Ctrl-C, SIGTERM and SIGHUP set the flag that is returned instead of ending the program. A second signal ends it at
 /// once, with exit code 130.
@@ -45,7 +45,7 @@ fn is_ignored(status: &str, signal: i32) -> bool {
 
 /// Does long work on a thread of its own, and returns what comes of it.
 ///
-/// The work is handed the flag of [`interrupt`] and should look at it often. Where it has not ended a second and a half after a
+/// The work is handed the flag of [`interrupt`] and should look at it often. Where it has not ended a second after a
 /// signal, it is left behind, and `None` is returned.
 ///
 /// # Panics
