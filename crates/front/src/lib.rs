@@ -63,7 +63,7 @@ mod route;
 const HEAD_TIME: Duration = Duration::from_secs(20);
 /// How long a connection lasts: a browser opens another one, a client that does not read its answer is rid of.
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
-/// Most bytes in the head of a request: the path of a run of 20,000 steps has 80,000.
+/// Most bytes in the head of a request, about; its path has at most 65,534, enough for a run of 20,000 steps.
 const MOST_HEAD: usize = 256 << 10;
 /// Most connections at a time.
 const MOST_CONNECTIONS: usize = 512;
