@@ -5,7 +5,9 @@
 //! | words | `ring.rs` | slots, statuses, descriptors, private fields |
 //! | rules | `rules.rs` | MARK, RECLAIM and the rest of a generation, as data |
 //! | driver | `driver.rs` | `qi_submit_sync` and `reclaim_free_desc` as a step machine over a [`Bus`] |
-//! | faults | `faults.rs` | the fault registers, what may be injected, and the assumptions, by number |
+//! | faults | `faults.rs`, `fsts.rs` | what may be injected, and the fault status register |
+//! | requests | `request.rs` | what a caller brings |
+//! | assumptions | `assumptions.rs` | what every verdict about faults rests on, by number |
 //! | hardware | `hardware.rs` | fetch, execute, complete and fail, as a step machine over a [`Unit`] |
 //! | ghosts | `ghost.rs` | what only properties and mappings may read |
 //! | state | `state.rs` | all of it in a few bytes, and its canonical form |
@@ -27,11 +29,14 @@
 //! # Ok::<(), vtd_qi::impl_qi::RingError>(())
 //! ```
 
+mod assumptions;
 mod driver;
 mod fairness;
 mod faults;
+mod fsts;
 mod ghost;
 mod hardware;
+mod request;
 mod ring;
 mod rules;
 mod safety;
@@ -42,15 +47,15 @@ use std::fmt;
 use crate::words;
 use stateright::{Model, Property};
 
+pub use assumptions::{assumption, Assumption, ASSUMPTIONS};
 pub use driver::{Acquire, Bus, Call, Check, Outcome, Pc, Step};
 pub use fairness::Slots;
-pub use faults::{
-    assumption, AfterIte, Assumption, FaultClass, Faults, Fsts, Itesid, Quirk, Request, ASSUMPTIONS, MAX_DEVICES,
-    MAX_IDS,
-};
+pub use faults::{AfterIte, FaultClass, Faults, Itesid, Quirk, MAX_DEVICES};
+pub use fsts::Fsts;
 pub use ghost::{Ghost, Owner};
 pub use hardware::{Hardware, HwStep, Unit, MAX_DEPTH};
-pub use ring::{Desc, IdKind, Length, Queue, RingError, Slot, Status, WdData};
+pub use request::Request;
+pub use ring::{Desc, IdKind, Length, Queue, RingError, Slot, Status, WdData, MAX_IDS};
 pub use rules::{
     CleanUp, Generation, IdStatus, IqeAt, IqePatch, IqeReturn, IteClear, IteWalk, Layout, Mark, PollUntil, Presence,
     Publish, Reclaim, Room, RoomWait, Rules, Straddler, TimeOut, GENERATIONS,
@@ -146,7 +151,7 @@ impl RingCfg {
     /// # Errors
     /// [`RingError::Requests`] if they are too many.
     pub fn requests(&self) -> Result<Vec<Request>, RingError> {
-        faults::requests(&self.counts, &self.faults)
+        request::requests(&self.counts, &self.faults)
     }
 
     /// Checks the configuration and brings the counts in order.
@@ -170,7 +175,7 @@ impl RingCfg {
     pub fn with_requests(mut self, requests: Vec<Request>) -> Result<(Self, Vec<Request>), RingError> {
         self.counts = requests.iter().map(|request| request.count()).collect();
         let cfg = self.validate_but_requests()?;
-        faults::validate_requests(&requests, &cfg)?;
+        request::validate_requests(&requests, &cfg)?;
         Ok((cfg, requests))
     }
 

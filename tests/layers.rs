@@ -9,11 +9,11 @@ use toml::Table;
 const LAYERS: &[(&str, &[&str])] = &[
     ("stateright-temporal", &[]),
     ("vtd-qi-terminal", &[]),
-    ("vtd-qi-front", &[]),
+    ("stateright-front", &[]),
     ("vtd-qi", &["stateright-temporal"]),
     ("vtd-qi-twin", &["vtd-qi", "stateright-temporal"]),
     ("vtd-qi-traces", &["vtd-qi", "stateright-temporal"]),
-    ("vtd-qi-explorer", &["vtd-qi", "stateright-temporal"]),
+    ("vtd-qi-explorer", &["vtd-qi", "stateright-temporal", "stateright-front"]),
     // It is a program, so it may speak to a terminal.
     ("vtd-qi-kernel", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal"]),
     // So is this one; `check --from-tlc` draws what TLC has found.

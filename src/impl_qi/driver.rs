@@ -7,12 +7,12 @@
 //! The machine knows nothing of the memory it runs on. The model checker gives it a packed state, a test gives it atomics
 //! shared by real threads.
 
-use super::faults::{Fsts, Request};
-use super::ring::{Desc, IdKind, Length, Queue, Slot, Status, WdData};
-use super::rules::{
-    CleanUp, IdStatus, IqeAt, IqePatch, IqeReturn, IteClear, IteWalk, Layout, Mark, PollUntil, Presence, Publish,
-    Reclaim, RoomWait, Rules, Straddler, TimeOut,
-};
+use super::fsts::Fsts;
+use super::request::Request;
+use super::ring::{Desc, IdKind, Length, Queue, Slot, Status};
+use super::rules::{CleanUp, IdStatus, Layout, Mark, PollUntil, Presence, Publish, Reclaim, RoomWait, Rules};
+
+mod fault_check;
 
 /// What the driver can reach, seen from one CPU.
 pub trait Bus {
@@ -488,17 +488,34 @@ impl Call {
     /// Returns the step's name, or `None` when the submitter is idle or the lock is not to be had; then nothing has changed.
     /// Source: `qi_submit_sync` and `reclaim_free_desc` in drivers/iommu/intel/dmar.c.
     pub fn step<B: Bus>(&mut self, rules: &Rules, bus: &mut B) -> Option<Step> {
-        let ring = bus.length();
-        Some(match self.pc {
-            Pc::Idle => return None,
-            Pc::Acquire => match bus.acquire() {
-                Acquire::Busy => return None,
-                Acquire::Queued => Step::Enqueue,
+        match self.pc {
+            Pc::Idle => None,
+            Pc::Acquire | Pc::PollAcquire => match bus.acquire() {
+                Acquire::Busy => None,
+                Acquire::Queued => Some(Step::Enqueue),
                 Acquire::Taken => {
-                    self.look_for_room(rules, bus);
-                    Step::Acquire
+                    match self.pc {
+                        Pc::Acquire => self.look_for_room(rules, bus),
+                        _ => self.pc = Pc::Poll,
+                    }
+                    Some(Step::Acquire)
                 }
             },
+            Pc::NoRoom | Pc::WriteId | Pc::IdInUse | Pc::WdInUse | Pc::WriteWd | Pc::WriteIqt => {
+                Some(self.post(rules, bus))
+            }
+            Pc::Poll | Pc::PollUnlock => Some(self.poll(rules, bus)),
+            Pc::DropLock | Pc::Mark | Pc::Reclaim | Pc::ReclaimFree | Pc::Return | Pc::GiveUp => {
+                Some(self.clean_up(rules, bus))
+            }
+            _ => Some(self.fault_check(rules, bus)),
+        }
+    }
+
+    /// Waits for room, then writes the batch: descriptors, statuses, IQT.
+    fn post<B: Bus>(&mut self, rules: &Rules, bus: &mut B) -> Step {
+        let ring = bus.length();
+        match self.pc {
             Pc::NoRoom => match rules.room_wait {
                 RoomWait::Unlock => {
                     bus.release();
@@ -560,6 +577,14 @@ impl Call {
                 };
                 Step::WriteIqt
             }
+            pc => unreachable!("{pc:?} is no step of this part"),
+        }
+    }
+
+    /// Looks at the own status; drops the lock between two looks.
+    fn poll<B: Bus>(&mut self, rules: &Rules, bus: &mut B) -> Step {
+        let ring = bus.length();
+        match self.pc {
             Pc::Poll => {
                 if bus.status(self.polled_slot(rules, ring)) == Status::Done {
                     self.leave_loop(rules);
@@ -573,14 +598,14 @@ impl Call {
                 self.pc = Pc::PollAcquire;
                 Step::Unlock
             }
-            Pc::PollAcquire => match bus.acquire() {
-                Acquire::Busy => return None,
-                Acquire::Queued => Step::Enqueue,
-                Acquire::Taken => {
-                    self.pc = Pc::Poll;
-                    Step::Acquire
-                }
-            },
+            pc => unreachable!("{pc:?} is no step of this part"),
+        }
+    }
+
+    /// MARK, RECLAIM and the way out.
+    fn clean_up<B: Bus>(&mut self, rules: &Rules, bus: &mut B) -> Step {
+        let ring = bus.length();
+        match self.pc {
             Pc::DropLock => {
                 bus.release();
                 self.start_mark(rules);
@@ -626,159 +651,7 @@ impl Call {
                 self.end(bus);
                 Step::Unlock
             }
-            _ => self.fault_check(rules, bus),
-        })
-    }
-
-    /// A step of the fault check. Source: `qi_check_fault` in drivers/iommu/intel/dmar.c.
-    fn fault_check<B: Bus>(&mut self, rules: &Rules, bus: &mut B) -> Step {
-        let ring = bus.length();
-        match self.pc {
-            Pc::CheckAbort => {
-                if bus.status(self.wait_index(rules, ring)) == Status::Abort {
-                    self.aborted(rules);
-                } else {
-                    self.pc = Pc::ReadFsts;
-                }
-                Step::CheckAbort
-            }
-            Pc::ReadFsts => {
-                self.check.fault = bus.fsts();
-                self.pc = if self.check.fault.has(Fsts::IQE) { Pc::IqeIqh } else { self.after_iqe() };
-                self.leave_check();
-                Step::ReadFsts
-            }
-            Pc::IqeIqh => {
-                let iqh = bus.iqh();
-                let own = match rules.iqe_at {
-                    IqeAt::First => 1,
-                    IqeAt::Any => self.slots(),
-                };
-                if ring.distance(self.index, iqh) < own {
-                    self.check.head = Some(iqh);
-                    self.pc = Pc::PatchDesc;
-                } else {
-                    self.pc = self.after_iqe();
-                    self.leave_check();
-                }
-                Step::ReadIqh
-            }
-            Pc::PatchDesc => {
-                let slot = self.check.head.take().unwrap_or(self.index);
-                let desc = match rules.iqe_patch {
-                    IqePatch::CopyWd => bus.desc(self.wait_index(rules, ring)),
-                    IqePatch::NullWd if slot == self.wait_index(rules, ring) => Desc::wd(slot),
-                    IqePatch::NullWd => Desc::Wd { target: slot, data: WdData::InUse },
-                };
-                bus.patch_desc(slot, desc);
-                self.pc = Pc::ClearIqe;
-                Step::PatchDesc
-            }
-            Pc::ClearIqe => {
-                bus.clear_fsts(Fsts::IQE);
-                self.outcome = Outcome::Invalid;
-                match rules.iqe_return {
-                    IqeReturn::AtOnce => self.leave_loop(rules),
-                    IqeReturn::WhenDone => {
-                        self.pc = self.after_iqe();
-                        self.leave_check();
-                    }
-                }
-                Step::ClearIqe
-            }
-            Pc::IteIqh => {
-                let before = ring.before(bus.iqh(), 1);
-                self.check.head = Some(match rules.ite_walk {
-                    IteWalk::Odd => before | 1,
-                    IteWalk::Every => before,
-                });
-                self.pc = Pc::IteIqt;
-                Step::ReadIqh
-            }
-            Pc::IteIqt => {
-                self.check.tail = Some(ring.before(bus.iqt(), 1));
-                self.pc = match rules.time_out {
-                    TimeOut::Return => Pc::ReadIqer,
-                    TimeOut::Retry => after_reading(rules),
-                };
-                Step::ReadIqt
-            }
-            Pc::ReadIqer => {
-                self.check.itesid = bus.itesid();
-                self.pc = after_reading(rules);
-                Step::ReadIqer
-            }
-            Pc::ClearIte => {
-                bus.clear_fsts(Fsts::ITE);
-                match rules.ite_clear {
-                    IteClear::BeforeWalk => self.pc = Pc::Walk,
-                    IteClear::AfterWalk => self.after_ite(rules, bus),
-                }
-                Step::ClearIte
-            }
-            Pc::Walk => {
-                if bus.status(self.walks_at()) == Status::InUse {
-                    self.pc = Pc::WalkAbort;
-                } else {
-                    self.walk_on(rules, bus);
-                }
-                Step::Walk
-            }
-            Pc::WalkAbort => {
-                bus.set_status(self.walks_at(), Status::Abort);
-                self.walk_on(rules, bus);
-                Step::WalkAbort
-            }
-            Pc::StraddlerIqh => {
-                self.check.head = Some(ring.before(bus.iqh(), 1));
-                if self.check.head == self.check.tail {
-                    self.walked(rules, bus);
-                } else {
-                    self.pc = Pc::StraddlerLook;
-                }
-                Step::ReadIqh
-            }
-            Pc::StraddlerLook => {
-                if bus.desc(self.walks_at()).ends_batch() {
-                    self.walked(rules, bus);
-                } else {
-                    self.check.head = Some(ring.add(self.walks_at(), 1));
-                    self.pc = Pc::StraddlerSeek;
-                }
-                Step::ReadDesc
-            }
-            Pc::StraddlerSeek => {
-                if bus.desc(self.walks_at()).ends_batch() {
-                    self.pc = Pc::StraddlerPatch;
-                } else if self.check.head == self.check.tail {
-                    self.walked(rules, bus);
-                } else {
-                    self.check.head = Some(ring.add(self.walks_at(), 1));
-                }
-                Step::ReadDesc
-            }
-            Pc::StraddlerPatch => {
-                let slot = self.walks_at();
-                bus.patch_desc(slot, Desc::Wd { target: slot, data: WdData::Abort });
-                self.walked(rules, bus);
-                Step::PatchDesc
-            }
-            Pc::RecheckAbort => {
-                if bus.status(self.wait_index(rules, ring)) == Status::Abort {
-                    self.aborted(rules);
-                } else {
-                    self.pc = self.after_ite_check();
-                    self.leave_check();
-                }
-                Step::CheckAbort
-            }
-            Pc::ClearIce => {
-                bus.clear_fsts(Fsts::ICE);
-                self.pc = Pc::PollUnlock;
-                self.leave_check();
-                Step::ClearIce
-            }
-            pc => unreachable!("{pc:?} is no step of the fault check"),
+            pc => unreachable!("{pc:?} is no step of this part"),
         }
     }
 
@@ -811,80 +684,6 @@ impl Call {
         match rules.clean_up {
             CleanUp::Locked => self.start_mark(rules),
             CleanUp::Unlocked => self.pc = Pc::DropLock,
-        }
-    }
-
-    fn aborted(&mut self, rules: &Rules) {
-        if self.outcome == Outcome::Success {
-            self.outcome = Outcome::Again;
-        }
-        self.leave_loop(rules);
-    }
-
-    /// Where the fault check goes on when IQE has been seen to.
-    fn after_iqe(&self) -> Pc {
-        if self.check.fault.has(Fsts::ITE) {
-            Pc::IteIqh
-        } else {
-            self.after_ite_check()
-        }
-    }
-
-    /// Where it goes on when ITE has been seen to.
-    fn after_ite_check(&self) -> Pc {
-        if self.check.fault.has(Fsts::ICE) {
-            Pc::ClearIce
-        } else {
-            Pc::PollUnlock
-        }
-    }
-
-    /// Forgets the local variables of a pass that is over.
-    fn leave_check(&mut self) {
-        if self.pc == Pc::PollUnlock {
-            self.check = Check::default();
-        }
-    }
-
-    fn walks_at(&self) -> Slot {
-        self.check.head.expect("the walk has begun")
-    }
-
-    fn walk_on(&mut self, rules: &Rules, bus: &impl Bus) {
-        let by = match rules.ite_walk {
-            IteWalk::Odd => 2,
-            IteWalk::Every => 1,
-        };
-        self.check.head = Some(bus.length().before(self.walks_at(), by));
-        if self.check.head != self.check.tail {
-            self.pc = Pc::Walk;
-        } else {
-            match rules.straddler {
-                Straddler::Ignore => self.walked(rules, bus),
-                Straddler::WriteAbort => self.pc = Pc::StraddlerIqh,
-            }
-        }
-    }
-
-    /// All that is to be marked has been.
-    fn walked(&mut self, rules: &Rules, bus: &impl Bus) {
-        (self.check.head, self.check.tail) = (None, None);
-        match rules.ite_clear {
-            IteClear::BeforeWalk => self.after_ite(rules, bus),
-            IteClear::AfterWalk => self.pc = Pc::ClearIte,
-        }
-    }
-
-    /// Asks the device that ITESID names, then looks at the own status again.
-    fn after_ite(&mut self, rules: &Rules, bus: &impl Bus) {
-        let itesid = std::mem::take(&mut self.check.itesid);
-        if rules.time_out == TimeOut::Return && itesid != 0 && bus.is_gone(itesid) {
-            if self.outcome == Outcome::Success {
-                self.outcome = Outcome::TimedOut;
-            }
-            self.leave_loop(rules);
-        } else {
-            self.pc = Pc::RecheckAbort;
         }
     }
 
@@ -963,14 +762,6 @@ impl Call {
             CleanUp::Locked => self.pc = Pc::Return,
             CleanUp::Unlocked => self.end(bus),
         }
-    }
-}
-
-/// Where the handling of an ITE goes on when the registers have been read.
-fn after_reading(rules: &Rules) -> Pc {
-    match rules.ite_clear {
-        IteClear::BeforeWalk => Pc::ClearIte,
-        IteClear::AfterWalk => Pc::Walk,
     }
 }
 

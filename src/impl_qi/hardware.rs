@@ -14,7 +14,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::faults::{AfterIte, FaultClass, Faults, Fsts, Itesid, Quirk};
+use super::faults::{AfterIte, FaultClass, Faults, Itesid, Quirk};
+use super::fsts::Fsts;
 use super::ring::{Desc, IdKind, Length, RingError, Slot, Status};
 
 /// Most descriptors that the modelled hardware holds fetched and not completed.

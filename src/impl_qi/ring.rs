@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::faults::MAX_IDS;
+/// Most IDs in one batch where faults are modelled: the kernel's `QI_MAX_BATCHED_DESC_COUNT`.
+pub const MAX_IDS: u8 = 16;
 
 /// A slot of the ring, `0..QI_LENGTH`; the byte that indexes descriptors and `desc_status` alike.
 pub type Slot = u8;

@@ -6,7 +6,7 @@
 use stateright::Property;
 
 use super::driver::{Outcome, Pc};
-use super::faults::Fsts;
+use super::fsts::Fsts;
 use super::ghost::Owner;
 use super::ring::{Desc, IdKind, Status};
 use super::{Ring, State};

@@ -3,9 +3,11 @@
 use std::fmt;
 
 use super::driver::{Acquire, Bus, Call, Check, Outcome, Pc};
-use super::faults::{Fsts, Quirk, Request};
+use super::faults::Quirk;
+use super::fsts::Fsts;
 use super::ghost::{Ghost, Owner};
 use super::hardware::{Unit, MAX_DEPTH};
+use super::request::Request;
 use super::ring::{Desc, Length, Queue, Slot, Status};
 use super::rules::Rules;
 use super::Lock;
@@ -84,7 +86,7 @@ impl<const T: usize> FaultState<T> {
 
     fn check(&self) -> Check {
         Check {
-            fault: Fsts::from_bits(self.check),
+            fault: Fsts::unpacked(self.check),
             head: (self.check & HEAD != 0).then_some(self.check_head),
             tail: (self.check & TAIL != 0).then_some(self.check_tail),
             itesid: self.check_itesid,
@@ -93,7 +95,7 @@ impl<const T: usize> FaultState<T> {
 
     fn set_check(&mut self, check: Check) {
         let valid = |slot: Option<Slot>, bit: u8| slot.map_or(0, |_| bit);
-        self.check = check.fault.bits() | valid(check.head, HEAD) | valid(check.tail, TAIL);
+        self.check = check.fault.packed() | valid(check.head, HEAD) | valid(check.tail, TAIL);
         self.check_head = check.head.unwrap_or(0);
         self.check_tail = check.tail.unwrap_or(0);
         self.check_itesid = check.itesid;
@@ -174,7 +176,7 @@ impl<const N: usize, const T: usize, const F: usize> State<N, T, F> {
 
     /// FSTS.
     pub fn fsts(&self) -> Fsts {
-        self.faults.first().map_or(Fsts::NONE, |faults| Fsts::from_bits(faults.fsts))
+        self.faults.first().map_or(Fsts::NONE, |faults| Fsts::unpacked(faults.fsts))
     }
 
     /// The device that ITESID names, 0 if none; cleared with ITE, without which it means nothing.
@@ -505,7 +507,7 @@ impl<const N: usize, const T: usize, const F: usize> Bus for Memory<'_, N, T, F>
 
     fn clear_fsts(&mut self, cleared: Fsts) {
         if let Some(faults) = self.state.faults.first_mut() {
-            faults.fsts = Fsts::from_bits(faults.fsts).without(cleared).bits();
+            faults.fsts = Fsts::unpacked(faults.fsts).without(cleared).packed();
             if cleared.has(Fsts::ITE) {
                 faults.itesid = 0;
             }
@@ -614,7 +616,7 @@ impl<const N: usize, const T: usize, const F: usize> Unit for Memory<'_, N, T, F
 
     fn set_fsts(&mut self, fsts: Fsts) {
         if let Some(faults) = self.state.faults.first_mut() {
-            faults.fsts = fsts.bits();
+            faults.fsts = fsts.packed();
         }
     }
 
