@@ -60,7 +60,7 @@ pub use rules::{
     CleanUp, Generation, IdStatus, IqeAt, IqePatch, IqeReturn, IteClear, IteWalk, Layout, Mark, PollUntil, Presence,
     Publish, Reclaim, Room, RoomWait, Rules, Straddler, TimeOut, GENERATIONS,
 };
-pub use safety::{SAFETY, SAFETY_WITHOUT_FAULTS, WITNESSES};
+pub use safety::{Safety, Witness};
 pub use state::State;
 use state::{CheckReads, Memory, Rotation};
 

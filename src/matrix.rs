@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::fingerprint;
 use crate::impl_qi::{
-    AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Itesid, Length, Lock, RingCfg, Slots, GENERATIONS,
+    AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Itesid, Length, Lock, RingCfg, Safety, Slots,
+    GENERATIONS,
 };
 use crate::scenario::{Check, Cut, Expected, HardwareKind, Scenario, TableError};
 use crate::verify::{self, Fired, Found, Report, Verdict};
@@ -86,15 +87,23 @@ impl Tier {
 
     /// The tier of a property.
     pub fn of(check: Check) -> Tier {
-        match check.name() {
-            "wd-eventually-observed-done" => Tier::Observed,
-            "call-eventually-returns" | "no-deadlock" => Tier::Returns,
-            "success-after-execution" => Tier::Success,
-            "einval-only-if-invalid" | "etimedout-only-if-gone" => Tier::Errors,
-            "no-slot-leak" => Tier::Slots,
-            "lock-eventually-dropped" => Tier::Lock,
-            "refines-spec" | "refines-fair-spec" => Tier::Refinement,
-            _ => Tier::Ring,
+        match check {
+            Check::WdEventuallyObservedDone => Tier::Observed,
+            Check::CallEventuallyReturns | Check::CallEventuallyPosted | Check::NoDeadlock => Tier::Returns,
+            Check::LockEventuallyDropped => Tier::Lock,
+            Check::RefinesSpec | Check::RefinesFairSpec | Check::RefinesLossySpec => Tier::Refinement,
+            Check::Safety(safety) => match safety {
+                Safety::SuccessAfterExecution => Tier::Success,
+                Safety::EinvalOnlyIfInvalid | Safety::EtimedoutOnlyIfGone => Tier::Errors,
+                Safety::NoSlotLeak => Tier::Slots,
+                Safety::FreeCntConsistent
+                | Safety::NoOverwriteInFlight
+                | Safety::IqtDiffersFromIqh
+                | Safety::HwFetchedUnowned
+                | Safety::NoStrangerDone
+                | Safety::LockHeldOnAccess
+                | Safety::NoStrayStatusWrite => Tier::Ring,
+            },
         }
     }
 }

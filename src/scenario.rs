@@ -18,16 +18,16 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::impl_qi::{
-    FaultCheck, Faults, Generation, Handout, Hardware, Label, Length, Lock, RingCfg, RingError, Rules, Slots,
-    GENERATIONS, SAFETY, SAFETY_WITHOUT_FAULTS, WITNESSES,
+    FaultCheck, Faults, Generation, Handout, Hardware, Label, Length, Lock, RingCfg, RingError, Rules, Safety, Slots,
+    Witness, GENERATIONS,
 };
 use crate::words;
 
 /// A property that can be checked of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Check {
-    /// One of [`SAFETY`], by position.
-    Safety(u8),
+    /// A named safety property of the ring.
+    Safety(Safety),
     /// No terminal state with an unfinished call.
     NoDeadlock,
     /// Step refinement of the reliable specification.
@@ -49,7 +49,7 @@ pub enum Check {
 impl Check {
     /// All of them, in the order of the table's columns.
     pub fn all() -> impl Iterator<Item = Check> {
-        (0..SAFETY.len() as u8).map(Check::Safety).chain([
+        Safety::ALL.into_iter().map(Check::Safety).chain([
             Check::NoDeadlock,
             Check::RefinesSpec,
             Check::RefinesFairSpec,
@@ -70,7 +70,7 @@ impl Check {
     /// Those that say something where no fault occurs.
     pub fn without_faults() -> impl Iterator<Item = Check> {
         Check::all().filter(|check| match check {
-            Check::Safety(i) => usize::from(*i) < SAFETY_WITHOUT_FAULTS,
+            Check::Safety(safety) => !safety.needs_faults(),
             Check::CallEventuallyReturns | Check::LockEventuallyDropped => false,
             _ => true,
         })
@@ -78,7 +78,7 @@ impl Check {
 
     /// What is promised under faults.
     pub fn under_faults() -> impl Iterator<Item = Check> {
-        let safety = (0..SAFETY.len() as u8).map(Check::Safety);
+        let safety = Safety::ALL.into_iter().map(Check::Safety);
         safety.chain([
             Check::NoDeadlock,
             Check::RefinesSpec,
@@ -111,7 +111,7 @@ impl Check {
     /// The name in tables, files and command lines.
     pub fn name(self) -> &'static str {
         match self {
-            Check::Safety(i) => SAFETY[usize::from(i)].0,
+            Check::Safety(safety) => safety.name(),
             Check::NoDeadlock => "no-deadlock",
             Check::RefinesSpec => "refines-spec",
             Check::RefinesFairSpec => "refines-fair-spec",
@@ -126,7 +126,7 @@ impl Check {
     /// What it says, in one line.
     pub fn meaning(self) -> &'static str {
         match self {
-            Check::Safety(i) => SAFETY[usize::from(i)].1,
+            Check::Safety(safety) => safety.meaning(),
             Check::NoDeadlock => "no terminal state with an unfinished call",
             Check::RefinesSpec => "every step of the ring is one step of the specification or none",
             Check::RefinesFairSpec => "no fair run of the ring breaks a fairness condition of the specification",
@@ -149,7 +149,7 @@ impl Check {
     }
 }
 
-/// The witness that the ring goes round and round; the others are [`WITNESSES`].
+/// The witness that the ring goes round and round; the others are [`Witness`].
 pub const WRAPS: &str = "ring-wraps-for-ever";
 
 /// What is expected of a property, and why.
@@ -632,7 +632,7 @@ impl Family {
 
 /// The names of all witnesses.
 fn witnesses() -> impl Iterator<Item = &'static str> {
-    WITNESSES.iter().map(|(name, _)| *name).chain([WRAPS])
+    Witness::ALL.into_iter().map(Witness::name).chain([WRAPS])
 }
 
 fn unknown_property(name: &str) -> String {

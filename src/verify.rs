@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use stateright::Model;
 
 use crate::fingerprint::fingerprint;
-use crate::impl_qi::{Action, Label, Lock, Ring, RingCfg, State, Step};
+use crate::impl_qi::{Action, Label, Lock, Ring, RingCfg, Safety, State, Step};
 use crate::refine::{check_fairness, check_steps, RingToSpec, StepVerdict, Steps};
 use crate::scenario::{Check, Scenario, Script, WRAPS};
 use crate::spec::{self, Loss, View};
@@ -323,7 +323,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         let mut properties = Vec::new();
         for &check in &self.scenario.checks {
             let shown = match (check, &checker) {
-                (Check::Safety(i), _) => self.safety(usize::from(i)),
+                (Check::Safety(safety), _) => self.safety(safety),
                 (Check::NoDeadlock, _) => self.no_deadlock(),
                 (Check::RefinesSpec, _) => self.steps(steps.as_ref().expect("wanted")),
                 (Check::RefinesLossySpec, _) => self.steps(lossy_steps.as_ref().expect("wanted")),
@@ -393,11 +393,11 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         format!("{why} after {} states, {} levels", self.graph.len(), self.graph.depth())
     }
 
-    fn safety(&self, number: usize) -> Shown {
-        let name = Check::Safety(number as u8).name();
-        let finding = self.graph.findings().iter().find(|f| f.name == name).expect("a safety property of the ring");
+    fn safety(&self, safety: Safety) -> Shown {
+        let finding =
+            self.graph.findings().iter().find(|f| f.name == safety.name()).expect("a safety property of the ring");
         let Some(state) = finding.state else { return self.nothing_found() };
-        let detail = (name == "no-slot-leak").then(|| self.leak());
+        let detail = (safety == Safety::NoSlotLeak).then(|| self.leak());
         (Verdict::Violated, detail, Some(self.path_violation(self.graph.path_to(state))))
     }
 

@@ -111,7 +111,7 @@ fn slots_that_never_come_back_are_called_lost() {
     let table = Table::embedded();
     let leak = |name: &str| {
         let report = verify(table.find(name).unwrap(), Limits::default());
-        let outcome = report.outcome(Check::Safety(7)).unwrap();
+        let outcome = report.outcome(Check::Safety(vtd_qi::impl_qi::Safety::NoSlotLeak)).unwrap();
         assert_eq!((outcome.check.name(), outcome.verdict), ("no-slot-leak", Verdict::Violated));
         outcome.detail.clone().unwrap()
     };

@@ -10,7 +10,7 @@ use stateright_temporal::graph::{Coverage, Limits, Search};
 use vtd_qi::fingerprint::fingerprint;
 use vtd_qi::impl_qi::{
     Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, Itesid, Length, Lock, RingCfg,
-    Rules, Slots, SAFETY_WITHOUT_FAULTS,
+    Rules, Safety, Slots,
 };
 use vtd_qi::scenario::{Check, HardwareKind, Scenario, Table};
 use vtd_qi::spec::{self, Loss, SpecCfg};
@@ -764,7 +764,8 @@ fn benches() -> Vec<Model> {
             properties,
         }
     };
-    let safety = (0..SAFETY_WITHOUT_FAULTS as u8).map(|i| Property::Ring(Check::Safety(i))).collect();
+    let safety = Safety::ALL.into_iter().filter(|safety| !safety.needs_faults());
+    let safety = safety.map(|safety| Property::Ring(Check::Safety(safety))).collect();
     vec![
         model("bench-safety", 3, 6, safety),
         model("bench-liveness", 2, 6, vec![Property::Ring(Check::WdEventuallyObservedDone)]),
