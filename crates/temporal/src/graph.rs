@@ -339,7 +339,7 @@ where
     ///    same.
     ///
     /// The first three are checked here, on the initial states, on all states that the first 256 states lead to, and on those that one
-    /// in 256 of the others leads to; this costs less than 2 % of a search of a million states. If one is broken the search stops and
+    /// in 256 of the others leads to. If one is broken the search stops and
     /// [`Graph::fault`] names the state and the label. [`liveness`](crate::liveness) and [`refinement`](crate::refinement) refuse such a graph, and check 4 on up to 4,096 of these
     /// states ([`Graph::sample`]). The fifth is not checked, nor is what lies outside the sample.
     pub fn canonical(mut self, canonical: Canonical<'a, M>) -> Self
