@@ -15,11 +15,10 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fingerprint::fingerprint;
+use crate::fingerprint::{fingerprint, of_sources};
 use crate::impl_qi::{
     AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Itesid, Length, Lock, RingCfg, Safety, Slots,
     GENERATIONS,
@@ -118,27 +117,6 @@ pub enum Scope {
     Full,
 }
 
-/// What decides what is found: model and checker.
-const SOURCES: [&str; 17] = [
-    include_str!("../crates/temporal/src/graph.rs"),
-    include_str!("impl_qi.rs"),
-    include_str!("impl_qi/driver.rs"),
-    include_str!("impl_qi/fairness.rs"),
-    include_str!("impl_qi/faults.rs"),
-    include_str!("impl_qi/ghost.rs"),
-    include_str!("impl_qi/hardware.rs"),
-    include_str!("impl_qi/ring.rs"),
-    include_str!("impl_qi/rules.rs"),
-    include_str!("impl_qi/safety.rs"),
-    include_str!("impl_qi/state.rs"),
-    include_str!("../crates/temporal/src/liveness.rs"),
-    include_str!("../crates/temporal/src/liveness/run.rs"),
-    include_str!("../crates/temporal/src/liveness/search.rs"),
-    include_str!("refine.rs"),
-    include_str!("spec.rs"),
-    include_str!("verify.rs"),
-];
-
 /// One cell: a scenario and where it stands in the matrix.
 #[derive(Clone, Debug)]
 pub struct Cell {
@@ -157,10 +135,9 @@ pub struct Cell {
 impl Cell {
     /// What is checked, in full, and the fingerprint of the sources that decide what is found; not how far.
     pub fn subject(&self) -> String {
-        static FOUND_BY: LazyLock<String> = LazyLock::new(|| fingerprint(SOURCES));
         let Scenario { cfg, slots, checks, .. } = &self.scenario;
         let checks: Vec<_> = checks.iter().map(|check| check.name()).collect();
-        format!("{} {cfg:?} {slots:?} {checks:?}", *FOUND_BY)
+        format!("{} {cfg:?} {slots:?} {checks:?}", of_sources())
     }
 
     /// Whether its ring is as small as can be: what is shown in full is shown of these.
@@ -192,6 +169,8 @@ pub struct Judged {
     pub depth: usize,
     /// Whether all of it was seen.
     pub complete: bool,
+    /// Why not, if not.
+    pub cut: Option<String>,
     /// The verdicts, by property.
     pub verdicts: BTreeMap<String, Verdict>,
     /// Of violated properties: steps before the loop, and of the loop.
@@ -217,11 +196,24 @@ impl Judged {
             transitions: report.transitions,
             depth: report.depth,
             complete: report.complete,
+            cut: report.cut.clone(),
             verdicts: report.properties.iter().map(by_name).collect(),
             lengths: report.properties.iter().filter_map(length).collect(),
             faults: report.faults.clone(),
             reached: report.witnesses.iter().filter(|w| w.reached == Some(true)).map(|w| w.name.to_string()).collect(),
         }
+    }
+
+    /// A line of a file of kept cells: it stands alone, and says what it should be.
+    pub fn to_line(&self) -> String {
+        let cell = serde_json::to_string(self).expect("numbers and texts, and maps by text");
+        format!("{{\"sum\":\"{}\",\"cell\":{cell}}}", fingerprint([&cell]))
+    }
+
+    /// Reads what [`Judged::to_line`] wrote; `None` if the line is not as it was written.
+    pub fn of_line(line: &str) -> Option<Judged> {
+        let (sum, cell) = line.strip_prefix("{\"sum\":\"")?.strip_suffix('}')?.split_once("\",\"cell\":")?;
+        (sum == fingerprint([cell])).then(|| serde_json::from_str(cell).ok())?
     }
 
     /// Whether there is no need to check a cell again up to `limit` states: the same was checked, to the end or as far.

@@ -164,6 +164,8 @@ pub struct Report {
     pub graph_bytes_per_state: usize,
     /// Whether all of it was seen.
     pub complete: bool,
+    /// Why not, if not.
+    pub cut: Option<String>,
     /// Seconds for all of it.
     pub seconds: f64,
     /// Seconds of these for exploring, the safety properties included.
@@ -275,6 +277,7 @@ pub fn not_checked(scenario: &Scenario, why: &str) -> Report {
         bytes_per_state: 0,
         graph_bytes_per_state: 0,
         complete: false,
+        cut: Some(why.to_string()),
         seconds: 0.0,
         seconds_exploring: 0.0,
         properties: scenario.checks.iter().map(outcome).collect(),
@@ -357,6 +360,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
             bytes_per_state: self.graph.bytes_per_state().0,
             graph_bytes_per_state: self.graph.bytes_per_state().1,
             complete: self.complete(),
+            cut: (!self.complete()).then(|| self.cut()),
             witnesses: self.witnesses(),
             faults: self.faults(),
             properties,
@@ -384,13 +388,22 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         }
     }
 
+    /// Why not all of it was seen.
     fn cut(&self) -> String {
-        let why = match self.graph.coverage() {
-            Coverage::Cancelled => "cancelled",
-            Coverage::Faulty => return self.graph.fault().map_or_else(String::new, ToString::to_string),
-            _ => "cut by the limit on states",
-        };
-        format!("{why} after {} states, {} levels", self.graph.len(), self.graph.depth())
+        let (states, levels) = (self.graph.len(), self.graph.depth());
+        match (self.graph.coverage(), self.limits.memory) {
+            (Coverage::Faulty, _) => self.graph.fault().map_or_else(String::new, ToString::to_string),
+            (Coverage::Cancelled, _) => format!("cancelled after {states} states, {levels} levels"),
+            (Coverage::CutByMemory, Some(memory)) => {
+                format!(
+                    "stopped at {states} states, {levels} levels: the {memory} of memory that were allowed are used"
+                )
+            }
+            (Coverage::CutByMemory, None) => {
+                format!("stopped at {states} states, {levels} levels: the machine gives no more memory")
+            }
+            _ => format!("cut by the limit on states after {states} states, {levels} levels"),
+        }
     }
 
     fn safety(&self, safety: Safety) -> Shown {

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, Error, FromArgMatches, Parser, ValueEnum};
@@ -128,9 +129,12 @@ pub struct Args {
     /// Which counterexamples to draw; liveness-and-refinement if left out, and of a configuration of one's own each run once
     #[arg(long, value_enum)]
     pub timelines: Option<Timelines>,
-    /// Give a scenario up when it has more states than this; as many as fit into about 8 GB if left out
+    /// Give a scenario up when it has more states than this; as many as fit into memory if left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_states: Option<u32>,
+    /// How much memory all searches together may take, like 500M or 2G; three quarters of what is available if left out
+    #[arg(long, value_name = "SIZE", value_parser = vtd_qi_terminal::memory::size)]
+    pub max_memory: Option<ByteSize>,
     /// Worker threads; as many as there are cores if left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
@@ -239,6 +243,7 @@ pub fn modes(option: &str) -> Option<&'static [Mode]> {
         "slots" | "expect" => &[Own],
         "properties" | "timelines" => &[Scenarios, Own],
         "max_states" => &[Scenarios, Own, Faults, Mutants],
+        "max_memory" => &[Scenarios, Own, Faults, Mutants, Findings],
         "threads" => &[Scenarios, Own, Faults, Mutants, Findings],
         "json" => &[Scenarios, Own, Faults, Mutants, List],
         _ => return None,

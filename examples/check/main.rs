@@ -7,15 +7,16 @@ use std::sync::atomic::Ordering;
 
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, Report, Verdict};
-use vtd_qi_terminal::{arguments, interrupt, Exit, Failure, Output};
+use vtd_qi_terminal::{arguments, interrupt, memory, Exit, Failure, Output};
 use vtd_qi_twin::timeline_of_trace;
 
 use arguments::{Expect, Mode, Request};
-use pool::{run_all, How};
+use pool::{cores, run_all, How};
 use subjects::Subjects;
 
 mod arguments;
 mod findings;
+mod kept;
 mod matrix;
 mod mutants;
 mod pool;
@@ -29,7 +30,9 @@ fn main() -> ExitCode {
 fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(request) = arguments::<Request>(out)? else { return Ok(Exit::Success) };
     let args = &request.args;
-    let how = How { threads: args.threads, max_states: args.max_states, detail: Detail::Readable };
+    let threads = args.threads.map_or_else(cores, usize::from);
+    let memory = memory::allowance(args.max_memory, threads)?;
+    let how = How { threads, max_states: args.max_states, memory, detail: Detail::Readable };
     let subjects = || Subjects::of(&request).map_err(Failure::Unusable);
     match request.mode {
         Mode::Faults => matrix::run(out, args, how, interrupt()),

@@ -1,7 +1,6 @@
 //! `--faults`: the verdict matrix.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +13,7 @@ use vtd_qi::verify::{Detail, FaultBit, Verdict};
 use vtd_qi_terminal::{complain, Exit, Failure, Output};
 
 use crate::arguments::Args;
+use crate::kept::Kept;
 use crate::pool::{run_all, How};
 
 /// Where `--full` keeps finished cells.
@@ -31,7 +31,10 @@ pub fn run(out: &mut Output, args: &Args, how: How, cancel: &'static AtomicBool)
     let cells: Vec<Cell> = cells.into_iter().map(limited).collect();
     let cells: Vec<&Cell> = cells.iter().collect();
     let file = args.keep.as_deref().or_else(|| args.full.then(|| Path::new(KEPT)));
-    let mut results = file.map(read).transpose().map_err(Failure::Unusable)?.unwrap_or_default();
+    let (mut kept, mut results) = match file.map(Kept::open).transpose().map_err(Failure::Unusable)? {
+        Some((kept, results)) => (Some(kept), results),
+        None => (None, BTreeMap::new()),
+    };
     let by_name: BTreeMap<&str, &Cell> = cells.iter().map(|cell| (cell.scenario.name.as_str(), *cell)).collect();
     let limit = |cell: &Cell| how.max_states.map_or_else(|| matrix.limit(cell, scope), |n| n as usize);
     results.retain(|name, kept| by_name.get(name.as_str()).is_some_and(|cell| kept.serves(cell, limit(cell))));
@@ -43,23 +46,22 @@ pub fn run(out: &mut Output, args: &Args, how: How, cancel: &'static AtomicBool)
         complain(format_args!("{} of {} cells are known from before", cells.len() - to_do.len(), cells.len()));
     }
     let scenarios: Vec<Scenario> = to_do.iter().map(|cell| cell.scenario.clone()).collect();
-    let mut lost = None;
     run_all(&scenarios, How { detail: Detail::Verdicts, ..how }, cancel, |i, report| {
         if cancel.load(Ordering::Relaxed) && !report.is_decided() {
             return;
         }
         let judged = Judged::of(to_do[i], report);
-        if let Some(Err(error)) = file.map(|file| append(file, &judged)) {
-            lost = Some(error.to_string());
+        if let Some(kept) = &mut kept {
+            kept.append(&judged);
         }
         results.insert(judged.name.clone(), judged);
     });
-    if let (Some(error), Some(file)) = (&lost, file) {
-        complain(format_args!("warning: finished cells cannot be kept in {}: {error}", file.display()));
-    }
     match args.json {
         true => print_json(out, &cells, &results)?,
         false => print(out, &cells, &results)?,
+    }
+    if let Some(lost) = kept.and_then(|kept| kept.lost) {
+        return Err(Failure::Unusable(lost));
     }
     if cancel.load(Ordering::Relaxed) {
         return Ok(Exit::Interrupted);
@@ -88,33 +90,6 @@ fn chosen<'m>(matrix: &'m Matrix, scope: Scope, names: &[String]) -> Result<Vec<
 fn weight(scenario: &Scenario) -> (usize, usize, u16) {
     let cfg = &scenario.cfg;
     (cfg.submitters, cfg.faults.classes.len(), Length::slots(cfg.length) * cfg.counts.len() as u16)
-}
-
-fn read(file: &Path) -> Result<BTreeMap<String, Judged>, String> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
-    };
-    let mut kept = BTreeMap::new();
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    for (i, line) in text[..whole].lines().enumerate() {
-        match serde_json::from_str::<Judged>(line) {
-            Ok(judged) => drop(kept.insert(judged.name.clone(), judged)),
-            Err(error) => return Err(format!("{}, line {}, is no finished cell: {error}", file.display(), i + 1)),
-        }
-    }
-    if whole < text.len() {
-        // A last line that was cut off when the program was killed: the next is not to be written behind it.
-        let cut = OpenOptions::new().write(true).open(file).and_then(|out| out.set_len(whole as u64));
-        cut.map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
-    }
-    Ok(kept)
-}
-
-fn append(file: &Path, judged: &Judged) -> std::io::Result<()> {
-    let mut out = OpenOptions::new().create(true).append(true).open(file)?;
-    writeln!(out, "{}", serde_json::to_string(judged)?)
 }
 
 fn print_json(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, Judged>) -> std::io::Result<()> {
@@ -206,14 +181,7 @@ fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, Judged>) 
             .filter(|(_, verdict)| **verdict == Verdict::Unknown)
             .map(|(name, _)| name.as_str())
             .collect();
-        writeln!(
-            out,
-            "{}: cut after {} states, {} levels; unknown: {}",
-            judged.name,
-            thousands(judged.states),
-            judged.depth,
-            unknown.join(", ")
-        )?;
+        writeln!(out, "{}: {}; unknown: {}", judged.name, judged.cut.as_deref().unwrap_or("cut"), unknown.join(", "))?;
     }
     writeln!(
         out,

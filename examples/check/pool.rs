@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration};
 use stateright_temporal::graph::Limits;
-use vtd_qi::impl_qi::{Ring, RingCfg, State};
+use stateright_temporal::memory::Memory;
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{not_checked, verify_with, Detail, Report};
-use vtd_qi::with_ring;
-use vtd_qi_terminal::ProgressLine;
+use vtd_qi_terminal::{complain, ProgressLine};
 
 /// How to check.
 #[derive(Clone, Copy)]
 pub struct How {
-    /// Worker threads; as many as there are cores if `None`.
-    pub threads: Option<u16>,
+    /// Worker threads.
+    pub threads: usize,
     /// Give a scenario up when it has more states than this; as many as fit into memory if `None`.
     pub max_states: Option<u32>,
+    /// How many bytes all searches together may take.
+    pub memory: usize,
     /// What is made of counterexamples.
     pub detail: Detail,
 }
@@ -28,6 +29,11 @@ struct Doing {
     scenario: usize,
     since: Instant,
     states: Arc<AtomicUsize>,
+}
+
+/// How many threads the machine runs at once.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// How long a worker may take to notice that it was cancelled.
@@ -43,38 +49,40 @@ pub fn run_all(
     cancel: &'static AtomicBool,
     mut done: impl FnMut(usize, &Report),
 ) -> Vec<Report> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = how.threads.map_or(cores, usize::from);
+    let threads = how.threads;
     let workers = threads.min(scenarios.len());
     let owned: Vec<Scenario> = scenarios.to_vec();
     let queue = Arc::new(Mutex::new(owned.into_iter().enumerate()));
     let (send, receive) = mpsc::channel();
-    let doing: Vec<Arc<Mutex<Option<Doing>>>> = (0..workers)
-        .map(|_| {
-            let (send, queue, max_states) = (send.clone(), queue.clone(), how.max_states);
-            let doing = Arc::new(Mutex::new(None));
-            let mine = doing.clone();
-            std::thread::spawn(move || loop {
-                let Some((i, scenario)) = queue.lock().expect("no panic holds it").next() else { return };
-                let states = Arc::new(AtomicUsize::new(0));
-                *mine.lock().expect("no panic holds it") =
-                    Some(Doing { scenario: i, since: Instant::now(), states: states.clone() });
-                let progress = |found: usize, _: usize| states.store(found, Ordering::Relaxed);
-                let limits = Limits {
-                    max_states: max_states.map_or_else(|| states_in_memory(&scenario.cfg), |n| n as usize),
-                    threads: (threads / workers).max(1),
-                    cancel: Some(cancel),
-                    progress: Some(&progress),
-                };
-                let report = verify_with(&scenario, limits, how.detail);
-                *mine.lock().expect("no panic holds it") = None;
-                if send.send((i, report)).is_err() {
-                    return;
-                }
-            });
-            doing
-        })
-        .collect();
+    let mut doing: Vec<Arc<Mutex<Option<Doing>>>> = Vec::new();
+    for memory in Memory::of(how.memory).split(workers) {
+        let (send, queue, max_states) = (send.clone(), queue.clone(), how.max_states);
+        let mine = Arc::new(Mutex::new(None));
+        let shown = mine.clone();
+        let worker = move || loop {
+            let Some((i, scenario)) = queue.lock().expect("no panic holds it").next() else { return };
+            let states = Arc::new(AtomicUsize::new(0));
+            *mine.lock().expect("no panic holds it") =
+                Some(Doing { scenario: i, since: Instant::now(), states: states.clone() });
+            let progress = |found: usize, _: usize| states.store(found, Ordering::Relaxed);
+            let limits = Limits {
+                max_states: max_states.map_or(usize::MAX, |n| n as usize),
+                memory: Some(&memory),
+                threads: (threads / workers).max(1),
+                cancel: Some(cancel),
+                progress: Some(&progress),
+            };
+            let report = verify_with(&scenario, limits, how.detail);
+            *mine.lock().expect("no panic holds it") = None;
+            if send.send((i, report)).is_err() {
+                return;
+            }
+        };
+        match std::thread::Builder::new().spawn(worker) {
+            Ok(_) => doing.push(shown),
+            Err(error) => complain(format_args!("warning: {} of {workers} workers: {error}", doing.len())),
+        }
+    }
     drop(send);
     let mut reports: Vec<Option<Report>> = scenarios.iter().map(|_| None).collect();
     let (started, mut line) = (Instant::now(), ProgressLine::new());
@@ -112,15 +120,4 @@ pub fn run_all(
         report.unwrap_or_else(|| not_checked(scenario, why))
     };
     reports.into_iter().zip(scenarios).map(rest).collect()
-}
-
-/// How many states fit into the memory that `check` allows itself, with the graph's transitions and index.
-fn states_in_memory(cfg: &RingCfg) -> usize {
-    const BYTES: usize = 8 << 30;
-    const GRAPH_BYTES_PER_STATE: usize = 100;
-    fn bytes<const N: usize, const T: usize, const F: usize>(_: &Ring<N, T, F>) -> usize {
-        size_of::<State<N, T, F>>()
-    }
-    let bytes = with_ring!(cfg.clone(), |ring| bytes(&ring)).expect("a scenario's configuration has been validated");
-    BYTES / (bytes + GRAPH_BYTES_PER_STATE)
 }

@@ -15,6 +15,9 @@
 //!   be, and a sample is checked ([`Graph::fault`]).
 //! * **Limits.** A search that was cut says so ([`Graph::coverage`]); nothing may be concluded from the absence of a state
 //!   in a cut graph, nor from the absence of a transition unless [`Graph::is_expanded`] says that its source has them all.
+//!   Where a search is cut by [`Limits::max_states`] does not depend on the number of threads either.
+//! * **Memory.** Whatever grows with the graph is taken of [`Limits::memory`] before it is allocated, and so is what is needed
+//!   to judge the graph afterwards. A search that cannot have it is cut; it never ends the program.
 //!
 //! ```
 //! use stateright_temporal::graph::{Coverage, Search};
@@ -40,11 +43,14 @@
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 use stateright::{Expectation, Model, Property};
+
+use crate::memory::{Exhausted, Memory, Share};
 
 pub use quotient::Fault;
 use quotient::{is_sampled, Canonical, Quotient, KEPT};
@@ -63,8 +69,10 @@ pub const MAX_LABELS: usize = 1 << 15;
 /// How far a search may go, and who is told about it.
 #[derive(Clone, Copy)]
 pub struct Limits<'a> {
-    /// Stop before the graph holds more than this many states.
+    /// The graph holds at most this many states.
     pub max_states: usize,
+    /// What the graph, and what is worked out from it, may take; as much as the machine gives if `None`.
+    pub memory: Option<&'a Memory>,
     /// Worker threads, at least 1.
     pub threads: usize,
     /// Stop as soon as this is true (Ctrl-C).
@@ -74,9 +82,9 @@ pub struct Limits<'a> {
 }
 
 impl Default for Limits<'_> {
-    /// One thread, as many states as a [`StateId`] can number, no cancellation, no progress.
+    /// One thread, as many states as a [`StateId`] can number, as much memory as there is, no cancellation, no progress.
     fn default() -> Self {
-        Limits { max_states: StateId::MAX as usize - 1, threads: 1, cancel: None, progress: None }
+        Limits { max_states: MOST_STATES, memory: None, threads: 1, cancel: None, progress: None }
     }
 }
 
@@ -92,8 +100,10 @@ impl Limits<'_> {
 pub enum Coverage {
     /// All of them, with all their transitions.
     Complete,
-    /// The search stopped at [`Limits::max_states`].
+    /// The search stopped at [`Limits::max_states`]: there are exactly so many.
     CutByMaxStates,
+    /// The search stopped because [`Limits::memory`] was used up.
+    CutByMemory,
     /// The search was cancelled.
     Cancelled,
     /// Steps led out of [`stateright::Model::within_boundary`] and were not followed.
@@ -133,14 +143,26 @@ pub struct Graph<S, L> {
     levels: Vec<StateId>,
     /// States below this number were expanded.
     expanded: usize,
-    /// Those of them that have steps out of the boundary, ascending.
+    /// Those of them that lack transitions, ascending: steps led out of the boundary or to states that found no place.
     truncated: Vec<StateId>,
     findings: Vec<Finding>,
     coverage: Coverage,
     fault: Option<Fault>,
     /// States that are not their own representatives, with these: see [`Graph::sample`].
     sample: Vec<(S, StateId)>,
+    /// What all this takes, and [`WORKING_BYTES_PER_STATE`] and [`WORKING_BYTES_PER_TRANSITION`].
+    share: Share,
 }
+
+/// What is needed beside a graph, for each of its states, to judge it. At most at a time: the images of two refinement mappings
+/// (8), what is enabled in the states (8) and sets of states for the fairness conditions (20), the search for a fair loop (20 for
+/// components, 16 for the stem) and the walk along it (16), with some to spare.
+const WORKING_BYTES_PER_STATE: usize = 96;
+/// The same for each transition: the images of two refinement mappings (16), sets of transitions for the fairness conditions (6).
+const WORKING_BYTES_PER_TRANSITION: usize = 24;
+
+/// As many states as a [`StateId`] can number: its greatest value stands for none.
+const MOST_STATES: usize = StateId::MAX as usize - 1;
 
 /// What became of one of the model's own [`stateright::Property`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +212,8 @@ impl<S, L> Graph<S, L> {
         &self.sample
     }
 
-    /// Whether all transitions that leave a state are in this graph: it was expanded, and no step led out of the boundary.
+    /// Whether all transitions that leave a state are in this graph: it was expanded, and no step led out of the boundary or to a
+    /// state that was one too many.
     pub fn is_expanded(&self, id: StateId) -> bool {
         (id as usize) < self.expanded && self.truncated.binary_search(&id).is_err()
     }
@@ -295,6 +318,11 @@ impl<S, L> Graph<S, L> {
         leads
     }
 
+    /// An empty share of the memory that the graph was made in.
+    pub(crate) fn more_memory(&self) -> Share {
+        self.share.another()
+    }
+
     /// Bytes that the graph holds per state: (the state itself, everything else: transitions, predecessor, offsets).
     pub fn bytes_per_state(&self) -> (usize, usize) {
         let rest = self.first.len() * size_of::<usize>() + self.target.len() * 6 + self.parent.len() * 4;
@@ -365,7 +393,8 @@ where
     /// If [`Limits::threads`] is 0.
     pub fn run(self) -> Graph<M::State, L> {
         assert!(self.limits.threads > 0, "a search needs at least one thread");
-        let mut found = Found::new(self.model);
+        let mut found = Found::new(self.model, &self.limits);
+        let mut cut = None;
         for state in self.model.init_states() {
             if !self.model.within_boundary(&state) {
                 found.graph.coverage = Coverage::CutByBoundary;
@@ -374,7 +403,10 @@ where
             let representative = self.representative(&state);
             let fault = self.fault(&state, &representative);
             let hash = FxBuildHasher.hash_one(&representative);
-            let (id, new) = found.insert(hash, representative, None);
+            let Some((id, new)) = found.insert(hash, representative, None) else {
+                cut = Some(Coverage::CutByMaxStates);
+                continue;
+            };
             if new {
                 found.graph.initial.push(id);
             }
@@ -383,37 +415,78 @@ where
             }
             if fault.is_some() {
                 found.graph.fault = fault;
-                return found.stop(Coverage::Faulty);
+                cut = Some(Coverage::Faulty);
+                break;
             }
         }
         let mut clock = Instant::now();
+        let mut pace = Pace { chunk: CHUNK, block: usize::MAX };
         let mut level = 0..found.graph.states.len();
-        while !level.is_empty() {
+        while cut.is_none() && !level.is_empty() {
             found.graph.levels.push(level.start as StateId);
-            // Blocks keep the memory for unmerged successors small and the search responsive.
-            for start in level.clone().step_by(BLOCK * self.limits.threads) {
-                let block = start..level.end.min(start + BLOCK * self.limits.threads);
-                let expanded = block.end;
-                for chunk in self.expand(&found, block) {
-                    if found.merge(chunk).is_err() {
-                        return found.stop(Coverage::Faulty);
-                    }
-                }
+            let mut rest = level.clone();
+            while cut.is_none() && !rest.is_empty() {
+                let block = rest.start..rest.end.min(rest.start + self.block(&found, pace));
+                cut = self.advance(&mut found, block, &mut pace).err();
+                rest.start = found.expanded();
                 if self.limits.cancelled() {
-                    return found.stop(Coverage::Cancelled);
-                }
-                if found.graph.states.len() > self.limits.max_states {
-                    return found.stop(Coverage::CutByMaxStates);
+                    cut = Some(Coverage::Cancelled);
                 }
                 if let Some(progress) = self.limits.progress.filter(|_| clock.elapsed() > Duration::from_millis(250)) {
                     clock = Instant::now();
-                    progress(found.graph.states.len(), expanded);
+                    progress(found.graph.states.len(), rest.start);
                 }
             }
             level = level.end..found.graph.states.len();
         }
-        let coverage = found.graph.coverage;
-        found.stop(coverage)
+        let mut graph = found.stop(cut);
+        if cut.is_some_and(|cut| !matches!(cut, Coverage::Cancelled | Coverage::Faulty)) {
+            self.judge_rest(&mut graph);
+        }
+        graph
+    }
+
+    /// How many states are expanded before their successors are merged. Blocks keep the memory for unmerged successors small and
+    /// the search responsive; where there is not much room left most of the successors would be thrown away.
+    fn block(&self, found: &Found<M::State, L>, pace: Pace) -> usize {
+        let room = found.max_states - found.graph.states.len();
+        let one_each = self.limits.threads * pace.chunk;
+        pace.block.min(room.max(one_each)).min(CHUNKS * one_each)
+    }
+
+    /// Expands a block of known states and merges their successors. Where there is no memory for so many, it is tried with fewer.
+    ///
+    /// # Errors
+    /// By what the search is cut.
+    fn advance(
+        &self,
+        found: &mut Found<M::State, L>,
+        block: std::ops::Range<usize>,
+        pace: &mut Pace,
+    ) -> Result<(), Coverage> {
+        let chunks = self.expand(found, block.clone(), pace.chunk);
+        let (bytes, expanded) = chunks
+            .iter()
+            .fold((0, 0), |(bytes, expanded), chunk| (bytes + chunk.share.bytes(), expanded + chunk.degrees.len()));
+        pace.chunk = (CHUNK_BYTES * expanded / bytes.max(1)).clamp(1, CHUNK);
+        match chunks.into_iter().try_for_each(|chunk| found.merge(chunk)) {
+            Err(Coverage::CutByMemory) if block.len() > 1 => pace.block = block.len() / 2,
+            Err(cut) => return Err(cut),
+            Ok(()) => pace.block = pace.block.saturating_mul(2),
+        }
+        Ok(())
+    }
+
+    /// Judges the states of a cut graph that were not expanded: what is known of a graph depends on its states alone.
+    fn judge_rest(&self, graph: &mut Graph<M::State, L>) {
+        for (number, property) in judged(self.model).enumerate() {
+            let (condition, always) = (property.condition, property.expectation == Expectation::Always);
+            if graph.findings[number].state.is_none() {
+                let mut rest = graph.expanded as StateId..graph.states.len() as StateId;
+                let seen = rest.find(|&id| condition(self.model, graph.state(id)) != always);
+                graph.findings[number].state = seen;
+            }
+        }
     }
 
     fn representative(&self, state: &M::State) -> M::State {
@@ -430,32 +503,38 @@ where
     }
 
     /// Expands a block of known states, in parallel where that pays, without touching what has been found.
-    fn expand(&self, found: &Found<M::State, L>, block: std::ops::Range<usize>) -> Vec<Chunk<M::State, L>> {
+    fn expand(
+        &self,
+        found: &Found<M::State, L>,
+        block: std::ops::Range<usize>,
+        length: usize,
+    ) -> Vec<Chunk<M::State, L>> {
         let conditions: Vec<_> = judged(self.model)
             .map(|p| (p.condition, p.expectation == Expectation::Always))
             .zip(&found.graph.findings)
             .map(|((condition, always), finding)| (finding.state.is_none()).then_some((condition, always)))
             .collect();
         let work = |range: std::ops::Range<usize>| self.expand_chunk(found, range, &conditions);
-        let chunks: Vec<_> = block.clone().step_by(CHUNK).map(|s| s..block.end.min(s + CHUNK)).collect();
+        let chunks: Vec<_> = block.clone().step_by(length).map(|s| s..block.end.min(s + length)).collect();
         if self.limits.threads == 1 || chunks.len() < 2 {
             return chunks.into_iter().map(work).collect();
         }
         let next = AtomicUsize::new(0);
-        let mut done: Vec<(usize, Chunk<M::State, L>)> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..self.limits.threads.min(chunks.len()))
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut mine = Vec::new();
-                        loop {
-                            let i = next.fetch_add(1, Ordering::Relaxed);
-                            let Some(range) = chunks.get(i) else { return mine };
-                            mine.push((i, work(range.clone())));
-                        }
-                    })
-                })
-                .collect();
-            workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
+        let worker = || {
+            let mut mine = Vec::new();
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let Some(range) = chunks.get(i) else { return mine };
+                mine.push((i, work(range.clone())));
+            }
+        };
+        let mut done: Vec<(usize, Chunk<M::State, L>)> = thread::scope(|scope| {
+            // A thread that the machine does not give is done without.
+            let start = |_| thread::Builder::new().spawn_scoped(scope, worker).ok();
+            let others: Vec<_> = (1..self.limits.threads.min(chunks.len())).filter_map(start).collect();
+            let mut done = worker();
+            done.extend(others.into_iter().flat_map(|w| w.join().unwrap_or_else(|e| std::panic::resume_unwind(e))));
+            done
         });
         done.sort_unstable_by_key(|(i, _)| *i);
         done.into_iter().map(|(_, chunk)| chunk).collect()
@@ -469,8 +548,10 @@ where
     ) -> Chunk<M::State, L> {
         let mut chunk = Chunk {
             degrees: Vec::with_capacity(range.len()),
-            edges: Vec::with_capacity(range.len() * 4),
+            edges: Vec::new(),
             new: Vec::new(),
+            share: found.graph.share.another(),
+            cut: false,
             findings: vec![None; conditions.len()],
             truncated: Vec::new(),
             sample: Vec::new(),
@@ -490,6 +571,10 @@ where
             let before = chunk.edges.len();
             let mut left_boundary = false;
             self.model.actions(state, &mut actions);
+            if chunk.make_room(actions.len()).is_err() {
+                chunk.cut = true;
+                break;
+            }
             for action in actions.drain(..) {
                 let label = (self.label)(&action);
                 let Some(next) = self.model.next_state(state, action) else { continue };
@@ -533,10 +618,21 @@ fn judged<M: Model>(model: &M) -> impl Iterator<Item = Property<M>> {
 
 type Condition<M> = fn(&M, &<M as Model>::State) -> bool;
 
-/// States that one worker expands at a time.
+/// States that one worker expands at a time, at most.
 const CHUNK: usize = 1024;
-/// States per thread that are expanded before their successors are merged.
-const BLOCK: usize = 16 * CHUNK;
+/// What the successors of these states may take, about: where they take more, fewer states are expanded at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Chunks per thread that are expanded before they are merged.
+const CHUNKS: usize = 16;
+
+/// How many states are expanded at a time.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// By one worker.
+    chunk: usize,
+    /// By all, where memory bounds it.
+    block: usize,
+}
 
 /// The successors of a run of consecutive states, not yet numbered.
 struct Chunk<S, L> {
@@ -551,6 +647,18 @@ struct Chunk<S, L> {
     /// States that were looked at, each with the position of the edge that leads to its representative.
     sample: Vec<(usize, S)>,
     fault: Option<Fault>,
+    /// What `edges` and `new` take.
+    share: Share,
+    /// Whether it ends before its run of states does, for want of memory.
+    cut: bool,
+}
+
+impl<S, L> Chunk<S, L> {
+    /// Room for the successors of one more state.
+    fn make_room(&mut self, successors: usize) -> Result<(), Exhausted> {
+        self.share.make_room(&mut self.edges, successors, 0)?;
+        self.share.make_room(&mut self.new, successors, 0)
+    }
 }
 
 enum Target {
@@ -565,10 +673,12 @@ struct Found<S, L> {
     label_ids: hashbrown::HashMap<L, LabelId, FxBuildHasher>,
     /// The transitions of a state that has many, while they are taken in.
     seen: hashbrown::HashSet<(StateId, u16), FxBuildHasher>,
+    /// [`Limits::max_states`]
+    max_states: usize,
 }
 
 impl<S: Eq, L: Copy + Eq + Hash> Found<S, L> {
-    fn new<M: Model<State = S>>(model: &M) -> Self {
+    fn new<M: Model<State = S>>(model: &M, limits: &Limits) -> Self {
         let findings = judged(model).map(|p| Finding {
             name: p.name,
             sometimes: p.expectation == Expectation::Sometimes,
@@ -590,11 +700,18 @@ impl<S: Eq, L: Copy + Eq + Hash> Found<S, L> {
                 coverage: Coverage::Complete,
                 fault: None,
                 sample: Vec::new(),
+                share: limits.memory.map_or_else(|| Memory::unlimited().share(), Memory::share),
             },
+            max_states: limits.max_states.min(MOST_STATES),
             index: HashTable::new(),
             label_ids: Default::default(),
             seen: Default::default(),
         }
+    }
+
+    /// The number of states that have been expanded: they are the first.
+    fn expanded(&self) -> usize {
+        self.graph.first.len() - 1
     }
 
     /// The upper half of the hash is kept beside the number, so that growing the index and most mismatches touch no state.
@@ -604,31 +721,62 @@ impl<S: Eq, L: Copy + Eq + Hash> Found<S, L> {
         self.index.find(spread(tag), |&(t, id)| t == tag && states[id as usize] == *state).map(|&(_, id)| id)
     }
 
-    fn insert(&mut self, hash: u64, state: S, parent: Option<StateId>) -> (StateId, bool) {
+    /// The number of a state and whether it is new, or `None` if it is one too many.
+    fn insert(&mut self, hash: u64, state: S, parent: Option<StateId>) -> Option<(StateId, bool)> {
         if let Some(id) = self.get(hash, &state) {
-            return (id, false);
+            return Some((id, false));
         }
-        let id = StateId::try_from(self.graph.states.len()).expect("max_states keeps numbers below StateId::MAX");
+        if self.graph.states.len() == self.max_states {
+            return None;
+        }
+        let id = self.graph.states.len() as StateId;
         let tag = (hash >> 32) as u32;
         self.index.insert_unique(spread(tag), (tag, id), |&(t, _)| spread(t));
         self.graph.states.push(state);
         self.graph.parent.push(parent.unwrap_or(id));
-        (id, true)
+        Some((id, true))
     }
 
-    /// Takes in the successors of some states. Of a faulty chunk it takes the fault: its states remain unexpanded.
-    fn merge(&mut self, chunk: Chunk<S, L>) -> Result<(), ()> {
+    /// Room for all that a chunk may bring.
+    fn make_room(&mut self, chunk: &Chunk<S, L>) -> Result<(), Exhausted> {
+        let graph = &mut self.graph;
+        let new = chunk.new.len().min(self.max_states - graph.states.len());
+        graph.share.make_room(&mut graph.states, new, WORKING_BYTES_PER_STATE)?;
+        graph.share.make_room(&mut graph.parent, new, 0)?;
+        // In the end there is an entry for each state, and one more.
+        let offsets = graph.states.len() + new + 1 - graph.first.len();
+        graph.share.make_room(&mut graph.first, offsets, 0)?;
+        graph.share.make_room(&mut graph.target, chunk.edges.len(), WORKING_BYTES_PER_TRANSITION)?;
+        graph.share.make_room(&mut graph.label, chunk.edges.len(), 0)?;
+        let (entries, room) = (self.index.len() + new, self.index.capacity());
+        if entries > room {
+            // The old table is there until all entries are in the new one.
+            let (before, expected) = (self.index.allocation_size(), table_bytes(entries.max(room + 1)));
+            graph.share.grow(expected)?;
+            if self.index.try_reserve(new, |&(t, _)| spread(t)).is_err() {
+                graph.share.shrink(expected);
+                return Err(Exhausted);
+            }
+            graph.share.shrink((expected + before).saturating_sub(self.index.allocation_size()));
+        }
+        Ok(())
+    }
+
+    /// Adds what a chunk brings, as far as there is room. Of a faulty chunk it takes the fault: its states remain unexpanded.
+    ///
+    /// # Errors
+    /// Why not all of it was added: by what the search is cut.
+    fn merge(&mut self, chunk: Chunk<S, L>) -> Result<(), Coverage> {
         if chunk.fault.is_some() {
             self.graph.fault = chunk.fault;
-            return Err(());
+            return Err(Coverage::Faulty);
         }
-        if !chunk.truncated.is_empty() {
-            self.graph.coverage = Coverage::CutByBoundary;
-            self.graph.truncated.extend(chunk.truncated);
-        }
+        self.make_room(&chunk).map_err(|Exhausted| Coverage::CutByMemory)?;
         for (finding, seen) in self.graph.findings.iter_mut().zip(chunk.findings) {
             finding.state = finding.state.or(seen);
         }
+        let mut cut = chunk.cut.then_some(Coverage::CutByMemory);
+        let mut truncated = chunk.truncated.into_iter().peekable();
         let mut edges = chunk.edges.into_iter().enumerate();
         let mut new = chunk.new.into_iter();
         let mut sample = chunk.sample.into_iter().peekable();
@@ -638,14 +786,18 @@ impl<S: Eq, L: Copy + Eq + Hash> Found<S, L> {
             for (position, (label, changes, target)) in edges.by_ref().take(degree as usize) {
                 let Some(label) = self.label_id(label) else {
                     self.stop_within(source);
-                    return Err(());
+                    return Err(Coverage::Faulty);
                 };
                 let label = label << 1 | changes as u16;
                 let target = match target {
                     Target::Known(id) => id,
                     Target::New => {
                         let (hash, state) = new.next().expect("one state per new target");
-                        self.insert(hash, state, Some(source)).0
+                        let Some((id, _)) = self.insert(hash, state, Some(source)) else {
+                            cut = Some(Coverage::CutByMaxStates);
+                            continue;
+                        };
+                        id
                     }
                 };
                 if let Some((_, state)) = sample.next_if(|(edge, _)| *edge == position) {
@@ -659,8 +811,17 @@ impl<S: Eq, L: Copy + Eq + Hash> Found<S, L> {
                 }
             }
             self.graph.first.push(self.graph.target.len());
+            let left_boundary = truncated.next_if_eq(&source).is_some();
+            if left_boundary {
+                self.graph.coverage = Coverage::CutByBoundary;
+            }
+            let full = cut == Some(Coverage::CutByMaxStates);
+            self.graph.truncated.extend((left_boundary || full).then_some(source));
+            if full {
+                break;
+            }
         }
-        Ok(())
+        cut.map_or(Ok(()), Err)
     }
 
     /// There is no number for a label of a transition that leaves this state: those before it are all that is known.
@@ -697,13 +858,32 @@ impl<S: Eq, L: Copy + Eq + Hash> Found<S, L> {
         }
     }
 
-    /// The graph as it stands: states that were not expanded have no transitions.
-    fn stop(mut self, coverage: Coverage) -> Graph<S, L> {
-        self.graph.coverage = coverage;
-        self.graph.expanded = self.graph.first.len() - 1;
-        self.graph.first.resize(self.graph.states.len() + 1, self.graph.target.len());
-        self.graph
+    /// The graph as it stands: states that were not expanded have no transitions. What it does not need is given back.
+    fn stop(self, cut: Option<Coverage>) -> Graph<S, L> {
+        let expanded = self.expanded();
+        let mut graph = self.graph;
+        drop(self.index);
+        graph.coverage = cut.unwrap_or(graph.coverage);
+        graph.expanded = expanded;
+        graph.first.resize(graph.states.len() + 1, graph.target.len());
+        graph.states.shrink_to_fit();
+        graph.parent.shrink_to_fit();
+        graph.first.shrink_to_fit();
+        graph.target.shrink_to_fit();
+        graph.label.shrink_to_fit();
+        let per_state = size_of::<S>() + size_of::<StateId>() + size_of::<usize>() + WORKING_BYTES_PER_STATE;
+        let per_transition = size_of::<StateId>() + size_of::<u16>() + WORKING_BYTES_PER_TRANSITION;
+        let needed = graph.states.len() * per_state + graph.target.len() * per_transition;
+        graph.share.shrink(graph.share.bytes().saturating_sub(needed));
+        graph
     }
+}
+
+/// What a hash table takes that has room for so many entries: hashbrown's is a power of two, of which an eighth stays empty, with a
+/// byte for each entry beside it.
+fn table_bytes(entries: usize) -> usize {
+    let places = (entries * 8 / 7 + 1).next_power_of_two();
+    places * (size_of::<(u32, StateId)>() + 1) + 64
 }
 
 /// A 64-bit hash out of the 32 bits that are kept: the table takes its position from the low and its tag from the high bits.

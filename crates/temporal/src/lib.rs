@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`graph`] | explores a model into an explicit graph: every reachable state, by value, and every labelled transition |
 //! | [`liveness`] | what must happen on every fair run: weak and strong fairness, general Streett pairs; a violation is a lasso |
+//! | [`memory`] | how much of it searches may take together |
 //! | [`refinement`] | every step of one model is a step of another, or none; and what the other promises, the one keeps |
 //!
 //! A verdict is never believed by itself. [`liveness::realize`] executes a lasso again on the model, and [`liveness::judge`] checks
@@ -13,6 +14,7 @@
 
 pub mod graph;
 pub mod liveness;
+pub mod memory;
 pub mod refinement;
 
 pub use stateright;

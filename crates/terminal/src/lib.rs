@@ -27,6 +27,7 @@ pub use interrupt::{interrupt, unless_interrupted};
 pub use progress::ProgressLine;
 
 mod interrupt;
+pub mod memory;
 mod progress;
 
 /// How a program ends when it could do what it was asked.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::model::{Model, Property, Subject};
 use super::states::Twin;
 use super::{TwinError, Value};
-use stateright_temporal::graph::{Edge, Graph, Limits, Search, StateId};
+use stateright_temporal::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
 use stateright_temporal::liveness::{self, Checker, Formula, Lasso, Run};
 use vtd_qi::impl_qi::{Label, Ring, Slots, State};
 use vtd_qi::refine::{check_fairness, check_steps, FairnessError, RingToSpec, StepVerdict, Steps};
@@ -101,24 +101,45 @@ fn side_of<S, L>(
     })
 }
 
+/// Most states of a search for a run that TLC is to execute: such models are small, and their states have no room for more.
+const MOST_SEARCHED: usize = 1_000_000;
+
 /// A run of the unreduced model that violates a property, in the words of the twin; `None` if it holds.
 ///
 /// # Errors
-/// See [`check`].
+/// See [`check`]; [`TwinError::Model`] too if nothing was found in [`MOST_SEARCHED`] states and there are more.
 pub(super) fn counterexample(model: &Model, property: Property) -> Result<Option<Run<Value, String>>, TwinError> {
+    search_counterexample(model, property, MOST_SEARCHED)
+}
+
+fn search_counterexample(
+    model: &Model,
+    property: Property,
+    max_states: usize,
+) -> Result<Option<Run<Value, String>>, TwinError> {
+    let limits = Limits { max_states, ..Limits::default() };
     let refused = |error: FairnessError| TwinError::Model(format!("{}: {error}", model.name));
+    let cut = |coverage| {
+        let what = format!("{}: {} is unknown: no run violates it", model.name, property.name());
+        match coverage {
+            Coverage::Complete => Ok(None),
+            _ => Err(TwinError::Model(format!(
+                "{what} in {max_states} states, the most that are searched, and there are more"
+            ))),
+        }
+    };
     match &model.subject {
         Subject::Spec(cfg) => {
             let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
-            let graph = Search::new(&spec, <Spec as Twin>::label).run();
+            let graph = Search::new(&spec, <Spec as Twin>::label).limits(limits).run();
             let lasso = spec_violation(&spec, &graph, property).map_err(refused)?;
-            Ok(lasso.map(|lasso| in_words(&spec, &graph, &lasso)))
+            lasso.map_or_else(|| cut(graph.coverage()), |lasso| Ok(Some(in_words(&spec, &graph, &lasso))))
         }
         Subject::Ring(cfg) => with_ring!(cfg.clone(), |ring| {
-            let graph = Search::new(&ring, |action| action.label()).run();
+            let graph = Search::new(&ring, |action| action.label()).limits(limits).run();
             let judge = RingJudge { ring: &ring, graph: &graph, slots: model.slots };
             let lasso = judge.violation(property).map_err(refused)?;
-            Ok(lasso.map(|lasso| in_words(&ring, &graph, &lasso)))
+            lasso.map_or_else(|| cut(graph.coverage()), |lasso| Ok(Some(in_words(&ring, &graph, &lasso))))
         })
         .unwrap_or_else(|error| Err(TwinError::Model(error.to_string()))),
     }
@@ -257,5 +278,20 @@ impl<const N: usize, const T: usize, const F: usize> RingJudge<'_, N, T, F> {
         let fairness = self.ring.fairness(self.slots, self.graph.labels());
         let checker = Checker::new(self.graph, &fairness)?;
         first((0..self.ring.cfg().submitters).map(|t| checker.check(&claim(t), None)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_for_a_run_has_a_limit() {
+        let selection = Model::all();
+        let model = selection.find("g3-c01-2x4").expect("a model of the table");
+        let observed = Property::Ring(Check::WdEventuallyObservedDone);
+        assert!(matches!(search_counterexample(model, observed, MOST_SEARCHED), Ok(Some(_))));
+        let unknown = search_counterexample(model, observed, 10).unwrap_err().to_string();
+        assert!(unknown.contains("unknown") && unknown.contains("10 states"), "{unknown}");
     }
 }

@@ -395,6 +395,8 @@ impl<'a> Demand<'a> {
 
 /// How many (state, marks met) combinations one breadth-first search for a walk may number.
 const COMBINATIONS: usize = 1 << 24;
+/// What such a search takes for each of them: a predecessor and a place in the queue.
+const BYTES_PER_COMBINATION: usize = 2 * size_of::<u32>();
 
 impl<'a, S, L> FairLoop<'a, S, L> {
     fn new(mut components: Components<'a, S, L>, entry: StateId) -> Self {
@@ -410,12 +412,16 @@ impl<'a, S, L> FairLoop<'a, S, L> {
     /// A fair walk from the entry back to it, and whether none is shorter.
     ///
     /// The shortest walk that meets some of the demands bounds all fair ones from below. If it breaks a pair, the pair becomes
-    /// a demand too, until none is broken. Where there are too many demands to be searched for at once, they are met in turn.
+    /// a demand too, until none is broken. Where there are too many demands to be searched for at once, or too little memory, they
+    /// are met in turn.
     fn walk(&self) -> Result<(Vec<Edge>, bool), LivenessError> {
         let mut demands = vec![Demand { premise: None, conclusion: &self.components.query.must }];
         loop {
             let marks: usize = demands.iter().map(|demand| demand.marks().count()).sum();
-            let at_once = demands.len() == 1 || marks <= (COMBINATIONS / self.states.len()).max(1).ilog2() as usize;
+            let mut share = self.components.graph.more_memory();
+            let at_once = demands.len() == 1
+                || marks <= (COMBINATIONS / self.states.len()).max(1).ilog2() as usize
+                    && share.grow((self.states.len() << marks) * BYTES_PER_COMBINATION).is_ok();
             let walk = if at_once { self.shortest_walk(&demands)? } else { self.meet_in_turn(&demands)? };
             let broken = |pair: &&Pair| self.met(&pair.p, &walk) && !self.met(&pair.q, &walk);
             let known = demands.len();
