@@ -14,4 +14,18 @@ Drawn ==
      fault |-> fault,
      again |-> again]
 
+(***************************************************************************)
+(* Seeded, to see ObservedAfterExecution violated: hardware may complete   *)
+(* t's batch, first in the queue, though IDs are left.                     *)
+(***************************************************************************)
+CompleteEarly(t) ==
+    /\ queue # <<>>
+    /\ Head(queue).submitter = t
+    /\ Head(queue).left > 0
+    /\ done' = [done EXCEPT ![t] = Head(queue).executed]
+    /\ queue' = Tail(queue)
+    /\ UNCHANGED <<submitter, submit, fault, again>>
+
+EarlyDoneSpec == Init /\ [][Next \/ \E t \in Submitters : CompleteEarly(t)]_vars
+
 =============================================================================

@@ -9,6 +9,7 @@
 //! | `Accept(t)` | hardware | `Submit(n)` arrives: `t`'s batch joins the queue, `n` IDs left | fetch of the batch's first descriptor (VT-d 6.5.2) |
 //! | `Execute(t)` | hardware | one of the remaining IDs of `t`'s batch, wherever it is in the queue | no fence flag: IDs behind a WD need not await it (VT-d 6.5.2.8) |
 //! | `Complete(t)` | hardware | `t`'s batch, at the head of the queue with nothing left, leaves it: `Done` is sent | the WD's status write, in order (VT-d 6.5.2.8) |
+//! | `CompleteEarly(t)` | hardware | [`Faults::EarlyDone`] only, seeded: the same though IDs are left | none |
 //! | `Observe(t)` | submitter | `Done` arrives, `t` is idle again | the poll in `qi_submit_sync` sees `QI_DONE` |
 //! | `Abort` | hardware | [`Faults::Possible`] only: drops any of the accepted batches and sends `Aborted` for each | an ITE drops pending WDs (VT-d 6.5.2.11) |
 //! | `Again(t)` | submitter | `Aborted` arrives | `-EAGAIN` |
@@ -71,6 +72,8 @@ use stateright::{Model, Path, Property};
 
 use stateright_temporal::liveness::{Fairness, Formula, Occurs};
 
+use crate::words;
+
 /// Most submitters that a specification can have.
 pub const MAX_SUBMITTERS: usize = 8;
 
@@ -87,13 +90,14 @@ pub type State = ActorModelState<Party>;
 /// A step of the specification as stateright names it; [`label`] says what it is.
 pub type Action = ActorModelAction<Message, Step, u8>;
 
-/// What may be lost on the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
-    /// Nothing.
-    None,
-    /// A `Done`, nothing else: the status of a WD that hardware has completed is overwritten before its owner looks.
-    Done,
+words! {
+    /// What may be lost on the way.
+    pub enum Loss as "loss" {
+        /// Nothing.
+        None = "none",
+        /// A `Done`, nothing else: the status of a WD that hardware has completed is overwritten before its owner looks.
+        Done = "done",
+    }
 }
 
 /// Whether anything but a loss can go wrong.
@@ -104,6 +108,9 @@ pub enum Faults {
     None,
     /// Hardware may abort batches or refuse one, at any time.
     Possible,
+    /// Seeded, to see the safety property violated: hardware may complete a batch of which IDs are left. In the twin it is no
+    /// value of a constant but a specification of its own, `EarlyDoneSpec`.
+    EarlyDone,
 }
 
 /// What a [`Spec`] is made of.
@@ -304,6 +311,8 @@ pub enum Label {
     Execute(u8),
     /// The hardware completes `t`'s batch: it sends `Done`.
     Complete(u8),
+    /// The hardware completes `t`'s batch though IDs are left.
+    CompleteEarly(u8),
     /// `t` receives `Done` and returns.
     Observe(u8),
     /// The hardware drops accepted batches.
@@ -324,7 +333,7 @@ impl Label {
     /// The submitter whom the step concerns, if it concerns one.
     pub fn submitter(self) -> Option<u8> {
         match self {
-            Label::Submit(t) | Label::Accept(t) | Label::Execute(t) => Some(t),
+            Label::Submit(t) | Label::Accept(t) | Label::Execute(t) | Label::CompleteEarly(t) => Some(t),
             Label::Complete(t) | Label::Observe(t) | Label::Lose(t) => Some(t),
             Label::Again(t) | Label::Repost(t) | Label::Refuse(t) | Label::Fail(t) => Some(t),
             Label::Abort => None,
@@ -344,6 +353,7 @@ impl Display for Label {
             Label::Accept(t) => ("Accept", t),
             Label::Execute(t) => ("Execute", t),
             Label::Complete(t) => ("Complete", t),
+            Label::CompleteEarly(t) => ("CompleteEarly", t),
             Label::Observe(t) => ("Observe", t),
             Label::Abort => return write!(f, "Abort"),
             Label::Again(t) => ("Again", t),
@@ -384,6 +394,7 @@ pub fn label(action: &Action) -> Label {
         Action::Deliver { dst, msg: Message::Refused, .. } => Label::Fail(submitter(dst)),
         Action::Timeout(_, Step::Execute(t)) => Label::Execute(t),
         Action::Timeout(_, Step::Complete(t)) => Label::Complete(t),
+        Action::Timeout(_, Step::CompleteEarly(t)) => Label::CompleteEarly(t),
         Action::Timeout(_, Step::Abort(_)) => Label::Abort,
         Action::Timeout(_, Step::Refuse(t)) => Label::Refuse(t),
         Action::Drop(Envelope { src, msg: Message::Submit(_), .. }) => Label::Lose(submitter(src)),
@@ -576,6 +587,8 @@ pub enum Step {
     Execute(u8),
     /// Complete this submitter's batch.
     Complete(u8),
+    /// Complete this submitter's batch though IDs are left.
+    CompleteEarly(u8),
     /// Drop the batches of these submitters, a bit for each.
     Abort(u8),
     /// Take this submitter's batch for invalid.
@@ -685,7 +698,7 @@ impl Actor for Party {
                 batch.left -= 1;
                 batch.executed += 1;
             }),
-            Step::Complete(t) => {
+            Step::Complete(t) | Step::CompleteEarly(t) => {
                 out.send(id(t), Message::Done { executed: queue[0].executed });
                 change(queue, *faults, out, List::pop_front);
             }
@@ -710,7 +723,10 @@ fn change(queue: &mut List<Batch>, faults: Faults, out: &mut Out<Party>, by: imp
 /// The steps that the hardware can take: an ID of any batch, or the completion of the first; to drop any of them, or to
 /// refuse one.
 fn steps(queue: &List<Batch>, faults: Faults) -> impl Iterator<Item = Step> {
-    let complete = queue.first().filter(|head| head.left == 0).map(|head| Step::Complete(head.submitter));
+    let complete = queue.first().and_then(|head| match head.left {
+        0 => Some(Step::Complete(head.submitter)),
+        _ => (faults == Faults::EarlyDone).then_some(Step::CompleteEarly(head.submitter)),
+    });
     let queue = *queue;
     let execute = (0..queue.len()).map(move |i| queue[i]).filter(|b| b.left > 0).map(|b| Step::Execute(b.submitter));
     let possible = faults == Faults::Possible;
@@ -987,7 +1003,9 @@ impl Spec {
             );
             match *action {
                 Action::SelectRandom { actor, .. } => sent[usize::from(submitter(actor))] = row,
-                Action::Timeout(_, Step::Complete(t) | Step::Refuse(t)) => sent[usize::from(t)] = row,
+                Action::Timeout(_, Step::Complete(t) | Step::CompleteEarly(t) | Step::Refuse(t)) => {
+                    sent[usize::from(t)] = row
+                }
                 Action::Timeout(_, Step::Abort(batches)) => {
                     submitters_in(batches).for_each(|t| sent[usize::from(t)] = row);
                 }

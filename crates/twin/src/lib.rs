@@ -51,10 +51,10 @@ pub use cover::{cover, Cover};
 pub use dump::{compare, Agreement};
 #[cfg(feature = "tla-checker")]
 pub use embedded::{Embedded, EmbeddedPairing, ONLY_TLC};
-pub use manifest::{Confirmed, Entry, Manifest};
+pub use manifest::{Change, Confirmed, Entry, Manifest};
 pub use model::{Model, Property, Selection, Subject, MOST_STATES};
 pub use pairing::{race, News, Pairer, Pairing, Race, Theirs};
-pub use rust::{check, check_with, Side, Verdict};
+pub use rust::{check, check_with, graph_hash, Side, Verdict};
 pub use states::Twin;
 pub use tlc::{Run, Tlc};
 pub use trace::{replay, timeline_of_trace, trace_module, Replayed, TraceModule};

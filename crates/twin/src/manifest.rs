@@ -1,6 +1,7 @@
 //! The manifest: what each model was found to be, by which checker and when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,31 @@ pub struct Entry {
     pub properties: BTreeMap<String, Verdict>,
     /// Who else says so; `null` if nobody has been asked since the Rust side or the modules last changed.
     pub confirmed: Option<Confirmed>,
+    /// By what an earlier confirmation was lost; empty if the model is confirmed, or never was.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lost_by: BTreeSet<Change>,
+}
+
+/// What makes another checker's word about a model void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// Other text of the modules.
+    Modules,
+    /// Other constants, another specification or other properties of the model.
+    Model,
+    /// Another number of states or transitions, another depth or another verdict of the Rust side.
+    Rust,
+}
+
+impl Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Change::Modules => "the text of its modules",
+            Change::Model => "its constants, specification or properties",
+            Change::Rust => "what the Rust side finds",
+        })
+    }
 }
 
 /// A checker that found the same.
@@ -70,12 +96,30 @@ impl Entry {
             depth: side.depth,
             properties: side.verdicts.iter().map(|(property, verdict)| (property.name(), *verdict)).collect(),
             confirmed: None,
+            lost_by: BTreeSet::new(),
         }
+    }
+
+    /// What differs from what the Rust side says now, and from the modules that were confirmed.
+    fn changes(&self, now: &Entry, modules: &str) -> BTreeSet<Change> {
+        let asked = |entry: &Entry| {
+            let properties: Vec<_> = entry.properties.keys().cloned().collect();
+            (entry.constants.clone(), entry.specification.clone(), properties)
+        };
+        let found = |entry: &Entry| (entry.states, entry.transitions, entry.depth);
+        let verdict_differs = |(property, verdict)| now.properties.get(property).is_some_and(|other| other != verdict);
+        let differs = [
+            (Change::Modules, self.confirmed.as_ref().is_some_and(|confirmed| confirmed.modules != modules)),
+            (Change::Model, asked(self) != asked(now)),
+            (Change::Rust, found(self) != found(now) || self.properties.iter().any(verdict_differs)),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(change, _)| change).collect()
     }
 
     /// What of this the Rust side does not bear out.
     fn objection(&self, model: &Model, side: &Side) -> Option<String> {
-        let found = Entry { confirmed: self.confirmed.clone(), ..Entry::unconfirmed(model, side) };
+        let (confirmed, lost_by) = (self.confirmed.clone(), self.lost_by.clone());
+        let found = Entry { confirmed, lost_by, ..Entry::unconfirmed(model, side) };
         let shown = |entry: &Entry| {
             let Entry { specification, states, transitions, depth, properties, .. } = entry;
             format!("{states} states, {transitions} transitions, depth {depth}, of {specification} {properties:?}")
@@ -113,7 +157,7 @@ impl Manifest {
     }
 
     /// Brings the entries in line with the models, the Rust side and the modules in a directory. What changes has to be
-    /// confirmed again.
+    /// confirmed again, and its entry says what has changed since it was.
     ///
     /// # Errors
     /// See [`check`]; [`TwinError::Io`] if a module cannot be read.
@@ -122,20 +166,31 @@ impl Manifest {
         for model in &selection.models {
             let side = check(model)?;
             let modules = model.subject.fingerprint(spec)?;
-            let stands = |entry: &Entry| {
-                entry.objection(model, &side).is_none()
-                    && entry.confirmed.as_ref().is_none_or(|confirmed| confirmed.modules == modules)
-            };
-            if !self.0.get(&model.name).is_some_and(stands) {
-                self.0.insert(model.name.clone(), Entry::unconfirmed(model, &side));
+            let mut now = Entry::unconfirmed(model, &side);
+            if let Some(known) = self.0.get(&model.name) {
+                let changes = known.changes(&now, &modules);
+                if changes.is_empty() {
+                    continue;
+                }
+                // What was never confirmed has nothing to lose.
+                if known.confirmed.is_some() || !known.lost_by.is_empty() {
+                    now.lost_by = &known.lost_by | &changes;
+                }
             }
+            self.0.insert(model.name.clone(), now);
         }
         Ok(())
     }
 
-    /// The models that no other checker has confirmed.
-    pub fn unconfirmed(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(_, entry)| entry.confirmed.is_none()).map(|(name, _)| name.as_str())
+    /// The models that no other checker has confirmed, each with the reason.
+    pub fn unconfirmed(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.iter().filter(|(_, entry)| entry.confirmed.is_none()).map(|(name, Entry { lost_by, .. })| {
+            let changes: Vec<String> = lost_by.iter().map(Change::to_string).collect();
+            match changes.is_empty() {
+                true => format!("{name} (never was)"),
+                false => format!("{name} (since then changed: {})", changes.join("; ")),
+            }
+        })
     }
 
     /// Checks that there is an entry for each model and for nothing else, with the model's constants, and that what is

@@ -9,8 +9,8 @@ use super::{TwinError, Value};
 use stateright_temporal::graph::{Coverage, Limits, Search};
 use vtd_qi::fingerprint::fingerprint;
 use vtd_qi::impl_qi::{
-    Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, Itesid, Length, Lock, RingCfg,
-    Rules, Safety, Slots,
+    Action, AfterIte, CleanUp, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, IqeAt, Itesid, Layout,
+    Length, Lock, Publish, Reclaim, RingCfg, Room, Rules, Safety, Slots,
 };
 use vtd_qi::scenario::{Check, HardwareKind, Scenario, Table};
 use vtd_qi::spec::{self, Loss, SpecCfg};
@@ -45,6 +45,9 @@ impl Property {
     /// The properties of a subject.
     pub fn of(subject: &Subject) -> Vec<Property> {
         match subject {
+            Subject::Spec(cfg) if cfg.faults == spec::Faults::EarlyDone => {
+                vec![Property::TypeOk, Property::ObservedAfterExecution]
+            }
             Subject::Spec(cfg) => {
                 let mut all = vec![Property::TypeOk, Property::ObservedAfterExecution, Property::SpecLiveness];
                 all.extend((cfg.faults == spec::Faults::Possible).then_some(Property::LivenessIfAbortsEnd));
@@ -136,15 +139,12 @@ impl Subject {
         ]);
         match self {
             Subject::Spec(cfg) => {
-                let loss = match cfg.loss {
-                    Loss::None => "none",
-                    Loss::Done => "done",
-                };
+                // The seeded fault is no value of this constant, but a specification of its own.
                 let faults = match cfg.faults {
-                    spec::Faults::None => "none",
-                    spec::Faults::Possible => "possible",
+                    spec::Faults::None | spec::Faults::EarlyDone => SPEC_FAULTS[0],
+                    spec::Faults::Possible => SPEC_FAULTS[1],
                 };
-                constants.insert("Loss".into(), Value::str(loss));
+                constants.insert("Loss".into(), word(&cfg.loss));
                 constants.insert("Faults".into(), Value::str(faults));
             }
             Subject::Ring(cfg) => {
@@ -168,6 +168,39 @@ impl Subject {
         constants
     }
 
+    /// The constants that are words or sets of words, each with every word that it takes.
+    ///
+    /// ```
+    /// use vtd_qi_twin::Model;
+    /// let models = Model::all();
+    /// let words = models.find("g4-c0-2x4").unwrap().subject.words();
+    /// assert_eq!(words["RoomRule"], ["count-plus2", "count-plus1"]);
+    /// assert!(!words.contains_key("Length"));
+    /// ```
+    pub fn words(&self) -> BTreeMap<String, Vec<&'static str>> {
+        fn of<W: Word>() -> Vec<&'static str> {
+            W::WORDS.iter().map(|(_, name)| *name).collect()
+        }
+        let Subject::Ring(cfg) = self else {
+            return BTreeMap::from([("Loss".into(), of::<Loss>()), ("Faults".into(), SPEC_FAULTS.to_vec())]);
+        };
+        let options = [
+            ("Lock", of::<Lock>()),
+            ("Hardware", of::<HardwareKind>()),
+            ("Handout", of::<Handout>()),
+            ("FaultClasses", of::<FaultClass>()),
+            ("Itesid", of::<Itesid>()),
+            ("AfterIte", of::<AfterIte>()),
+            ("FaultCheck", of::<FaultCheck>()),
+        ];
+        let rules = Rules::NAMES.into_iter().map(|rule| {
+            // A word that is none is refused with those that there are.
+            let refused = cfg.rules.clone().set(rule, "").expect_err("no word is empty");
+            (rule_constant(rule), refused.known)
+        });
+        options.into_iter().map(|(name, words)| (name.to_string(), words)).chain(rules).collect()
+    }
+
     /// The configuration that constants stand for.
     ///
     /// # Errors
@@ -185,6 +218,9 @@ impl Subject {
         }
     }
 }
+
+/// The words of the constant Faults of the specification.
+const SPEC_FAULTS: [&str; 2] = ["none", "possible"];
 
 fn hardware_kind(hardware: Hardware) -> HardwareKind {
     match hardware {
@@ -255,14 +291,10 @@ impl Given {
     }
 
     fn spec(&mut self) -> Result<SpecCfg, TwinError> {
-        let loss = match self.take("Loss")? {
-            Value::Str(text) if text == "none" => Loss::None,
-            Value::Str(text) if text == "done" => Loss::Done,
-            other => return Err(unusable("Loss", &other, "\"none\" or \"done\"")),
-        };
+        let loss = self.word("Loss")?;
         let faults = match self.take("Faults")? {
-            Value::Str(text) if text == "none" => spec::Faults::None,
-            Value::Str(text) if text == "possible" => spec::Faults::Possible,
+            Value::Str(text) if text == SPEC_FAULTS[0] => spec::Faults::None,
+            Value::Str(text) if text == SPEC_FAULTS[1] => spec::Faults::Possible,
             other => return Err(unusable("Faults", &other, "\"none\" or \"possible\"")),
         };
         let cfg = SpecCfg { submitters: self.submitters()?, counts: self.numbers("Counts")?, loss, faults };
@@ -307,6 +339,9 @@ fn unusable(name: &str, value: &Value, wanted: &str) -> TwinError {
     TwinError::Model(format!("the constant {name} is {value}, which is not {wanted}"))
 }
 
+/// The specification in which hardware may complete a batch of which IDs are left.
+const EARLY_DONE_SPEC: &str = "EarlyDoneSpec";
+
 /// A model: what a `.cfg` file of spec/models holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
@@ -326,6 +361,7 @@ impl Model {
     /// The behaviour specification that the properties need.
     pub fn specification(&self) -> &'static str {
         match (&self.subject, self.slots) {
+            (Subject::Spec(cfg), _) if cfg.faults == spec::Faults::EarlyDone => EARLY_DONE_SPEC,
             _ if !self.properties.iter().any(|property| property.needs_fairness()) => "Spec",
             (Subject::Spec(cfg), _) if cfg.faults == spec::Faults::Possible => "FaultFairSpec",
             (_, Slots::Unfair) => "FairSpec",
@@ -364,7 +400,13 @@ impl Model {
     pub fn parse(name: &str, text: &str) -> Result<Model, TwinError> {
         let about = text.lines().next().and_then(|line| line.strip_prefix("\\* ")).unwrap_or_default();
         let file = CfgFile::parse(text)?;
-        let subject = Subject::from_constants(&file.constants)?;
+        let mut subject = Subject::from_constants(&file.constants)?;
+        if let (EARLY_DONE_SPEC, Subject::Spec(cfg)) = (file.specification.as_str(), &mut subject) {
+            if cfg.faults != spec::Faults::None {
+                return Err(TwinError::Model(format!("the specification {EARLY_DONE_SPEC} is of Faults = \"none\"")));
+            }
+            cfg.faults = spec::Faults::EarlyDone;
+        }
         let known = Property::of(&subject);
         let find = |(wanted, as_invariant): &(String, bool)| {
             let property = known.iter().copied().find(|property| property.name() == *wanted).ok_or_else(|| {
@@ -450,6 +492,7 @@ impl Selection {
         }
         selection.models.extend(graphs());
         selection.models.extend(FAULTS.iter().flat_map(FaultModel::models));
+        selection.models.extend(SMALL.iter().flat_map(SmallModel::models));
         selection
     }
 
@@ -549,6 +592,24 @@ fn specifications() -> Vec<Model> {
         faulty("spec-faults-c012-3", 3, &[0, 1, 2], &all[..2]),
         // Without the assumption that aborts end, a call can be aborted again and again.
         faulty("spec-faults-c01-2--wd-eventually-observed-done", 2, &[0, 1], &all[2..]),
+        // A lost Done is not made good by aborts that end.
+        with_faults(
+            "spec-lossy-faults-c0-1--wd-eventually-observed-done-if-aborts-end",
+            1,
+            &[0],
+            Loss::Done,
+            spec::Faults::Possible,
+            &[Property::LivenessIfAbortsEnd],
+        ),
+        with_faults("spec-early-done-c1-1", 1, &[1], Loss::None, spec::Faults::EarlyDone, &all[..1]),
+        with_faults(
+            "spec-early-done-c1-1--observed-after-execution",
+            1,
+            &[1],
+            Loss::None,
+            spec::Faults::EarlyDone,
+            &all[1..2],
+        ),
     ]
 }
 
@@ -749,6 +810,142 @@ impl FaultModel {
             model(name, &format!("{} is expected to be violated", check.name()), vec![Property::Ring(check)])
         });
         [model(self.name(), "what is expected to hold", holds)].into_iter().chain(violated).collect()
+    }
+}
+
+/// A ring with seeded rules or with faults that no other model has, as small as shows what it is there for: a test asks that
+/// each value of each constant makes a difference in some model, and that each property is violated in one.
+struct SmallModel {
+    name: &'static str,
+    /// What it is there for.
+    what: &'static str,
+    rules: Rules,
+    submitters: usize,
+    count: u8,
+    faults: SmallFaults,
+    /// A property that has to be violated there, if it is there for one.
+    violated: Option<&'static str>,
+}
+
+/// The faults of a [`SmallModel`].
+#[derive(Clone, Copy)]
+enum SmallFaults {
+    None,
+    /// One of a class.
+    One(FaultClass),
+    /// Two devices may go, and hardware that is pipelined goes on with IDs after an ITE.
+    TwoDevicesGone,
+}
+
+/// On a ring of 4 slots; each call brings the same number of IDs.
+const SMALL: &[SmallModel] = &{
+    const fn alone(name: &'static str, what: &'static str, rules: Rules) -> SmallModel {
+        SmallModel { name, what, rules, submitters: 1, count: 1, faults: SmallFaults::None, violated: None }
+    }
+    let early_iqt = Rules { publish: Publish::StatusIqtWd, ..Rules::G4 };
+    [
+        SmallModel {
+            submitters: 2,
+            violated: Some("iqt-differs-from-iqh"),
+            ..alone("count-plus1", "room for count + 1 slots", Rules { room: Room::CountPlus1, ..Rules::G3 })
+        },
+        SmallModel {
+            violated: Some("hw-fetched-unowned"),
+            ..alone("status-iqt-wd", "IQT is written before the WD", early_iqt)
+        },
+        SmallModel {
+            violated: Some("no-overwrite-in-flight"),
+            ..alone(
+                "wd-iqt-status",
+                "the WD's status is set after IQT is written",
+                Rules { publish: Publish::WdIqtStatus, ..Rules::G4 },
+            )
+        },
+        SmallModel {
+            submitters: 2,
+            count: 0,
+            violated: Some("no-stranger-done"),
+            ..alone("to-head", "RECLAIM up to free_head", Rules { reclaim: Reclaim::ToHead, ..Rules::G4 })
+        },
+        SmallModel {
+            violated: Some("lock-held-on-access"),
+            ..alone("unlocked", "MARK and RECLAIM without the lock", Rules { clean_up: CleanUp::Unlocked, ..Rules::G4 })
+        },
+        SmallModel {
+            violated: Some("lock-eventually-dropped"),
+            ..alone("no-head-guard", "RECLAIM has no end", Rules { reclaim: Reclaim::WhileFree, ..Rules::G4 })
+        },
+        SmallModel {
+            count: 2,
+            faults: SmallFaults::One(FaultClass::Ice),
+            violated: Some("einval-only-if-invalid"),
+            ..alone(
+                "blank-wd",
+                "a slot is fetched before the WD is written there, and its owner takes that IQE for its own",
+                Rules { iqe_at: IqeAt::Any, ..early_iqt },
+            )
+        },
+        SmallModel {
+            count: 2,
+            faults: SmallFaults::One(FaultClass::InvalidId),
+            ..alone("second-id-invalid", "the second ID of a batch is invalid", Rules::G5)
+        },
+        SmallModel {
+            count: 2,
+            faults: SmallFaults::One(FaultClass::LostAnswer),
+            ..alone("first-id-lost", "the first of two IDs in hardware is not answered, and both are dropped", Rules::G5)
+        },
+        SmallModel {
+            faults: SmallFaults::One(FaultClass::DeviceGone),
+            violated: Some("etimedout-only-if-gone"),
+            ..alone(
+                "wd-first-device-gone",
+                "a call succeeds before its ID is executed, and the next one is told that it timed out",
+                Rules { layout: Layout::WdFirst, ..Rules::G3T },
+            )
+        },
+        SmallModel {
+            count: 2,
+            faults: SmallFaults::TwoDevicesGone,
+            ..alone(
+                "two-time-outs",
+                "a second device times out while ITE is set, and ITESID stays; nothing is reclaimed, to keep the graph small",
+                Rules { reclaim: Reclaim::Never, ..Rules::G5 },
+            )
+        },
+    ]
+};
+
+impl SmallModel {
+    fn cfg(&self) -> RingCfg {
+        let cfg = RingCfg::new(self.rules, self.submitters, [self.count]);
+        match self.faults {
+            SmallFaults::None => cfg,
+            SmallFaults::One(class) => RingCfg { faults: Faults::of([class], 1), ..cfg },
+            SmallFaults::TwoDevicesGone => {
+                let gone = Faults::of([FaultClass::DeviceGone], 2);
+                let faults = Faults { devices: 2, after_ite: AfterIte::IdsRun, ..gone };
+                RingCfg { faults, hardware: Hardware::Pipelined { depth: 2 }, ..cfg }
+            }
+        }
+    }
+
+    /// A model whose graph is compared, and one of the property that is violated.
+    fn models(&self) -> Vec<Model> {
+        let model = |name: String, expected: String, property: Property| Model {
+            name,
+            about: format!("{}{expected}. {GENERATED}", self.what),
+            subject: Subject::Ring(self.cfg()),
+            slots: Slots::Unfair,
+            properties: vec![property],
+        };
+        let name = format!("small-{}", self.name);
+        let violated = self.violated.map(|violated| {
+            let check = Check::named(violated).expect("a property's name");
+            let expected = format!(": {violated} is expected to be violated");
+            model(format!("{name}--{violated}"), expected, Property::Ring(check))
+        });
+        [model(name, String::new(), Property::TypeOk)].into_iter().chain(violated).collect()
     }
 }
 

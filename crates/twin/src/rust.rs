@@ -1,6 +1,7 @@
 //! The Rust side of a pairing: the unreduced graph, and every property judged on it.
 
 use std::fmt::{self, Display};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,36 @@ pub fn check_with(model: &Model, threads: usize) -> Result<Side, TwinError> {
     };
     side.seconds = started.elapsed().as_secs_f64();
     Ok(side)
+}
+
+/// A hash of the graph of a configuration in the twin's words: of its initial states, states and labelled transitions.
+///
+/// # Errors
+/// [`TwinError::Model`] if the configuration is not valid.
+pub fn graph_hash(subject: &Subject) -> Result<u64, TwinError> {
+    match subject {
+        Subject::Spec(cfg) => {
+            let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
+            Ok(hash_of_steps(&spec, &Search::new(&spec, <Spec as Twin>::label).run()))
+        }
+        Subject::Ring(cfg) => {
+            with_ring!(cfg.clone(), |ring| { hash_of_steps(&ring, &Search::new(&ring, |action| action.label()).run()) })
+                .map_err(|error| TwinError::Model(error.to_string()))
+        }
+    }
+}
+
+/// A hash of the initial states and of the labelled transitions, in whatever order they come.
+fn hash_of_steps<M: Twin>(model: &M, graph: &Graph<M::State, M::Label>) -> u64 {
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    let states: Vec<u64> = graph.states().iter().map(|state| hasher.hash_one(model.variables(state))).collect();
+    let labels: Vec<String> = graph.labels().iter().map(|label| M::action_name(*label)).collect();
+    let steps = graph.ids().flat_map(|id| graph.edges(id).map(move |edge| (id, edge)));
+    let hash_of = |(id, edge): (StateId, Edge)| {
+        hasher.hash_one((states[id as usize], &labels[edge.label as usize], states[edge.target as usize]))
+    };
+    let initial = graph.initial().iter().map(|&id| states[id as usize]);
+    initial.chain(steps.map(hash_of)).fold(0, u64::wrapping_add)
 }
 
 fn side_of<S, L>(

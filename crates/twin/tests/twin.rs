@@ -1,9 +1,13 @@
 //! The TLA+ twin as far as it can be held against the Rust without TLC.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use vtd_qi::impl_qi::{Quirk, Slots};
 use vtd_qi::scenario::Check;
-use vtd_qi_twin::{check, Confirmed, Manifest, Model, Property, Selection, Verdict};
+use vtd_qi_twin::{
+    check, graph_hash, Change, Confirmed, Manifest, Model, Property, Selection, Subject, Value, Verdict,
+};
 
 fn spec() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec")
@@ -81,7 +85,7 @@ fn what_changes_has_to_be_confirmed_again() {
     let selection = Selection { models: vec![model.clone()], left_out: Vec::new() };
     let mut manifest = Manifest::default();
     manifest.update(&selection, &spec()).unwrap();
-    assert_eq!(manifest.unconfirmed().collect::<Vec<_>>(), ["spec-c01-2"]);
+    assert_eq!(manifest.unconfirmed().collect::<Vec<_>>(), ["spec-c01-2 (never was)"]);
     let modules = model.subject.fingerprint(&spec()).unwrap();
     let confirmed = Confirmed { checker: "TLC".into(), date: "2026-11-23".into(), state_for_state: true, modules };
     manifest.0.get_mut("spec-c01-2").unwrap().confirmed = Some(confirmed);
@@ -105,11 +109,144 @@ fn what_changes_has_to_be_confirmed_again() {
     assert!(refused.ends_with("spec-c01-2 is of Spec, but its .cfg file of FairSpec"), "{refused}");
     let mut other = manifest.clone();
     other.update(&selection, &edited).unwrap();
-    assert_eq!(other.unconfirmed().collect::<Vec<_>>(), ["spec-c01-2"]);
+    let lost = |manifest: &Manifest| manifest.unconfirmed().collect::<Vec<_>>();
+    assert_eq!(lost(&other), ["spec-c01-2 (since then changed: the text of its modules)"]);
+    // The reasons stay until the model is confirmed again, also where another one joins them.
+    other.0.get_mut("spec-c01-2").unwrap().states += 1;
+    other.update(&selection, &edited).unwrap();
+    let both = "spec-c01-2 (since then changed: the text of its modules; what the Rust side finds)";
+    assert_eq!(lost(&other), [both]);
+    assert_eq!(other.0["spec-c01-2"].lost_by, BTreeSet::from([Change::Modules, Change::Rust]));
+    other.update(&selection, &spec()).unwrap();
+    assert_eq!(lost(&other), [both]);
 
     let fewer = Selection { models: vec![model.with(&[Property::TypeOk])], left_out: Vec::new() };
     manifest.update(&fewer, &spec()).unwrap();
-    assert_eq!(manifest.unconfirmed().collect::<Vec<_>>(), ["spec-c01-2"]);
+    assert_eq!(lost(&manifest), ["spec-c01-2 (since then changed: its constants, specification or properties)"]);
     manifest.update(&Selection { models: Vec::new(), left_out: Vec::new() }, &spec()).unwrap();
     assert_eq!(manifest, Manifest::default());
+}
+
+/// The configurations of all models, each once, the smallest first, with what [`counts`] finds.
+fn subjects() -> Vec<((usize, usize, usize), Subject)> {
+    let mut subjects: Vec<((usize, usize, usize), Subject)> = Vec::new();
+    for model in Model::all().models {
+        if !subjects.iter().any(|(_, known)| *known == model.subject) {
+            subjects.push((counts(&model.subject), model.subject));
+        }
+    }
+    subjects.sort_by_key(|(counts, _)| *counts);
+    subjects
+}
+
+/// States, transitions and depth.
+fn counts(subject: &Subject) -> (usize, usize, usize) {
+    let (name, about, properties) = (String::new(), String::new(), Vec::new());
+    let side = check(&Model { name, about, subject: subject.clone(), slots: Slots::Unfair, properties }).unwrap();
+    (side.states, side.transitions, side.depth)
+}
+
+/// Whether a change of the configuration changes the graph of a model. Most changes show in the counts, which are quick to
+/// find.
+fn matters(subjects: &[((usize, usize, usize), Subject)], change: impl Fn(&Subject) -> Option<Subject>) -> bool {
+    let changed: Vec<_> =
+        subjects.iter().filter_map(|(before, subject)| Some((before, subject, change(subject)?))).collect();
+    changed.iter().any(|(before, _, changed)| counts(changed) != **before)
+        || changed.iter().any(|(_, subject, changed)| graph_hash(subject).unwrap() != graph_hash(changed).unwrap())
+}
+
+/// The configuration with another word for a constant; of a set of words, without the word. `None` if the constant has
+/// another word, or the configuration would not be valid.
+fn replaced(subject: &Subject, constant: &str, word: &str, by: &str) -> Option<Subject> {
+    let mut constants = subject.constants();
+    let word = Value::str(word);
+    match constants.get_mut(constant)? {
+        Value::Set(words) => {
+            if !words.remove(&word) {
+                return None;
+            }
+            if words.is_empty() {
+                constants.insert("FaultBound".into(), Value::Int(0));
+            }
+        }
+        value if *value == word => *value = Value::str(by),
+        _ => return None,
+    }
+    Subject::from_constants(&constants).ok()
+}
+
+#[test]
+fn every_word_of_every_constant_matters_in_a_model() {
+    let subjects = subjects();
+    let mut words: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    subjects.iter().for_each(|(_, subject)| words.extend(subject.words()));
+    let mut missing = Vec::new();
+    for (constant, words) in &words {
+        assert!(words.len() > 1, "{constant} takes only {words:?}");
+        for word in words {
+            for other in words.iter().filter(|other| *other != word) {
+                if !matters(&subjects, |subject| replaced(subject, constant, word, other)) {
+                    missing
+                        .push(format!("{constant}: {word:?} in place of {other:?} makes no difference in any model"));
+                }
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn every_clause_of_the_hardware_matters_in_a_model() {
+    let subjects = subjects();
+    let altered = |subject: &Subject, quirk| {
+        let Subject::Ring(mut cfg) = subject.clone() else { return None };
+        cfg.faults.quirk = Some(quirk);
+        cfg.validate().ok().map(Subject::Ring)
+    };
+    let missing: Vec<Quirk> =
+        Quirk::ALL.into_iter().filter(|&quirk| !matters(&subjects, |subject| altered(subject, quirk))).collect();
+    assert_eq!(missing, []);
+}
+
+#[test]
+fn every_promise_of_slots_matters_in_a_model() {
+    let judged = |model: &Model, slots| {
+        let other = Model { slots, ..model.clone() };
+        check(&other).unwrap().verdicts
+    };
+    for (slots, other) in [(Slots::Fair, Slots::Unfair), (Slots::Unfair, Slots::Fair)] {
+        let about = |model: &Model| {
+            model.slots == slots && model.properties.contains(&Property::Ring(Check::CallEventuallyPosted))
+        };
+        let models = Model::all().models;
+        let matters = models.iter().filter(|model| about(model)).any(|m| judged(m, slots) != judged(m, other));
+        assert!(matters, "{slots:?} in place of {other:?} makes no difference in any model");
+    }
+}
+
+#[test]
+fn every_model_is_confirmed_state_for_state() {
+    let manifest = Manifest::read(&spec().join("manifest.json")).unwrap();
+    assert_eq!(manifest.unconfirmed().collect::<Vec<_>>(), Vec::<String>::new());
+    let compared = |confirmed: &Confirmed| confirmed.state_for_state;
+    let counted: Vec<_> =
+        manifest.0.iter().filter(|(_, entry)| !entry.confirmed.as_ref().is_some_and(compared)).collect();
+    assert!(counted.is_empty(), "confirmed, but not state for state: {counted:?}");
+}
+
+#[test]
+fn every_property_holds_in_a_model_and_is_violated_in_another() {
+    let mut seen: BTreeMap<Property, BTreeSet<String>> = BTreeMap::new();
+    for model in Model::all().models {
+        Property::of(&model.subject).into_iter().for_each(|property| _ = seen.entry(property).or_default());
+        if model.properties.iter().any(|property| seen[property].len() < 2) {
+            for (property, verdict) in check(&model).unwrap().verdicts {
+                seen.entry(property).or_default().insert(verdict.to_string());
+            }
+        }
+    }
+    // That variables hold what they may hold is said by the types of the Rust: no model of it can violate that.
+    seen.remove(&Property::TypeOk);
+    let one_sided: Vec<_> = seen.iter().filter(|(_, verdicts)| verdicts.len() < 2).collect();
+    assert!(one_sided.is_empty(), "{one_sided:?}");
 }
