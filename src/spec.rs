@@ -41,7 +41,7 @@
 //! let spec = SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::None, faults: Faults::None }.into_model()?;
 //! let graph = Search::new(&spec, label).run();
 //! assert_eq!(graph.len(), 73);
-//! assert!(graph.findings().iter().all(|found| found.state.is_some() == found.sometimes));
+//! assert!(graph.findings().iter().all(|found| found.as_expected()));
 //!
 //! // The shortest way to a batch that was executed before the one ahead of it.
 //! let finding = graph.findings().iter().find(|found| found.name == "executed-out-of-order").unwrap();

@@ -21,7 +21,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize, Serializer};
-use stateright::Model;
+use stateright::{Expectation, Model};
 
 use crate::fingerprint::fingerprint;
 use crate::impl_qi::{Action, Label, Lock, Ring, RingCfg, Safety, State, Step};
@@ -706,7 +706,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
     fn witnesses(&self) -> Vec<Witness> {
         let wraps = Query { must: self.reclaims(), ..Query::any(&self.graph) };
         let wraps = find(&self.graph, &[], &wraps, self.limits.cancel).ok().flatten().is_some();
-        let sometimes = self.graph.findings().iter().filter(|finding| finding.sometimes);
+        let sometimes = self.graph.findings().iter().filter(|finding| finding.expectation == Expectation::Sometimes);
         let expected = |name: &str| match self.scenario.reached.contains(&name) {
             true => Some(true),
             false => self.scenario.unreached.contains_key(name).then_some(false),

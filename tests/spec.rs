@@ -92,7 +92,7 @@ fn with_faults_the_formula_and_both_searches_agree() {
             assert_eq!(graph.len(), states_by_hand(submitters, counts, loss, Faults::Possible), "{what}");
             assert_eq!(spec.clone().checker().spawn_bfs().join().unique_state_count(), graph.len(), "{what}");
             for finding in graph.findings() {
-                assert_eq!(finding.state.is_some(), finding.sometimes, "{} in {what}", finding.name);
+                assert!(finding.as_expected(), "{} in {what}", finding.name);
             }
             let views: HashSet<View> = graph.states().iter().map(view).collect();
             assert_eq!(views.len(), graph.len());
@@ -226,7 +226,7 @@ fn safety_holds_and_every_witness_is_reached() {
         for loss in [Loss::None, Loss::Done] {
             let spec = spec(submitters, counts, loss);
             for finding in explore(&spec).findings() {
-                assert_eq!(finding.state.is_some(), finding.sometimes, "{} in {:?}", finding.name, spec.cfg());
+                assert!(finding.as_expected(), "{} in {:?}", finding.name, spec.cfg());
             }
             spec.checker().spawn_bfs().join().assert_properties();
         }

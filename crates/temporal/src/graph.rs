@@ -53,7 +53,7 @@ use stateright::{Expectation, Model, Property};
 use crate::memory::{Exhausted, Memory, Share};
 
 pub use quotient::Fault;
-use quotient::{is_sampled, Canonical, Quotient, KEPT};
+use quotient::{is_sampled, Quotient, KEPT};
 
 mod quotient;
 
@@ -65,6 +65,9 @@ pub type LabelId = u16;
 
 /// As many labels can be numbered: a transition keeps one bit of its [`LabelId`] for [`Edge::changes`].
 pub const MAX_LABELS: usize = 1 << 15;
+
+/// A function that maps each state to the representative of its class: [`Search::canonical`] says what it has to be.
+pub type Canonical<'a, S> = &'a (dyn Fn(&S) -> S + Sync);
 
 /// How far a search may go, and who is told about it.
 #[derive(Clone, Copy)]
@@ -165,14 +168,23 @@ const WORKING_BYTES_PER_TRANSITION: usize = 24;
 const MOST_STATES: usize = StateId::MAX as usize - 1;
 
 /// What became of one of the model's own [`stateright::Property`]s.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The property's name.
     pub name: &'static str,
-    /// `always` or `sometimes`; `eventually` is not judged here (see [`crate::graph`]: that is what liveness is for).
-    pub sometimes: bool,
-    /// The first state in breadth-first order that violates an `always` or bears out a `sometimes`.
+    /// What the model expects: [`Expectation::Always`] or [`Expectation::Sometimes`]. It is never [`Expectation::Eventually`], which
+    /// no single state can decide: [`crate::liveness`] checks that.
+    pub expectation: Expectation,
+    /// The first state in breadth-first order that violates an `always` or satisfies a `sometimes`.
     pub state: Option<StateId>,
+}
+
+impl Finding {
+    /// Whether the graph shows what the model expects: no state that violates an `always`, some state that satisfies a `sometimes`.
+    /// If the graph was cut, a state that violates an `always` may be missing from it.
+    pub fn as_expected(&self) -> bool {
+        self.state.is_some() == (self.expectation == Expectation::Sometimes)
+    }
 }
 
 impl<S, L> Graph<S, L> {
@@ -288,7 +300,7 @@ impl<S, L> Graph<S, L> {
         path
     }
 
-    /// Of each state whether a run leads from it to a goal, of no step if it is one.
+    /// For each state, whether some run from it reaches a goal. A goal reaches itself.
     pub fn leading_to(&self, goal: impl Fn(StateId) -> bool) -> Vec<bool> {
         // Sources by target: those of the transitions into `t` are source[before[t]..before[t + 1]].
         let mut before = vec![0usize; self.len() + 1];
@@ -345,7 +357,7 @@ where
     M: Model + Sync,
     M::State: Clone + Eq + Hash + Send + Sync,
     M::Action: Clone,
-    L: Copy + Eq + Hash + Send + Sync,
+    L: Clone + Eq + Hash + Send + Sync,
 {
     /// A search over `model` whose actions are labelled by `label`.
     pub fn new(model: &'a M, label: impl Fn(&M::Action) -> L + Sync + 'a) -> Self {
@@ -370,7 +382,7 @@ where
     /// in 256 of the others leads to. If one is broken the search stops and
     /// [`Graph::fault`] names the state and the label. [`liveness`](crate::liveness) and [`refinement`](crate::refinement) refuse such a graph, and check 4 on up to 4,096 of these
     /// states ([`Graph::sample`]). The fifth is not checked, nor is what lies outside the sample.
-    pub fn canonical(mut self, canonical: Canonical<'a, M>) -> Self
+    pub fn canonical(mut self, canonical: Canonical<'a, M::State>) -> Self
     where
         M::State: Debug,
         L: Debug,
@@ -544,7 +556,7 @@ where
         &self,
         found: &Found<M::State, L>,
         range: std::ops::Range<usize>,
-        conditions: &[Option<(Condition<M>, bool)>],
+        conditions: &[Option<(Holds<M>, bool)>],
     ) -> Chunk<M::State, L> {
         let mut chunk = Chunk {
             degrees: Vec::with_capacity(range.len()),
@@ -616,7 +628,8 @@ fn judged<M: Model>(model: &M) -> impl Iterator<Item = Property<M>> {
     model.properties().into_iter().filter(|p| p.expectation != Expectation::Eventually)
 }
 
-type Condition<M> = fn(&M, &<M as Model>::State) -> bool;
+/// Whether a property is true of a state.
+type Holds<M> = fn(&M, &<M as Model>::State) -> bool;
 
 /// States that one worker expands at a time, at most.
 const CHUNK: usize = 1024;
@@ -677,13 +690,9 @@ struct Found<S, L> {
     max_states: usize,
 }
 
-impl<S: Eq, L: Copy + Eq + Hash> Found<S, L> {
+impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
     fn new<M: Model<State = S>>(model: &M, limits: &Limits) -> Self {
-        let findings = judged(model).map(|p| Finding {
-            name: p.name,
-            sometimes: p.expectation == Expectation::Sometimes,
-            state: None,
-        });
+        let findings = judged(model).map(|p| Finding { name: p.name, expectation: p.expectation, state: None });
         Found {
             graph: Graph {
                 states: Vec::new(),
@@ -852,7 +861,7 @@ impl<S: Eq, L: Copy + Eq + Hash> Found<S, L> {
             hashbrown::hash_map::Entry::Occupied(known) => Some(*known.get()),
             hashbrown::hash_map::Entry::Vacant(_) if self.graph.labels.len() == MAX_LABELS => None,
             hashbrown::hash_map::Entry::Vacant(new) => {
-                self.graph.labels.push(label);
+                self.graph.labels.push(new.key().clone());
                 Some(*new.insert(self.graph.labels.len() as LabelId - 1))
             }
         }

@@ -49,7 +49,7 @@ mod search;
 mod toy;
 
 pub use marks::{BitSet, Marks, Pair};
-pub use run::{judge, realize, Canonical, Objection, RealizeError, Run};
+pub use run::{judge, realize, Objection, RealizeError, Run};
 pub use search::{find, Lasso, Origin, Query};
 pub use toy::Toy;
 
@@ -59,7 +59,7 @@ pub use toy::Toy;
 ///
 /// # Errors
 /// See [`LivenessError`].
-pub fn check<S: Debug, L: Copy + Eq + Hash + Debug>(
+pub fn check<S: Debug, L: Clone + Eq + Hash + Debug>(
     graph: &Graph<S, L>,
     fairness: &[Fairness<S, L>],
     formula: &Formula<S, L>,
@@ -108,6 +108,7 @@ impl fmt::Display for Vacuity {
 
 /// Why there is no verdict.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LivenessError {
     /// No label of a condition is borne by any transition: the condition would promise nothing.
     #[error("fairness {fairness}: no transition bears {}", listed(labels))]
@@ -303,7 +304,7 @@ pub struct Absent<L> {
     pub labels: Vec<L>,
 }
 
-impl<'g, S: Debug, L: Copy + Eq + Hash + Debug> Checker<'g, S, L> {
+impl<'g, S: Debug, L: Clone + Eq + Hash + Debug> Checker<'g, S, L> {
     /// Compiles the conditions.
     ///
     /// # Errors
@@ -404,13 +405,13 @@ fn never_begins<S, L>(formula: &Formula<S, L>, violation: &Query) -> bool {
 }
 
 /// The fairness conditions as pairs of marks, and the labels that none of them can speak of.
-fn compile<S, L: Copy + Eq + Hash + Debug>(
+fn compile<S, L: Clone + Eq + Hash + Debug>(
     graph: &Graph<S, L>,
     fairness: &[Fairness<S, L>],
 ) -> Result<(Vec<Pair>, Vec<Absent<L>>), LivenessError> {
     let mut pairs = Vec::with_capacity(fairness.len());
     let (mut actions, mut absent) = (Vec::new(), Vec::new());
-    let numbers: Numbers<L> = graph.labels().iter().copied().zip(0..).collect();
+    let numbers: Numbers<L> = graph.labels().iter().cloned().zip(0..).collect();
     for Fairness { name, condition } in fairness {
         match condition {
             Condition::Streett { p, q } => pairs.push(Pair { p: occurrences(graph, p), q: occurrences(graph, q) }),
@@ -450,7 +451,7 @@ struct Action {
 
 impl Action {
     /// The action, and those of its labels that no transition bears.
-    fn new<L: Copy + Eq + Hash + Debug>(
+    fn new<L: Clone + Eq + Hash + Debug>(
         numbers: &Numbers<L>,
         coverage: Coverage,
         name: &str,
@@ -462,13 +463,13 @@ impl Action {
             return Err(LivenessError::NoLabel { fairness: fairness() });
         }
         let borne: Vec<LabelId> = labels.iter().filter_map(|label| numbers.get(label).copied()).collect();
-        let missing = labels.iter().copied().filter(|label| !numbers.contains_key(label));
+        let missing = labels.iter().filter(|label| !numbers.contains_key(*label));
         let missing = match coverage {
             Coverage::Complete if borne.is_empty() => {
                 let labels = labels.iter().map(|label| format!("{label:?}")).collect();
                 return Err(LivenessError::UnknownLabels { fairness: fairness(), labels });
             }
-            Coverage::Complete => missing.collect(),
+            Coverage::Complete => missing.cloned().collect(),
             _ => Vec::new(),
         };
         let absent = (!missing.is_empty()).then(|| Absent { fairness: fairness(), labels: missing });

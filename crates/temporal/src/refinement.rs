@@ -48,7 +48,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::atomic::AtomicBool;
 
-use hashbrown::HashMap;
+use hashbrown::hash_map::{Entry, HashMap};
 use rustc_hash::FxBuildHasher;
 use stateright::Model;
 use thiserror::Error;
@@ -63,9 +63,9 @@ pub trait Mapping {
     /// The specification.
     type Abstract: Model;
     /// A small value that stands for one abstract state: what is mapped to, before the state itself is built.
-    type View: Copy + Eq + Hash;
+    type View: Clone + Eq + Hash;
     /// What the specification's fairness calls its actions.
-    type Label: Copy + Eq + Hash + Debug;
+    type Label: Clone + Eq + Hash + Debug;
 
     /// The specification.
     fn target(&self) -> &Self::Abstract;
@@ -133,7 +133,7 @@ struct Images<V, L> {
     taken: Vec<u64>,
 }
 
-impl<V: Copy, L: PartialEq> Steps<V, L> {
+impl<V, L: PartialEq> Steps<V, L> {
     /// Whether the specification offers one of the condition's actions in some state that is mapped to. Otherwise the condition is
     /// kept by any run whatever, and [`check_fairness`] refuses it.
     pub fn offer(&self, condition: &AbstractFairness<L>) -> bool {
@@ -141,8 +141,8 @@ impl<V: Copy, L: PartialEq> Steps<V, L> {
     }
 
     /// What a concrete state of the graph maps to.
-    pub fn view(&self, state: StateId) -> V {
-        self.images.views[self.images.of_state[state as usize] as usize]
+    pub fn view(&self, state: StateId) -> &V {
+        &self.images.views[self.images.of_state[state as usize] as usize]
     }
 }
 
@@ -152,7 +152,7 @@ impl<V: Copy, L: PartialEq> Steps<V, L> {
 ///
 /// # Panics
 /// If the specification has more than 64 labels.
-pub fn check_steps<S: Debug, L: Copy + Ord, M: Mapping<Concrete = S>>(
+pub fn check_steps<S: Debug, L: Ord, M: Mapping<Concrete = S>>(
     graph: &Graph<S, L>,
     mapping: &M,
     optional: impl Fn(&M::Label) -> bool,
@@ -181,18 +181,19 @@ where
     }
     let initial: Vec<_> = mapping.target().init_states();
     let bad_start = graph.initial().iter().copied().find(|&s| {
-        let view = spec.views[of_state[s as usize] as usize];
-        !initial.contains(&mapping.state(&view))
+        let view = &spec.views[of_state[s as usize] as usize];
+        !initial.contains(&mapping.state(view))
     });
     let (first, failures) = first_failures(graph, &failing);
     let enabled: Vec<u64> = (0..spec.views.len() as u32).map(|image| spec.expand(image)).collect();
-    let mut actions_hit: Vec<_> = spec.labels.iter().map(|&label| (label, 0)).collect();
+    let mut actions_hit: Vec<_> = spec.labels.iter().map(|label| (label.clone(), 0)).collect();
     for &actions in taken.iter().filter(|&&actions| actions != 0) {
         for (bit, (_, hits)) in actions_hit.iter_mut().enumerate() {
             *hits += (actions >> bit & 1) as usize;
         }
     }
-    let unused: Vec<_> = actions_hit.iter().filter(|(l, hits)| *hits == 0 && !optional(l)).map(|(l, _)| *l).collect();
+    let unused: Vec<_> =
+        actions_hit.iter().filter(|(l, hits)| *hits == 0 && !optional(l)).map(|(l, _)| l.clone()).collect();
     let told_apart = || {
         graph.sample().iter().find(|(state, id)| {
             let (view, of_representative) = (mapping.view(state), mapping.view(graph.state(*id)));
@@ -219,7 +220,7 @@ where
 /// The steps that fail and are reached without one, breadth first, with a shortest path to the first of them.
 ///
 /// Of several that are equally near, the one with the smallest label counts as the first.
-fn first_failures<S, L: Copy + Ord>(graph: &Graph<S, L>, failing: &BitSet) -> (Option<(Vec<Edge>, Edge)>, Vec<Edge>) {
+fn first_failures<S, L: Ord>(graph: &Graph<S, L>, failing: &BitSet) -> (Option<(Vec<Edge>, Edge)>, Vec<Edge>) {
     let mut failures: Vec<(usize, Edge)> = Vec::new();
     if failing.is_empty() {
         return (None, Vec::new());
@@ -239,7 +240,7 @@ fn first_failures<S, L: Copy + Ord>(graph: &Graph<S, L>, failing: &BitSet) -> (O
             }
         }
     }
-    let label = |edge: &Edge| graph.labels()[edge.label as usize];
+    let label = |edge: &Edge| &graph.labels()[edge.label as usize];
     let first = failures.iter().min_by_key(|(depth, edge)| (*depth, label(edge))).map(|&(_, step)| {
         let mut path: Vec<Edge> =
             std::iter::successors(arrived_by[step.source as usize], |e| arrived_by[e.source as usize]).collect();
@@ -284,15 +285,17 @@ where
     }
 
     fn intern(&mut self, view: M::View) -> u32 {
-        *self.numbers.entry(view).or_insert_with(|| {
-            let state = self.mapping.state(&view);
-            // Two views of one abstract state are one image.
-            *self.states.entry(state).or_insert_with(|| {
-                self.views.push(view);
-                self.successors.push(None);
-                self.views.len() as u32 - 1
-            })
-        })
+        let new = match self.numbers.entry(view) {
+            Entry::Occupied(known) => return *known.get(),
+            Entry::Vacant(new) => new,
+        };
+        // Two views of one abstract state are one image.
+        let image = *self.states.entry(self.mapping.state(new.key())).or_insert_with(|| {
+            self.views.push(new.key().clone());
+            self.successors.push(None);
+            self.views.len() as u32 - 1
+        });
+        *new.insert(image)
     }
 
     /// The actions enabled in an image.
@@ -361,7 +364,7 @@ pub enum Strength {
     Strong,
 }
 
-impl<L: Copy + Eq + Sync> AbstractFairness<L> {
+impl<L: Eq + Sync> AbstractFairness<L> {
     /// The condition as a formula over the implementation, judged state by state through the mapping: for
     /// [`crate::liveness::judge`], which shares nothing with [`check_fairness`].
     pub fn formula<'a, S, K, M>(&'a self, mapping: &'a M) -> Formula<'a, S, K>
@@ -397,6 +400,7 @@ impl<L: Copy + Eq + Sync> AbstractFairness<L> {
 
 /// Why fair refinement of a condition has no verdict.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FairnessError {
     /// A condition of no action at all.
     #[error("fairness {condition}: at least 1 action is needed, 0 are given")]
@@ -432,7 +436,7 @@ pub enum FairnessError {
 /// [`FairnessError::NoAction`]; [`FairnessError::NeverOffered`], though not if the graph is cut; [`FairnessError::StepsFail`] unless
 /// every step known refines; of [`LivenessError`] those that say that the graph is no account of the implementation or that
 /// cancellation was asked for.
-pub fn check_fairness<S, L, V: Copy, A: Copy + Eq + Debug>(
+pub fn check_fairness<S, L, V, A: Eq + Debug>(
     graph: &Graph<S, L>,
     steps: &Steps<V, A>,
     pairs: &[Pair],

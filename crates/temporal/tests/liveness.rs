@@ -32,7 +32,7 @@ fn reaches(state: u32) -> Claimed<'static> {
 }
 
 /// The verdict; a violation is executed and judged before it is returned.
-fn verdict<L: Copy + Eq + Hash + Debug + Send + Sync>(
+fn verdict<L: Clone + Eq + Hash + Debug + Send + Sync>(
     toy: &Toy<L>,
     fairness: &[Fairness<u32, L>],
     formula: &Formula<u32, L>,
@@ -573,7 +573,7 @@ struct Bounded<L> {
     below: u32,
 }
 
-impl<L: Copy> Model for Bounded<L> {
+impl<L: Clone> Model for Bounded<L> {
     type State = u32;
     type Action = (L, u32);
     fn init_states(&self) -> Vec<u32> {

@@ -5,10 +5,11 @@ use std::fmt::Debug;
 use stateright::{Expectation, Model};
 use thiserror::Error;
 
-use super::StateId;
+use super::{Canonical, StateId};
 
 /// What keeps a [`Graph`](super::Graph) from being an account of its model. States and labels are shown as `Debug` shows them.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
     /// A label occurs for which there is no number left.
     #[error("{} labels occur, at most {limit} can be numbered", limit + 1)]
@@ -72,19 +73,17 @@ pub(super) fn is_sampled(source: StateId) -> bool {
 
 /// A canonical form, and how to show what is wrong with it.
 pub(super) struct Quotient<'a, M: Model, L> {
-    pub(super) canonical: Canonical<'a, M>,
+    pub(super) canonical: Canonical<'a, M::State>,
     show_state: fn(&M::State) -> String,
     show_label: fn(&L) -> String,
 }
-
-pub(super) type Canonical<'a, M> = &'a (dyn Fn(&<M as Model>::State) -> <M as Model>::State + Sync);
 
 impl<'a, M: Model, L> Quotient<'a, M, L>
 where
     M::State: PartialEq,
     L: PartialEq,
 {
-    pub(super) fn new(canonical: Canonical<'a, M>) -> Self
+    pub(super) fn new(canonical: Canonical<'a, M::State>) -> Self
     where
         M::State: Debug,
         L: Debug,

@@ -2,22 +2,33 @@
 //!
 //! Nothing here looks at marks, pairs or components; [`judge`] does not even look at the graph.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Display};
 
 use stateright::Model;
 use thiserror::Error;
 
 use super::{Condition, Fairness, Formula, Lasso, Occurs};
-use crate::graph::{Edge, Graph, StateId};
+use crate::graph::{Canonical, Edge, Graph, StateId};
 
-/// A run of a model: concrete states, a loop at the end that is repeated for ever.
+/// A run of a model: concrete states, and a loop at the end that is repeated for ever.
+///
+/// It is displayed as one line, or with `{:#}` one line a step:
+///
+/// ```
+/// use stateright_temporal::liveness::Run;
+///
+/// let run = Run { initial: 0, stem: vec![("start", 1)], cycle: vec![("poll", 2), ("retry", 1)] };
+/// assert_eq!(run.to_string(), r#"0 -"start"-> 1, then for ever -"poll"-> 2 -"retry"-> 1"#);
+/// let ended = Run { cycle: vec![], ..run };
+/// assert_eq!(format!("{ended:#}"), "0\n  -\"start\"-> 1\nthen nothing for ever");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run<S, L> {
     /// Where it starts.
     pub initial: S,
     /// The steps up to the loop: label and state after.
     pub stem: Vec<(L, S)>,
-    /// The steps of the loop, the last of which leads back to where the stem ends. None: the run stutters there for ever.
+    /// The steps of the loop, the last of which leads back to where the stem ends. If it is empty, the run stutters there for ever.
     pub cycle: Vec<(L, S)>,
 }
 
@@ -29,10 +40,10 @@ impl<S, L> Run<S, L> {
     pub fn along(graph: &Graph<S, L>, path: &[Edge]) -> Self
     where
         S: Clone,
-        L: Copy,
+        L: Clone,
     {
         let start = path.first().map_or_else(|| graph.initial()[0], |edge| edge.source);
-        let step = |edge: &Edge| (graph.labels()[edge.label as usize], graph.state(edge.target).clone());
+        let step = |edge: &Edge| (graph.labels()[edge.label as usize].clone(), graph.state(edge.target).clone());
         Run { initial: graph.state(start).clone(), stem: path.iter().map(step).collect(), cycle: Vec::new() }
     }
 
@@ -42,8 +53,38 @@ impl<S, L> Run<S, L> {
     }
 }
 
+impl<S: Debug, L: Debug> Display for Run<S, L> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let steps = |steps| <[(L, S)]>::iter(steps).map(|(label, state)| (label, state));
+        write_run(f, &self.initial, steps(&self.stem), steps(&self.cycle))
+    }
+}
+
+/// Writes a run as one line, or in the alternate form as one line a step.
+pub(super) fn write_run<'a, S: Debug + 'a, L: Debug + 'a>(
+    f: &mut fmt::Formatter,
+    initial: &S,
+    stem: impl Iterator<Item = (&'a L, &'a S)>,
+    cycle: impl ExactSizeIterator<Item = (&'a L, &'a S)>,
+) -> fmt::Result {
+    let (step, part) = if f.alternate() { ("\n  ", "\n") } else { (" ", ", ") };
+    write!(f, "{initial:?}")?;
+    for (label, state) in stem {
+        write!(f, "{step}-{label:?}-> {state:?}")?;
+    }
+    if cycle.len() == 0 {
+        return write!(f, "{part}then nothing for ever");
+    }
+    write!(f, "{part}then for ever")?;
+    for (label, state) in cycle {
+        write!(f, "{step}-{label:?}-> {state:?}")?;
+    }
+    Ok(())
+}
+
 /// Why a lasso is not a run of the model: the graph was made from another model, label or representative.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RealizeError {
     /// No initial state of the model has this representative.
     #[error("no initial state belongs to state {state} of the graph")]
@@ -63,9 +104,6 @@ pub enum RealizeError {
     },
 }
 
-/// Maps a state to the representative of its class.
-pub type Canonical<'a, S> = &'a dyn Fn(&S) -> S;
-
 /// Executes a lasso of a graph on the model.
 ///
 /// In a quotient, `canonical` has to be the map that the graph was made with. There a loop that comes back to the same class
@@ -73,7 +111,7 @@ pub type Canonical<'a, S> = &'a dyn Fn(&S) -> S;
 ///
 /// # Errors
 /// [`RealizeError`] if the lasso cannot be followed.
-pub fn realize<M: Model, L: Copy + PartialEq + Debug>(
+pub fn realize<M: Model, L: PartialEq + Debug>(
     model: &M,
     label: impl Fn(&M::Action) -> L,
     canonical: Option<Canonical<M::State>>,
@@ -90,9 +128,9 @@ where
     let follow = |states: &mut Vec<(L, M::State)>, from: &M::State, edges: &[Edge], taken: usize| {
         let mut state = from.clone();
         for edge in edges {
-            let wanted = graph.labels()[edge.label as usize];
+            let wanted = &graph.labels()[edge.label as usize];
             let next = steps(model, &label, &state).find(|(label, next)| {
-                *label == wanted && (*next != state) == edge.changes && belongs(next, edge.target)
+                label == wanted && (*next != state) == edge.changes && belongs(next, edge.target)
             });
             let step = taken + states.len() + 1;
             let no_step = || RealizeError::NoStep { step, label: format!("{wanted:?}"), target: edge.target };
@@ -121,6 +159,7 @@ where
 
 /// Why something is not a fair run that violates a formula.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Objection {
     /// The model does not start there.
     #[error("the run does not start in an initial state")]
@@ -158,7 +197,7 @@ pub enum Objection {
 ///
 /// # Errors
 /// The first [`Objection`].
-pub fn judge<M: Model, L: Copy + PartialEq + Debug>(
+pub fn judge<M: Model, L: PartialEq + Debug>(
     model: &M,
     label: impl Fn(&M::Action) -> L,
     fairness: &[Fairness<M::State, L>],

@@ -7,9 +7,11 @@
 //! and its stem is a shortest one.
 
 use std::collections::VecDeque;
+use std::fmt::{self, Debug, Display};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::marks::{BitSet, Marks, Pair};
+use super::run::write_run;
 use super::LivenessError;
 use crate::graph::{Edge, Graph, StateId};
 
@@ -70,6 +72,37 @@ impl Lasso {
     /// The state where the stem ends and the loop begins.
     pub fn entry(&self) -> StateId {
         self.stem.last().map_or(self.start, |edge| edge.target)
+    }
+
+    /// The lasso with the states and labels of its graph, to be displayed as a [`Run`](super::Run) is.
+    ///
+    /// ```
+    /// # use stateright_temporal::{graph::Search, liveness::{check, Fairness, Formula, Toy, Verdict}};
+    /// let toy = Toy::new([0], [(0, "go", 1), (1, "back", 0)]);
+    /// let graph = Search::new(&toy, Toy::label).run();
+    /// let fairness = [Fairness::weak("moves", ["go", "back"])];
+    /// let verdict = check(&graph, &fairness, &Formula::eventually_always(|state| *state == 0), None)?;
+    /// let Verdict::Violated(lasso) = verdict else { panic!("it moves for ever") };
+    /// assert_eq!(lasso.display(&graph).to_string(), r#"0, then for ever -"go"-> 1 -"back"-> 0"#);
+    /// # Ok::<(), stateright_temporal::liveness::LivenessError>(())
+    /// ```
+    pub fn display<'a, S: Debug, L: Debug>(&'a self, graph: &'a Graph<S, L>) -> impl Display + 'a {
+        Displayed { lasso: self, graph }
+    }
+}
+
+/// What [`Lasso::display`] returns.
+struct Displayed<'a, S, L> {
+    lasso: &'a Lasso,
+    graph: &'a Graph<S, L>,
+}
+
+impl<S: Debug, L: Debug> Display for Displayed<'_, S, L> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Displayed { lasso, graph } = self;
+        let step = |edge: &Edge| (&graph.labels()[edge.label as usize], graph.state(edge.target));
+        write_run(f, graph.state(lasso.start), lasso.stem.iter().map(step), lasso.cycle.iter().map(step))?;
+        f.write_str(if lasso.cycle_is_shortest { "" } else { " (a shorter loop is not ruled out)" })
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Toy<L> {
     edges: Vec<(StateId, L, StateId)>,
 }
 
-impl<L: Copy> Toy<L> {
+impl<L: Clone> Toy<L> {
     /// A graph with these initial states and these transitions (from, label, to).
     pub fn new(initial: impl Into<Vec<StateId>>, edges: impl Into<Vec<(StateId, L, StateId)>>) -> Self {
         let mut edges = edges.into();
@@ -31,11 +31,11 @@ impl<L: Copy> Toy<L> {
 
     /// The label of an action.
     pub fn label(action: &(L, StateId)) -> L {
-        action.0
+        action.0.clone()
     }
 }
 
-impl<L: Copy> Model for Toy<L> {
+impl<L: Clone> Model for Toy<L> {
     type State = StateId;
     /// The label and the state that it leads to.
     type Action = (L, StateId);
@@ -47,7 +47,7 @@ impl<L: Copy> Model for Toy<L> {
     fn actions(&self, state: &StateId, actions: &mut Vec<Self::Action>) {
         let begin = self.edges.partition_point(|(source, ..)| source < state);
         let edges = self.edges[begin..].iter().take_while(|(source, ..)| source == state);
-        actions.extend(edges.map(|&(_, label, target)| (label, target)));
+        actions.extend(edges.map(|(_, label, target)| (label.clone(), *target)));
     }
 
     fn next_state(&self, _: &StateId, (_, target): Self::Action) -> Option<StateId> {
