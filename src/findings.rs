@@ -113,6 +113,14 @@ impl Finding {
 }
 
 impl Part {
+    /// The property that fails.
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    pub fn fails(&self) -> Check {
+        property(&self.property)
+    }
+
     /// The cell of g5plus without this part, asked for what fails.
     ///
     /// # Panics
@@ -120,7 +128,7 @@ impl Part {
     pub fn scenario(&self, matrix: &Matrix) -> Scenario {
         let mutant = Mutant::Rule { rule: self.rule.clone(), value: self.without.clone() };
         let scenario = mutant.apply(&cell(matrix, &self.cell).scenario).expect("a rule set that fits");
-        Scenario { checks: vec![property(&self.property)], ..scenario }
+        Scenario { checks: vec![self.fails()], ..scenario }
     }
 }
 

@@ -8,7 +8,7 @@ use vtd_qi::findings::{can_be_replayed, cells, violated, Confirmations, Finding,
 use vtd_qi::impl_qi::{assumption, AfterIte, ASSUMPTIONS, GENERATIONS};
 use vtd_qi::matrix::{Cell, Matrix, Scope};
 use vtd_qi::scenario::{Check, Scenario};
-use vtd_qi::verify::{Detail, Report, Verdict, Violation};
+use vtd_qi::verify::{Detail, Outcome, Report, Verdict, Violation};
 use vtd_qi_terminal::{complain, Exit, Failure, Output};
 
 use crate::arguments::Wanted;
@@ -17,6 +17,27 @@ use crate::pool::{run_all, How};
 const INTRODUCTION: &str = include_str!("findings-introduction.md");
 const G5PLUS: &str = include_str!("findings-g5plus.md");
 const CELLS: &str = include_str!("findings-cells.md");
+
+/// What became of a claim that something is violated.
+enum Claim<'r> {
+    /// A run violates it.
+    Shown(&'r Violation),
+    /// The search was cut before a run was found.
+    Unknown,
+    /// Nothing violates it, so that the claim is wrong.
+    Refuted,
+}
+
+impl<'r> Claim<'r> {
+    /// What a report says of the claim that a property is violated.
+    fn of(report: &'r Report, check: Check) -> Claim<'r> {
+        match report.outcome(check) {
+            Some(Outcome { counterexample: Some(run), .. }) => Claim::Shown(run),
+            Some(Outcome { verdict: Verdict::Unknown, .. }) => Claim::Unknown,
+            _ => Claim::Refuted,
+        }
+    }
+}
 
 /// What is known before anything is checked.
 struct Known {
@@ -55,7 +76,7 @@ impl Known {
         let mut fine = true;
         let (found, parts) = reports.split_at(findings.findings.len());
         for (i, (finding, report)) in findings.findings.iter().zip(found).enumerate() {
-            fine &= counterexample(report, finding.shown()).is_some();
+            fine &= matches!(Claim::of(report, finding.shown()), Claim::Shown(_));
             finding_text(&mut out, i + 1, finding, report, matrix, confirmed);
         }
         out += "\n## Assumptions\n\n| number | name | what | source |\n| --- | --- | --- | --- |\n";
@@ -65,12 +86,12 @@ impl Known {
         out += G5PLUS;
         out += "\n| left out | then it is | fails | in |\n| --- | --- | --- | --- |\n";
         for (part, report) in findings.parts.iter().zip(parts) {
-            let verdict = Check::named(&part.property).and_then(|check| report.outcome(check)).map(|o| o.verdict);
-            fine &= verdict == Some(Verdict::Violated);
-            let fails = match verdict {
-                Some(Verdict::Violated) => part.property.as_str(),
-                Some(Verdict::Unknown) => "unknown",
-                _ => "NOTHING",
+            let claim = Claim::of(report, part.fails());
+            fine &= matches!(claim, Claim::Shown(_));
+            let fails = match claim {
+                Claim::Shown(_) => part.property.as_str(),
+                Claim::Unknown => "unknown",
+                Claim::Refuted => "NOTHING",
             };
             out += &format!("| {} | {} | {fails} | {} |\n", part.rule, part.without, part.cell);
         }
@@ -98,19 +119,21 @@ impl Known {
                 &format!("\n## {class}\n\n| cell | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 1));
             for (cell, report) in rows {
                 let name = &cell.scenario.name;
-                let entry = |check: &Check| {
-                    let Some(outcome) = report.outcome(*check) else { return "-".to_string() };
-                    match (&outcome.counterexample, outcome.verdict) {
-                        (None, Verdict::Unknown) => "?".into(),
-                        (None, _) => "NOTHING".into(),
-                        (Some(run), _) => {
-                            let on_c = !confirmed.kernels(name, check.name(), run).is_empty();
-                            format!("{}{}", length(run), if on_c { " C" } else { "" })
-                        }
+                let claims: Vec<(Check, Option<Claim>)> = columns
+                    .iter()
+                    .map(|&check| (check, report.outcome(check).map(|_| Claim::of(report, check))))
+                    .collect();
+                fine &= !claims.iter().any(|(_, claim)| matches!(claim, Some(Claim::Refuted)));
+                let entry = |(check, claim): &(Check, Option<Claim>)| match claim {
+                    None => "-".to_string(),
+                    Some(Claim::Unknown) => "?".to_string(),
+                    Some(Claim::Refuted) => "NOTHING".to_string(),
+                    Some(Claim::Shown(run)) => {
+                        let on_c = !confirmed.kernels(name, check.name(), run).is_empty();
+                        format!("{}{}", length(run), if on_c { " C" } else { "" })
                     }
                 };
-                let entries: Vec<String> = columns.iter().map(entry).collect();
-                fine &= !entries.iter().any(|entry| entry == "NOTHING");
+                let entries: Vec<String> = claims.iter().map(entry).collect();
                 out += &format!("| {name} | {} |\n", entries.join(" | "));
                 if cell.is_smallest() {
                     for outcome in &report.properties {
@@ -134,10 +157,6 @@ impl Known {
         }
         (out, fine)
     }
-}
-
-fn counterexample(report: &Report, check: Check) -> Option<&Violation> {
-    report.outcome(check)?.counterexample.as_ref()
 }
 
 /// Which kernels' C has gone the same way, or why none has.
@@ -218,30 +237,27 @@ fn finding_text(
         rules => rules.iter().map(|rule| format!("`{rule}`")).collect::<Vec<_>>().join(", "),
     };
     write(out, format!("**Mended by** {mended}.\n"));
-    match counterexample(report, finding.shown()) {
-        None => {
-            let verdict = report.outcome(finding.shown()).map(|outcome| outcome.verdict);
-            let unknown = verdict == Some(Verdict::Unknown);
-            write(out, if unknown { "no timeline: unknown" } else { "no timeline" }.to_string());
-        }
-        Some(violation) => {
-            let lap = if violation.repeating > 0 {
-                format!(", then {} for ever", violation.repeating)
-            } else {
-                String::new()
-            };
-            write(
-                out,
-                format!(
-                    "The shortest run that violates `{}` in `{}`: {} steps{lap} ({}). {}\n\n```text\n{}```",
-                    finding.properties[0],
-                    report.name,
-                    violation.stem,
-                    violation.length,
-                    said_by_c(confirmed, &finding.scenario(matrix), finding.shown(), violation),
-                    violation.timeline
-                ),
-            );
-        }
-    }
+    write(out, shortest_run(finding, report, matrix, confirmed));
+}
+
+/// The run that shows a finding, drawn, or that there is none.
+fn shortest_run(finding: &Finding, report: &Report, matrix: &Matrix, confirmed: &Confirmations) -> String {
+    let run = match Claim::of(report, finding.shown()) {
+        Claim::Unknown => return "no timeline: unknown".to_string(),
+        Claim::Refuted => return "no timeline".to_string(),
+        Claim::Shown(run) => run,
+    };
+    let lap = match run.repeating {
+        0 => String::new(),
+        repeating => format!(", then {repeating} for ever"),
+    };
+    format!(
+        "The shortest run that violates `{}` in `{}`: {} steps{lap} ({}). {}\n\n```text\n{}```",
+        finding.properties[0],
+        report.name,
+        run.stem,
+        run.length,
+        said_by_c(confirmed, &finding.scenario(matrix), finding.shown(), run),
+        run.timeline
+    )
 }
