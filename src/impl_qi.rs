@@ -53,7 +53,7 @@ pub use fairness::Slots;
 pub use faults::{AfterIte, FaultClass, Faults, Itesid, Quirk, MAX_DEVICES};
 pub use fsts::Fsts;
 pub use ghost::{Ghost, Owner};
-pub use hardware::{Hardware, HwStep, Unit, MAX_DEPTH};
+pub use hardware::{Hardware, HwStep, Order, Unit, MAX_DEPTH};
 pub use request::Request;
 pub use ring::{Desc, IdKind, Length, Queue, RingError, Slot, Status, WdData, MAX_IDS};
 pub use rules::{
@@ -131,7 +131,7 @@ impl RingCfg {
         RingCfg {
             rules,
             lock: Lock::StrongFair,
-            hardware: Hardware::InOrder { depth: 2 },
+            hardware: Hardware::in_order(2),
             submitters,
             counts,
             length,

@@ -20,10 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::{fingerprint, of_sources};
 use crate::impl_qi::{
-    AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Itesid, Length, Lock, RingCfg, Safety, Slots,
-    GENERATIONS,
+    AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, Itesid, Length, Lock, Order, RingCfg,
+    Safety, Slots, GENERATIONS,
 };
-use crate::scenario::{Check, Cut, Expected, HardwareKind, Scenario, TableError};
+use crate::scenario::{Check, Cut, Expected, Scenario, TableError};
 use crate::verify::{self, Fired, Found, Report, Verdict};
 
 /// A promise to callers; each is a few named properties.
@@ -290,7 +290,7 @@ struct Class {
     #[serde(default)]
     bound: u8,
     devices: Option<u8>,
-    hardware: Vec<HardwareKind>,
+    hardware: Vec<Order>,
     #[serde(default)]
     after_ite: Vec<AfterIte>,
     #[serde(default)]
@@ -459,18 +459,18 @@ impl File {
         size: &Size,
         cells: &mut Vec<Cell>,
     ) -> Result<(), TableError> {
-        for &kind in &class.hardware {
+        for &order in &class.hardware {
             for after_ite in axis(&class.after_ite) {
                 for itesid in axis(&class.itesid) {
-                    let depth = match kind {
-                        HardwareKind::InOrder => 2,
-                        HardwareKind::Pipelined => 4,
+                    let hardware = match order {
+                        Order::InOrder => Hardware::in_order(2),
+                        Order::Pipelined => Hardware::pipelined(4),
                     };
                     let faults = Faults::of(class.faults.clone(), class.bound);
                     let cfg = RingCfg {
                         rules: generation.rules,
                         lock: Lock::StrongFair,
-                        hardware: kind.with_depth(depth),
+                        hardware,
                         submitters: size.submitters,
                         counts: if generation.rules.one_id_only() { vec![1] } else { size.counts.clone() },
                         length: Length::new(size.ring)
@@ -484,9 +484,9 @@ impl File {
                             ..faults
                         },
                     };
-                    let mut words = vec![generation.name, class.name.as_str(), hardware_name(kind)];
+                    let mut words = vec![generation.name, class.name.as_str(), order.name()];
                     words.extend(after_ite.map(AfterIte::name));
-                    words.extend(itesid.map(itesid_name));
+                    words.extend(itesid.map(Itesid::name));
                     let place = format!("{}x{}", size.submitters, size.ring);
                     words.push(&place);
                     let name = words.join("-");
@@ -546,18 +546,4 @@ fn must_be_reached(cfg: &RingCfg) -> Vec<&'static str> {
         .filter(|(_, possible)| *possible)
         .map(|(name, _)| name)
         .collect()
-}
-
-fn hardware_name(kind: HardwareKind) -> &'static str {
-    match kind {
-        HardwareKind::InOrder => "in-order",
-        HardwareKind::Pipelined => "pipelined",
-    }
-}
-
-fn itesid_name(itesid: Itesid) -> &'static str {
-    match itesid {
-        Itesid::Named => "named",
-        Itesid::Zero => "zero",
-    }
 }

@@ -18,10 +18,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::impl_qi::{
-    FaultCheck, Faults, Generation, Handout, Hardware, Label, Length, Lock, RingCfg, RingError, Rules, Safety, Slots,
-    Witness, GENERATIONS,
+    FaultCheck, Faults, Generation, Handout, Hardware, Label, Length, Lock, Order, RingCfg, RingError, Rules, Safety,
+    Slots, Witness, GENERATIONS,
 };
-use crate::words;
 
 /// A property that can be checked of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -332,7 +331,7 @@ struct Family {
     #[serde(default = "strong_fair")]
     lock: Lock,
     #[serde(default)]
-    hardware: HardwareKind,
+    hardware: Order,
     #[serde(default = "two")]
     depth: u8,
     #[serde(default = "as_driver")]
@@ -382,28 +381,6 @@ impl Reason {
         match self {
             Reason::Everywhere(_) => &[],
             Reason::On { on, .. } => on,
-        }
-    }
-}
-
-words! {
-    /// In which order fetched descriptors act, without the depth.
-    #[derive(Default)]
-    pub enum HardwareKind as "hardware" {
-        /// [`Hardware::InOrder`].
-        #[default]
-        InOrder = "in-order",
-        /// [`Hardware::Pipelined`].
-        Pipelined = "pipelined",
-    }
-}
-
-impl HardwareKind {
-    /// The hardware of this kind with a fetch depth.
-    pub fn with_depth(self, depth: u8) -> Hardware {
-        match self {
-            HardwareKind::InOrder => Hardware::InOrder { depth },
-            HardwareKind::Pipelined => Hardware::Pipelined { depth },
         }
     }
 }
@@ -511,7 +488,7 @@ impl Family {
                 let cfg = RingCfg {
                     rules,
                     lock: self.lock,
-                    hardware: self.hardware.with_depth(self.depth),
+                    hardware: Hardware { order: self.hardware, depth: self.depth },
                     submitters,
                     counts: self.counts.clone(),
                     length: Length::new(ring).map_err(|e| error(&e))?,

@@ -254,7 +254,7 @@ fn without_faults_g5plus_is_g5() {
 #[test]
 fn g5plus_never_waits_with_the_lock_held() {
     for faults in every_class() {
-        let hardware = Hardware::Pipelined { depth: 4 };
+        let hardware = Hardware::pipelined(4);
         let ring = ring(RingCfg { hardware, ..cfg(Rules::G5_PLUS, &[0, 1], 6, faults) });
         let canonical = |state: &SmallState| ring.canonical(state);
         let graph = Search::new(&ring, Action::label).canonical(&canonical).limits(at_most(100_000)).run();
@@ -304,7 +304,7 @@ fn g5plus_is_minimal() {
 #[test]
 fn a_time_out_while_ite_is_set_only_loses_the_id() {
     let faults = Faults { devices: 2, after_ite: AfterIte::IdsRun, ..Faults::of([FaultClass::DeviceGone], 2) };
-    let hardware = Hardware::Pipelined { depth: 4 };
+    let hardware = Hardware::pipelined(4);
     let ring = ring(RingCfg { hardware, ..cfg(Rules::G5, &[1], 6, faults) });
     let find = |wanted: &str, state: &SmallState| {
         let steps = ring.next_steps(state).into_iter();

@@ -239,7 +239,7 @@ fn waits(state: &SmallState, t: usize) -> bool {
 #[test]
 fn without_fairness_of_the_status_write_exactly_complete_is_broken() {
     let base = small(Rules::G4, 2, &[0, 1], 4).cfg().clone();
-    let ring = Ring::<8, 3>::new(RingCfg { hardware: Hardware::Pipelined { depth: 4 }, ..base }).unwrap();
+    let ring = Ring::<8, 3>::new(RingCfg { hardware: Hardware::pipelined(4), ..base }).unwrap();
     let graph = explore(&ring);
     let mapping = RingToSpec::new(&ring, Loss::None).unwrap();
     let steps = check_steps(&graph, &mapping, |_| false);
@@ -382,7 +382,7 @@ fn one_submitter_stands_for_all() {
 
 fn with_fault(rules: Rules, class: FaultClass, after_ite: AfterIte) -> Ring<8, 3, 1> {
     let faults = Faults { after_ite, ..Faults::of([class], 1) };
-    let hardware = Hardware::Pipelined { depth: 3 };
+    let hardware = Hardware::pipelined(3);
     Ring::new(RingCfg { faults, hardware, ..RingCfg::new(rules, 2, [0, 1]) }).unwrap()
 }
 
@@ -442,7 +442,7 @@ fn g5plus_refines_the_specification_under_every_fault() {
 #[test]
 fn what_an_earlier_post_has_left_executes_for_nobody() {
     let faults = Faults { after_ite: AfterIte::IdsRun, ..Faults::of([FaultClass::LostAnswer], 2) };
-    let hardware = Hardware::Pipelined { depth: 4 };
+    let hardware = Hardware::pipelined(4);
     let length = Length::new(6).unwrap();
     let ring = Ring::new(RingCfg { faults, hardware, length, ..RingCfg::new(Rules::G5_PLUS, 2, [1]) }).unwrap();
     let (graph, steps) = refined(&ring);

@@ -92,7 +92,7 @@ where
 #[test]
 fn counts_are_pinned_and_agree_with_stateright_and_with_equality() {
     let fifo = |rules| RingCfg { lock: Lock::Fifo, length: Length::new(6).unwrap(), ..RingCfg::new(rules, 2, [0, 1]) };
-    let pipelined = RingCfg { hardware: Hardware::Pipelined { depth: 4 }, ..RingCfg::new(Rules::G4, 2, [0, 1, 2]) };
+    let pipelined = RingCfg { hardware: Hardware::pipelined(4), ..RingCfg::new(Rules::G4, 2, [0, 1, 2]) };
     // (ring, reduced states, unreduced states, unreduced transitions)
     let pinned = [
         (small(Rules::G3, 2, &[0, 1], 4), 1_423, 14_539, 27_952),
@@ -277,7 +277,7 @@ fn unusable_configurations_are_refused_with_value_and_limit() {
     assert!(error(RingCfg { submitters: 0, ..base() }).starts_with("0 submitters"));
     assert!(error(RingCfg { submitters: 9, ..base() }).contains("1 to 8"));
     assert!(error(RingCfg { counts: vec![], ..base() }).contains("empty"));
-    assert!(error(RingCfg { hardware: Hardware::InOrder { depth: 5 }, ..base() }).contains("1 to 4"));
+    assert!(error(RingCfg { hardware: Hardware::in_order(5), ..base() }).contains("1 to 4"));
     let too_large = error(RingCfg { counts: vec![3], ..base() });
     assert!(
         too_large.contains("3 IDs") && too_large.contains("4") && too_large.contains("largest count is 2"),

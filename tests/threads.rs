@@ -149,7 +149,7 @@ fn the_fixed_driver_runs_on_real_threads() {
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut device = Device { shared: &shared, pending: Vec::new() };
-            let (hardware, faults) = (Hardware::Pipelined { depth: 4 }, Faults::none());
+            let (hardware, faults) = (Hardware::pipelined(4), Faults::none());
             while !stop.load(SeqCst) {
                 let mut next: Option<HwStep> = None;
                 hardware.steps(&faults, &device, |step| next = next.or(Some(step)));

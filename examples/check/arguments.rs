@@ -10,8 +10,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, Error, FromArgMatches, Parser, ValueEnum};
 use serde::de::DeserializeOwned;
-use vtd_qi::impl_qi::{AfterIte, FaultCheck, FaultClass, Handout, Itesid, Lock, Slots};
-use vtd_qi::scenario::HardwareKind;
+use vtd_qi::impl_qi::{AfterIte, FaultCheck, FaultClass, Handout, Itesid, Lock, Order, Slots};
 
 /// Check the model of VT-d queued invalidation: safety, refinement, liveness under fairness.
 #[derive(Parser)]
@@ -86,8 +85,8 @@ pub struct Args {
     #[arg(long, value_parser = word::<Lock>, help_heading = CONFIGURATION)]
     pub lock: Option<Lock>,
     /// How fetched descriptors act: in-order or pipelined; in-order if left out
-    #[arg(long, value_parser = word::<HardwareKind>, help_heading = CONFIGURATION)]
-    pub hardware: Option<HardwareKind>,
+    #[arg(long, value_parser = word::<Order>, help_heading = CONFIGURATION)]
+    pub hardware: Option<Order>,
     /// How many descriptors the hardware fetches ahead, 1 to 4; 2 if left out
     #[arg(long, help_heading = CONFIGURATION)]
     pub depth: Option<u8>,

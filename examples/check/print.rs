@@ -6,7 +6,7 @@ use std::io::{Result, Write};
 use comfy_table::{presets, CellAlignment, Table as Grid};
 use indicatif::HumanCount;
 use serde_json::{json, Value};
-use vtd_qi::impl_qi::{Faults, Generation, Hardware, Lock, RingCfg, Slots};
+use vtd_qi::impl_qi::{Faults, Generation, Hardware, Lock, Order, RingCfg, Slots};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{Outcome, Report, Verdict, Violation};
 
@@ -213,8 +213,8 @@ fn configuration(out: &mut impl Write, scenario: &Scenario, report: &Report) -> 
             Lock::Fifo => "FIFO lock",
         },
         match cfg.hardware {
-            Hardware::InOrder { depth } => format!("hardware in order, {depth} deep"),
-            Hardware::Pipelined { depth } => format!("pipelined hardware, {depth} deep"),
+            Hardware { order: Order::InOrder, depth } => format!("hardware in order, {depth} deep"),
+            Hardware { order: Order::Pipelined, depth } => format!("pipelined hardware, {depth} deep"),
         }
     )?;
     let rules = changed_rules(scenario.generation, cfg);

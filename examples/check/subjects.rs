@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use vtd_qi::impl_qi::{Faults, Generation, Hardware, Length, RingCfg, Slots, GENERATIONS};
 use vtd_qi::matrix::Matrix;
-use vtd_qi::scenario::{changed, Check, HardwareKind, Scenario, Table};
+use vtd_qi::scenario::{changed, Check, Scenario, Table};
 use vtd_qi::spec::MAX_COUNT;
 
 use crate::arguments::{Args, Mode, Request};
@@ -271,11 +271,7 @@ fn length(slots: u64) -> Result<Length, String> {
 }
 
 fn hardware(args: &Args, base: Hardware) -> Hardware {
-    let (kind, depth) = match base {
-        Hardware::InOrder { depth } => (HardwareKind::InOrder, depth),
-        Hardware::Pipelined { depth } => (HardwareKind::Pipelined, depth),
-    };
-    args.hardware.unwrap_or(kind).with_depth(args.depth.unwrap_or(depth))
+    Hardware { order: args.hardware.unwrap_or(base.order), depth: args.depth.unwrap_or(base.depth) }
 }
 
 /// The faults that may occur; refuses what is said about faults that cannot.

@@ -12,31 +12,35 @@
 //! Losing an answer and timing out are one step: until it times out, a request whose answer is lost behaves like one that has not
 //! executed yet.
 
-use serde::{Deserialize, Serialize};
-
 use super::faults::{AfterIte, FaultClass, Faults, Itesid, Quirk};
 use super::fsts::Fsts;
 use super::ring::{Desc, IdKind, Length, RingError, Slot, Status};
+use crate::words;
 
 /// Most descriptors that the modelled hardware holds fetched and not completed.
 pub const MAX_DEPTH: usize = 4;
 
-/// In which order fetched descriptors act.
-///
-/// In both, a WD completes (writes its status) only after all descriptors ahead of it have completed (VT-d 6.5.2.8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hardware {
-    /// Only the oldest fetched descriptor acts.
-    InOrder {
-        /// How many descriptors are fetched ahead, 1 to [`MAX_DEPTH`].
-        depth: u8,
-    },
-    /// Any fetched ID may execute, also one behind a WD that is still pending: the driver sets no fence flag.
-    Pipelined {
-        /// How many descriptors are fetched ahead, 1 to [`MAX_DEPTH`].
-        depth: u8,
-    },
+words! {
+    /// In which order fetched descriptors act.
+    ///
+    /// In both, a WD completes (writes its status) only after all descriptors ahead of it have completed (VT-d 6.5.2.8).
+    #[derive(Default)]
+    pub enum Order as "hardware" {
+        /// Only the oldest fetched descriptor acts.
+        #[default]
+        InOrder = "in-order",
+        /// Any fetched ID may execute, also one behind a WD that is still pending: the driver sets no fence flag.
+        Pipelined = "pipelined",
+    }
+}
+
+/// What is modelled of a remapping unit: how it works off the descriptors that it has fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hardware {
+    /// In which order they act.
+    pub order: Order,
+    /// How many descriptors are fetched ahead, 1 to [`MAX_DEPTH`].
+    pub depth: u8,
 }
 
 /// The registers and the memory of the unit, and what it has fetched.
@@ -133,11 +137,14 @@ pub enum HwStep {
 }
 
 impl Hardware {
-    /// How many descriptors are fetched ahead.
-    pub fn depth(self) -> u8 {
-        match self {
-            Hardware::InOrder { depth } | Hardware::Pipelined { depth } => depth,
-        }
+    /// A unit in which only the oldest of `depth` fetched descriptors acts.
+    pub const fn in_order(depth: u8) -> Hardware {
+        Hardware { order: Order::InOrder, depth }
+    }
+
+    /// A unit in which any ID among `depth` fetched descriptors may execute.
+    pub const fn pipelined(depth: u8) -> Hardware {
+        Hardware { order: Order::Pipelined, depth }
     }
 
     /// Checks the depth.
@@ -145,7 +152,7 @@ impl Hardware {
     /// # Errors
     /// [`RingError::Depth`] unless it is 1 to [`MAX_DEPTH`].
     pub fn validate(self) -> Result<(), RingError> {
-        match self.depth() {
+        match self.depth {
             1..=4 => Ok(()),
             depth => Err(RingError::Depth(depth)),
         }
@@ -163,7 +170,7 @@ impl Hardware {
                 if !faults.is_none() && quirk != Some(Quirk::IqeSilent) {
                     can(HwStep::Iqe);
                 }
-            } else if pending < usize::from(self.depth()) {
+            } else if pending < usize::from(self.depth) {
                 can(HwStep::Fetch);
             }
         }
@@ -179,9 +186,9 @@ impl Hardware {
         if pending == 0 {
             return;
         }
-        let first_idle = match self {
-            Hardware::InOrder { .. } => 1,
-            Hardware::Pipelined { .. } => pending,
+        let first_idle = match self.order {
+            Order::InOrder => 1,
+            Order::Pipelined => pending,
         };
         for position in 0..first_idle {
             let Desc::Id { kind, .. } = unit.pending_at(position) else { continue };

@@ -671,8 +671,7 @@ mod tests {
 
     #[test]
     fn a_step_is_told_by_the_state_it_leads_to() {
-        let cfg =
-            RingCfg { lock: Lock::Fifo, hardware: Hardware::Pipelined { depth: 2 }, ..RingCfg::new(Rules::G4, 3, [1]) };
+        let cfg = RingCfg { lock: Lock::Fifo, hardware: Hardware::pipelined(2), ..RingCfg::new(Rules::G4, 3, [1]) };
         let drawn = Drawn::new(Ring::<8, 3>::new(cfg).unwrap());
         let queued = ["T1 Call(1)", "T1 Enqueue"];
         let path =

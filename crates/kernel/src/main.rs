@@ -412,7 +412,7 @@ fn check(args: &Args, report: &mut Report) -> Result<(), String> {
 }
 
 fn compare_all(args: &Args, base: &RingCfg, programs: &mut Programs, report: &mut Report) -> Result<(), String> {
-    let hardware = [Hardware::InOrder { depth: 2 }, Hardware::Pipelined { depth: 4 }];
+    let hardware = [Hardware::in_order(2), Hardware::pipelined(4)];
     let all_faults = Faults { devices: 2, ..Faults::of(CLASSES, 3) };
     let cases = [
         (6, 2, vec![0, 1], Faults::none(), hardware[0], false),

@@ -178,7 +178,7 @@ trait Target {
     fn fault(&mut self, then: &Then);
 }
 
-const HARDWARE: Hardware = Hardware::InOrder { depth: 2 };
+const HARDWARE: Hardware = Hardware::in_order(2);
 
 fn complete_all(unit: &mut impl Unit) {
     loop {

@@ -211,7 +211,7 @@ fn the_search_finds_the_lockup_of_2024_and_its_seed_replays() {
 fn the_search_finds_hard_lock_leak_overrun_and_wrong_success() {
     let lost = ring("g5", Faults::of([FaultClass::LostAnswer], 1));
     let none = ring("g5", Faults::none());
-    let deep = RingCfg { hardware: Hardware::Pipelined { depth: 4 }, ..none.clone() };
+    let deep = RingCfg { hardware: Hardware::pipelined(4), ..none.clone() };
     type Case<'a> = (&'a [(&'a str, &'a str)], &'a RingCfg, Found);
     let cases: [Case; 5] = [
         (&ODD_WALK, &lost, Found::HardLock),

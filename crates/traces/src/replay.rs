@@ -114,8 +114,8 @@ pub enum Qemu {
 impl Qemu {
     fn hardware(self) -> Hardware {
         match self {
-            Qemu::Stock => Hardware::InOrder { depth: 1 },
-            Qemu::Async => Hardware::Pipelined { depth: MAX_DEPTH as u8 },
+            Qemu::Stock => Hardware::in_order(1),
+            Qemu::Async => Hardware::pipelined(MAX_DEPTH as u8),
         }
     }
 }

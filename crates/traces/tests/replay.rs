@@ -523,7 +523,7 @@ fn walk(ring: &Ring<8, 3>, steps: usize, dice: &mut Dice) -> Log {
 
 fn small_ring(rules: Rules, counts: &[u8], slots: u16) -> Ring<8, 3> {
     let length = Length::new(slots).unwrap();
-    Ring::new(RingCfg { hardware: Hardware::Pipelined { depth: 4 }, length, ..RingCfg::new(rules, 3, counts) }).unwrap()
+    Ring::new(RingCfg { hardware: Hardware::pipelined(4), length, ..RingCfg::new(rules, 3, counts) }).unwrap()
 }
 
 const ANYWHERE: Options = Options { end: End::Anywhere, ..ASYNC };

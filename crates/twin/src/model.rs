@@ -10,9 +10,9 @@ use stateright_temporal::graph::{Coverage, Limits, Search};
 use vtd_qi::fingerprint::fingerprint;
 use vtd_qi::impl_qi::{
     Action, AfterIte, CleanUp, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, IqeAt, Itesid, Layout,
-    Length, Lock, Publish, Reclaim, RingCfg, Room, Rules, Safety, Slots,
+    Length, Lock, Order, Publish, Reclaim, RingCfg, Room, Rules, Safety, Slots,
 };
-use vtd_qi::scenario::{Check, HardwareKind, Scenario, Table};
+use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::spec::{self, Loss, SpecCfg};
 use vtd_qi::with_ring;
 use vtd_qi::words::Word;
@@ -148,11 +148,10 @@ impl Subject {
                 constants.insert("Faults".into(), Value::str(faults));
             }
             Subject::Ring(cfg) => {
-                let kind = hardware_kind(cfg.hardware);
                 constants.insert("Length".into(), Value::Int(cfg.length.slots().into()));
                 constants.insert("Lock".into(), word(&cfg.lock));
-                constants.insert("Hardware".into(), word(&kind));
-                constants.insert("Depth".into(), Value::Int(cfg.hardware.depth().into()));
+                constants.insert("Hardware".into(), word(&cfg.hardware.order));
+                constants.insert("Depth".into(), Value::Int(cfg.hardware.depth.into()));
                 constants.insert("Handout".into(), word(&cfg.handout));
                 constants.insert("FaultClasses".into(), Value::Set(cfg.faults.classes.iter().map(word).collect()));
                 constants.insert("FaultBound".into(), Value::Int(cfg.faults.bound.into()));
@@ -186,7 +185,7 @@ impl Subject {
         };
         let options = [
             ("Lock", of::<Lock>()),
-            ("Hardware", of::<HardwareKind>()),
+            ("Hardware", of::<Order>()),
             ("Handout", of::<Handout>()),
             ("FaultClasses", of::<FaultClass>()),
             ("Itesid", of::<Itesid>()),
@@ -221,13 +220,6 @@ impl Subject {
 
 /// The words of the constant Faults of the specification.
 const SPEC_FAULTS: [&str; 2] = ["none", "possible"];
-
-fn hardware_kind(hardware: Hardware) -> HardwareKind {
-    match hardware {
-        Hardware::InOrder { .. } => HardwareKind::InOrder,
-        Hardware::Pipelined { .. } => HardwareKind::Pipelined,
-    }
-}
 
 /// The name of a variant, as the scenario table and the constants of the twin spell it.
 fn word<W: Word>(value: &W) -> Value {
@@ -316,7 +308,7 @@ impl Given {
         let cfg = RingCfg {
             rules,
             lock: self.word::<Lock>("Lock")?,
-            hardware: self.word::<HardwareKind>("Hardware")?.with_depth(self.number("Depth")?),
+            hardware: Hardware { order: self.word::<Order>("Hardware")?, depth: self.number("Depth")? },
             submitters: self.submitters()?,
             counts: self.numbers("Counts")?,
             length: Length::new(length).map_err(|error| TwinError::Model(error.to_string()))?,
@@ -645,7 +637,7 @@ fn fault_graphs() -> Vec<Model> {
     let wds_run = Faults { after_ite: AfterIte::WdsRun, ..one(FaultClass::LostAnswer) };
     let gone = Faults { itesid: Itesid::Zero, ..one(FaultClass::DeviceGone) };
     let two = Faults { devices: 2, ..Faults::of([FaultClass::InvalidId, FaultClass::DeviceGone], 2) };
-    let pipelined = Hardware::Pipelined { depth: 3 };
+    let pipelined = Hardware::pipelined(3);
     let ring = |rules, submitters, counts: &[u8], faults| RingCfg { faults, ..RingCfg::new(rules, submitters, counts) };
     let two_ids = |rules| RingCfg { hardware: pipelined, ..ring(rules, 1, &[0, 2], lost.clone()) };
     vec![
@@ -675,7 +667,7 @@ struct FaultModel {
     generation: &'static str,
     class: FaultClass,
     after_ite: AfterIte,
-    hardware: HardwareKind,
+    order: Order,
     violated: &'static [&'static str],
 }
 
@@ -683,16 +675,16 @@ struct FaultModel {
 const FAULTS: &[FaultModel] = {
     use AfterIte::{Drop, IdsRun, WdsRun};
     use FaultClass::{DeviceGone, Ice, InvalidId, InvalidWd, LostAnswer};
-    use HardwareKind::{InOrder, Pipelined};
+    use Order::{InOrder, Pipelined};
 
     const fn fault(
         generation: &'static str,
         class: FaultClass,
         after_ite: AfterIte,
-        hardware: HardwareKind,
+        order: Order,
         violated: &'static [&'static str],
     ) -> FaultModel {
-        FaultModel { generation, class, after_ite, hardware, violated }
+        FaultModel { generation, class, after_ite, order, violated }
     }
     /// The WD's copy completes though its owner has returned, and the WD itself is still to come.
     const COPIED_WD: &[&str] = &[
@@ -783,12 +775,12 @@ impl FaultModel {
     fn cfg(&self) -> RingCfg {
         let generation = Generation::named(self.generation).expect("a generation's name");
         let faults = Faults { after_ite: self.after_ite, ..Faults::of([self.class], 1) };
-        RingCfg { faults, hardware: self.hardware.with_depth(2), ..RingCfg::new(generation.rules, 2, [1]) }
+        RingCfg { faults, hardware: Hardware { order: self.order, depth: 2 }, ..RingCfg::new(generation.rules, 2, [1]) }
     }
 
     fn name(&self) -> String {
         let after_ite = if self.class.times_out() { format!("-{}", self.after_ite.name()) } else { String::new() };
-        let hardware = if self.hardware == HardwareKind::Pipelined { "-pipelined" } else { "" };
+        let hardware = if self.order == Order::Pipelined { "-pipelined" } else { "" };
         format!("faults-{}-{}{after_ite}{hardware}", self.generation, self.class.name())
     }
 
@@ -925,7 +917,7 @@ impl SmallModel {
             SmallFaults::TwoDevicesGone => {
                 let gone = Faults::of([FaultClass::DeviceGone], 2);
                 let faults = Faults { devices: 2, after_ite: AfterIte::IdsRun, ..gone };
-                RingCfg { faults, hardware: Hardware::Pipelined { depth: 2 }, ..cfg }
+                RingCfg { faults, hardware: Hardware::pipelined(2), ..cfg }
             }
         }
     }

@@ -240,7 +240,7 @@ mod tests {
             FaultClass::InvalidWd,
         ]) {
             let faults = Faults { after_ite: AfterIte::WdsRun, devices: 1, ..Faults::of([class, FaultClass::Ice], 1) };
-            let hardware = Hardware::Pipelined { depth: 2 };
+            let hardware = Hardware::pipelined(2);
             let cfg = RingCfg { faults, hardware, ..RingCfg::new(rules, 2, [1]) };
             with_ring!(cfg, |ring| assert_injective(&ring)).unwrap();
         }

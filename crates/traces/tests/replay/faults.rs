@@ -489,7 +489,7 @@ fn ring_with_faults(rules: Rules, after_ite: AfterIte, slots: u16) -> Ring<8, 3,
     let (unit, device) = (IdKind::Unit, IdKind::Device(1));
     let requests = [Request::of(&[device]), Request::of(&[unit, device])];
     let faults = Faults { after_ite, ..Faults::of([FaultClass::LostAnswer], Faults::UNBOUNDED) };
-    let (hardware, length) = (Hardware::Pipelined { depth: 4 }, Length::new(slots).unwrap());
+    let (hardware, length) = (Hardware::pipelined(4), Length::new(slots).unwrap());
     let requests = &requests[..if slots == 4 { 1 } else { 2 }];
     Ring::with_requests(RingCfg { hardware, length, faults, ..RingCfg::new(rules, 3, []) }, requests).unwrap()
 }
