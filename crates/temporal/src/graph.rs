@@ -8,15 +8,14 @@
 //!   find them, whatever [`Limits::threads`] says. State 0 is the first initial state; [`Graph::path_to`] is a shortest path.
 //! * **Labels.** A function given to [`Search::new`] labels actions. Several actions may share a label and one label may have
 //!   several successors. Transitions are distinct `(state, label, state)` triples.
-//! * **Quotients.** [`Search::canonical`] maps a state to the representative of its class. Whether a step *changes* the
-//!   state is judged before that map is applied ([`Edge::changes`]): a step may lead from a class to the same class and
-//!   still change the concrete state.
-//!   A canonical form that relates states of different behaviour would give wrong verdicts; [`Search::canonical`] says what it has to
-//!   be, and a sample is checked ([`Graph::fault`]).
+//! * **Quotients.** A canonical form ([`Search::canonical`]) maps each state to the representative of its class, and the graph has
+//!   one state for each class. Whether a step *changes* the state is judged before that map is applied ([`Edge::changes`]): a step
+//!   may lead from a class to the same class and still change the concrete state. A canonical form that relates states of different
+//!   behaviour would give wrong verdicts; [`Search::canonical`] says what it has to be, and a sample is checked ([`Graph::fault`]).
 //! * **Limits.** A search that was cut says so ([`Graph::coverage`]); nothing may be concluded from the absence of a state
 //!   in a cut graph, nor from the absence of a transition unless [`Graph::is_expanded`] says that its source has them all.
 //!   Where a search is cut by [`Limits::max_states`] does not depend on the number of threads either.
-//! * **Memory.** Whatever grows with the graph is taken of [`Limits::memory`] before it is allocated, and so is what is needed
+//! * **Memory.** Whatever grows with the graph is taken from [`Limits::memory`] before it is allocated, and so is what is needed
 //!   to judge the graph afterwards. A search that cannot have it is cut; it never ends the program.
 //!
 //! ```
@@ -57,13 +56,13 @@ use quotient::{is_sampled, Quotient, KEPT};
 
 mod quotient;
 
-/// Number of a state in a [`Graph`], dense from 0 in the order of discovery.
+/// The number of a state in a [`Graph`]. States are numbered from 0 in the order of discovery.
 pub type StateId = u32;
 
-/// Number of a label in [`Graph::labels`], dense from 0 in the order of first occurrence.
+/// The number of a label in [`Graph::labels`]. Labels are numbered from 0 in the order of first occurrence.
 pub type LabelId = u16;
 
-/// As many labels can be numbered: a transition keeps one bit of its [`LabelId`] for [`Edge::changes`].
+/// The greatest number of labels that a graph can have: a transition keeps one bit of its [`LabelId`] for [`Edge::changes`].
 pub const MAX_LABELS: usize = 1 << 15;
 
 /// A function that maps each state to the representative of its class: [`Search::canonical`] says what it has to be.
@@ -74,25 +73,25 @@ pub type Canonical<'a, S> = &'a (dyn Fn(&S) -> S + Sync);
 pub struct Limits<'a> {
     /// The graph holds at most this many states.
     pub max_states: usize,
-    /// What the graph, and what is worked out from it, may take; as much as the machine gives if `None`.
+    /// The graph and what is computed from it take their memory from here. If this is `None`, they take what the machine gives.
     pub memory: Option<&'a Memory>,
-    /// Worker threads, at least 1.
+    /// The search has so many worker threads, at least 1.
     pub threads: usize,
-    /// Stop as soon as this is true (Ctrl-C).
+    /// The search stops as soon as this is true, for example after Ctrl-C.
     pub cancel: Option<&'a AtomicBool>,
-    /// Called about four times a second with (states found, states expanded).
+    /// This is called about four times a second with the numbers of states found and of states expanded.
     pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
 }
 
 impl Default for Limits<'_> {
-    /// One thread, as many states as a [`StateId`] can number, as much memory as there is, no cancellation, no progress.
+    /// The default is one thread, as many states as a [`StateId`] can number, all memory, no cancellation and no progress.
     fn default() -> Self {
         Limits { max_states: MOST_STATES, memory: None, threads: 1, cancel: None, progress: None }
     }
 }
 
 impl Limits<'_> {
-    /// Whether cancellation was asked for.
+    /// Returns whether cancellation was asked for.
     pub fn cancelled(&self) -> bool {
         self.cancel.is_some_and(|c| c.load(Ordering::Relaxed))
     }
@@ -101,17 +100,17 @@ impl Limits<'_> {
 /// What part of the reachable states a [`Graph`] holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coverage {
-    /// All of them, with all their transitions.
+    /// The graph holds all of them, with all their transitions.
     Complete,
-    /// The search stopped at [`Limits::max_states`]: there are exactly so many.
+    /// The search stopped at [`Limits::max_states`]: the graph holds exactly so many.
     CutByMaxStates,
     /// The search stopped because [`Limits::memory`] was used up.
     CutByMemory,
     /// The search was cancelled.
     Cancelled,
-    /// Steps led out of [`stateright::Model::within_boundary`] and were not followed.
+    /// Some steps led out of [`stateright::Model::within_boundary`] and were not followed.
     CutByBoundary,
-    /// The search stopped at what makes the graph no account of its model: [`Graph::fault`].
+    /// The search stopped because the graph does not represent its model; [`Graph::fault`] says why.
     Faulty,
 }
 
@@ -124,13 +123,13 @@ pub struct Edge {
     pub source: StateId,
     /// The state it leads to.
     pub target: StateId,
-    /// The label it bears.
+    /// Its label.
     pub label: LabelId,
     /// Whether the *concrete* state changes. A step that changes nothing neither takes nor enables a fair action.
     pub changes: bool,
 }
 
-/// All reachable states of a model and the labelled transitions between them.
+/// The reachable states of a model and the labelled transitions between them, as far as a [`Search`] went.
 pub struct Graph<S, L> {
     states: Vec<S>,
     initial: Vec<StateId>,
@@ -188,59 +187,59 @@ impl Finding {
 }
 
 impl<S, L> Graph<S, L> {
-    /// Number of states.
+    /// Returns the number of states.
     pub fn len(&self) -> usize {
         self.states.len()
     }
 
-    /// Whether there is no state at all.
+    /// Returns whether there is no state at all.
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
     }
 
-    /// Number of distinct (state, label, state) transitions.
+    /// Returns the number of distinct (state, label, state) transitions.
     pub fn transitions(&self) -> usize {
         self.target.len()
     }
 
-    /// Number of breadth-first levels, as TLC counts them with one worker: the initial states are level 1.
+    /// Returns the number of breadth-first levels. As in TLC with one worker, the initial states are level 1.
     pub fn depth(&self) -> usize {
         self.levels.len()
     }
 
-    /// What part of the reachable states this is.
+    /// Returns what part of the reachable states this is.
     pub fn coverage(&self) -> Coverage {
         self.coverage
     }
 
-    /// What makes this graph no account of its model, if that was noticed. The coverage is then [`Coverage::Faulty`].
+    /// Returns why this graph does not represent its model, if that was noticed. The coverage is then [`Coverage::Faulty`].
     pub fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
     }
 
-    /// In a quotient: some states that are not their own representatives, each with its representative's number. What is said of
-    /// representatives has to be true of these states too.
+    /// Returns, in a quotient, some states that are not their own representatives, each with its representative's number. What is true
+    /// of a representative has to be true of these states too.
     pub fn sample(&self) -> &[(S, StateId)] {
         &self.sample
     }
 
-    /// Whether all transitions that leave a state are in this graph: it was expanded, and no step led out of the boundary or to a
-    /// state that was one too many.
+    /// Returns whether all transitions that leave a state are in this graph: the state was expanded, and none of its steps led out of
+    /// the boundary or to a state that was one too many.
     pub fn is_expanded(&self, id: StateId) -> bool {
         (id as usize) < self.expanded && self.truncated.binary_search(&id).is_err()
     }
 
-    /// Whether nothing that changes the state can be done in a state, which is known to have all its transitions.
+    /// Returns whether a state is known to have no step that changes it.
     pub fn is_terminal(&self, id: StateId) -> bool {
         self.is_expanded(id) && !self.edges(id).any(|edge| edge.changes)
     }
 
-    /// The states, by [`StateId`].
+    /// Returns the states, by [`StateId`].
     pub fn states(&self) -> &[S] {
         &self.states
     }
 
-    /// One state.
+    /// Returns one state.
     ///
     /// # Panics
     /// If `id` is not a state of this graph.
@@ -248,45 +247,45 @@ impl<S, L> Graph<S, L> {
         &self.states[id as usize]
     }
 
-    /// All state numbers.
+    /// Returns the numbers of all states.
     pub fn ids(&self) -> std::ops::Range<StateId> {
         0..self.states.len() as StateId
     }
 
-    /// The initial states, without repetition.
+    /// Returns the initial states, each once.
     pub fn initial(&self) -> &[StateId] {
         &self.initial
     }
 
-    /// The labels that some transition bears, by [`LabelId`].
+    /// Returns the labels that occur on transitions, by [`LabelId`].
     pub fn labels(&self) -> &[L] {
         &self.labels
     }
 
-    /// What became of the model's `always` and `sometimes` properties, in the model's order.
+    /// Returns what became of the model's `always` and `sometimes` properties, in the model's order.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// The transitions that leave a state, in the order of the model's actions.
+    /// Returns the transitions that leave a state, in the order of the model's actions.
     pub fn edges(&self, id: StateId) -> impl DoubleEndedIterator<Item = Edge> + ExactSizeIterator + '_ {
         let range = self.edge_range(id);
         range.map(move |index| self.edge_at(id, index))
     }
 
-    /// The indices of the transitions that leave a state.
+    /// Returns the indices of the transitions that leave a state.
     pub fn edge_range(&self, id: StateId) -> std::ops::Range<usize> {
         self.first[id as usize]..self.first[id as usize + 1]
     }
 
-    /// The transition of a given index, which must leave `source`.
+    /// Returns the transition of a given index, which must leave `source`.
     pub fn edge_at(&self, source: StateId, index: usize) -> Edge {
         debug_assert!(self.edge_range(source).contains(&index));
         let label = self.label[index];
         Edge { index, source, target: self.target[index], label: label >> 1, changes: label & 1 == 1 }
     }
 
-    /// A shortest path from an initial state: its transitions in order, none for an initial state.
+    /// Returns a shortest path from an initial state to `id`: its transitions in order, none if `id` is initial.
     pub fn path_to(&self, id: StateId) -> Vec<Edge> {
         let mut path = Vec::new();
         let mut at = id;
@@ -300,7 +299,7 @@ impl<S, L> Graph<S, L> {
         path
     }
 
-    /// For each state, whether some run from it reaches a goal. A goal reaches itself.
+    /// Returns, for each state, whether some run from it reaches a goal. A goal reaches itself.
     pub fn leading_to(&self, goal: impl Fn(StateId) -> bool) -> Vec<bool> {
         // Sources by target: those of the transitions into `t` are source[before[t]..before[t + 1]].
         let mut before = vec![0usize; self.len() + 1];
@@ -335,14 +334,15 @@ impl<S, L> Graph<S, L> {
         self.share.another()
     }
 
-    /// Bytes that the graph holds per state: (the state itself, everything else: transitions, predecessor, offsets).
+    /// Returns the bytes that the graph takes per state: those of the state itself, without what it owns on the heap, and those of
+    /// everything else (transitions, predecessor, offsets).
     pub fn bytes_per_state(&self) -> (usize, usize) {
         let rest = self.first.len() * size_of::<usize>() + self.target.len() * 6 + self.parent.len() * 4;
         (size_of::<S>(), rest.div_ceil(self.len().max(1)))
     }
 }
 
-/// A search over a model, to be configured and [`run`](Search::run).
+/// A search over a model. It is configured first and then [`run`](Search::run).
 pub struct Search<'a, M: Model, L> {
     model: &'a M,
     label: LabelOf<'a, M, L>,
@@ -359,21 +359,21 @@ where
     M::Action: Clone,
     L: Clone + Eq + Hash + Send + Sync,
 {
-    /// A search over `model` whose actions are labelled by `label`.
+    /// Creates a search over `model` whose actions are labelled by `label`.
     pub fn new(model: &'a M, label: impl Fn(&M::Action) -> L + Sync + 'a) -> Self {
         Search { model, label: Box::new(label), quotient: None, limits: Limits::default() }
     }
 
     /// Explores the quotient under `canonical`, which maps each state to the representative of its class.
     ///
-    /// What is then found of representatives is true of all states if nothing tells a state from its representative:
+    /// What is found about representatives is true of all states only if these conditions are satisfied:
     ///
     /// 1. The canonical form of a canonical form is itself.
-    /// 2. Both have the same steps: by label, by whether the state changes, by the canonical form of the state after, and by whether
+    /// 2. A state and its canonical form have the same steps: by label, by whether the state changes, by the canonical form of the state after, and by whether
     ///    that is in the boundary. A label that names one of several processes has to be exchanged by a canonical form that exchanges
     ///    the processes, which no canonical form of states can do: label such steps alike, or leave those processes in their places.
-    /// 3. The model's own `always` and `sometimes` properties are true of both or of neither.
-    /// 4. So are the predicates of states in formulas and fairness conditions, and a
+    /// 3. Each of the model's own `always` and `sometimes` properties is true of both or of neither.
+    /// 4. So is each predicate of states in formulas and fairness conditions, and a
     ///    [refinement mapping](crate::refinement::Mapping) maps both to one state.
     /// 5. Predicates of *steps* ([`Occurs::Step`](crate::liveness::Occurs::Step)) give the same answer for all steps that 2 calls the
     ///    same.
@@ -399,7 +399,7 @@ where
 
     /// Explores until everything reachable is known or a limit is reached.
     ///
-    /// More than [`MAX_LABELS`] labels, or a canonical form that is none, give a graph that has a [`Graph::fault`].
+    /// If there are more than [`MAX_LABELS`] labels, or if the canonical form breaks a condition, the graph has a [`Graph::fault`].
     ///
     /// # Panics
     /// If [`Limits::threads`] is 0.

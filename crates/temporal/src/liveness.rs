@@ -1,4 +1,4 @@
-//! Liveness under fairness: what must happen, on every run that is not unfair.
+//! Liveness under fairness: checks what must happen on every fair run.
 //!
 //! stateright's own `eventually` is documented as missing counterexamples on cycles and joins, and it knows no fairness. This
 //! check works on a [`Graph`] of any [`stateright::Model`]:
@@ -73,7 +73,8 @@ pub fn check<S: Debug, L: Clone + Eq + Hash + Debug>(
 pub enum Verdict {
     /// It is true of every fair run.
     Holds,
-    /// It is true of every fair run, but says nothing of any of them. Mostly the formula or a condition is not what was meant.
+    /// It is true of every fair run, but only because nothing could make it false. Mostly the formula or a condition is not what was
+    /// meant.
     Vacuous(Vacuity),
     /// It is false of this fair run.
     Violated(Lasso),
@@ -82,18 +83,18 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether the formula is true of every fair run, be it [`Verdict::Holds`] or [`Verdict::Vacuous`].
+    /// Returns whether the formula is true of every fair run: it is [`Verdict::Holds`] or [`Verdict::Vacuous`].
     pub fn is_true(&self) -> bool {
         matches!(self, Verdict::Holds | Verdict::Vacuous(_))
     }
 }
 
-/// Why a formula that is true says nothing.
+/// Why a formula is true without saying anything about the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vacuity {
-    /// What [`Formula::LeadsTo`] or [`Formula::Infinitely`] begins with never occurs in the graph.
+    /// The trigger of [`Formula::LeadsTo`], or the premise of [`Formula::Infinitely`], never occurs in the graph.
     NoTrigger,
-    /// No run satisfies the fairness conditions. Only [`Condition::Streett`] can bring that about.
+    /// No run satisfies the fairness conditions. Only [`Condition::Streett`] can have that effect.
     NoFairRun,
 }
 
@@ -110,7 +111,7 @@ impl fmt::Display for Vacuity {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LivenessError {
-    /// No label of a condition is borne by any transition: the condition would promise nothing.
+    /// No label of a condition occurs on any transition, so that the condition would promise nothing.
     #[error("fairness {fairness}: no transition bears {}", listed(labels))]
     UnknownLabels {
         /// The name of the condition.
@@ -124,16 +125,16 @@ pub enum LivenessError {
         /// The name of the condition.
         fairness: String,
     },
-    /// Every formula would be true of a graph without states.
+    /// The graph has no state, so that every formula would be true.
     #[error("at least 1 initial state is needed, the graph has 0")]
     NoState,
-    /// The graph is no account of its model.
+    /// The graph does not represent its model.
     #[error("{0}")]
     Faulty(Fault),
-    /// A predicate is true of a state and false of its canonical form, or the other way round, in a graph of canonical forms.
+    /// The graph is a quotient, and a predicate is true of only one of a state and its canonical form.
     #[error("{place} should be true of {state} and of its canonical form {representative} or of neither")]
     NotInvariant {
-        /// Where the predicate occurs: in the formula, or in the condition of this name.
+        /// The place of the predicate: the formula, or the condition of this name.
         place: String,
         /// The state.
         state: String,
@@ -157,7 +158,7 @@ fn listed(labels: &[String]) -> String {
 
 /// A predicate of a state.
 pub type StatePredicate<'a, S> = Box<dyn Fn(&S) -> bool + Sync + 'a>;
-/// A predicate of a step: the state before, the label, the state after.
+/// A predicate of a step. It is given the state before, the label and the state after.
 pub type StepPredicate<'a, S, L> = Box<dyn Fn(&S, &L, &S) -> bool + Sync + 'a>;
 
 /// Something that may occur again and again in a run.
@@ -166,17 +167,17 @@ pub enum Occurs<'a, S, L> {
     State(StatePredicate<'a, S>),
     /// A step that changes the state and satisfies the predicate. In a quotient the state after is the representative.
     Step(StepPredicate<'a, S, L>),
-    /// One of the two.
+    /// A state that satisfies the first predicate, or a step that changes the state and satisfies the second.
     Either(StatePredicate<'a, S>, StepPredicate<'a, S, L>),
 }
 
 impl<'a, S, L> Occurs<'a, S, L> {
-    /// A state that satisfies `predicate` occurs.
+    /// Means that a state that satisfies `predicate` occurs.
     pub fn state(predicate: impl Fn(&S) -> bool + Sync + 'a) -> Self {
         Occurs::State(Box::new(predicate))
     }
 
-    /// A step that changes the state and satisfies `predicate` occurs.
+    /// Means that a step that changes the state and satisfies `predicate` occurs.
     pub fn step(predicate: impl Fn(&S, &L, &S) -> bool + Sync + 'a) -> Self {
         Occurs::Step(Box::new(predicate))
     }
@@ -190,20 +191,20 @@ impl<'a, S, L> Occurs<'a, S, L> {
     }
 }
 
-/// A named condition that tells fair runs from unfair ones.
+/// A named condition that fair runs satisfy.
 pub struct Fairness<'a, S, L> {
-    /// Errors and objections call the condition by this name.
+    /// The name by which errors and objections call the condition.
     pub name: String,
     /// The condition.
     pub condition: Condition<'a, S, L>,
 }
 
-/// What a fair run satisfies.
+/// A condition that fair runs satisfy.
 ///
 /// A label is enabled in a state if some step with this label changes the state.
 pub enum Condition<'a, S, L> {
     /// Weak fairness: if some of these labels is enabled in all states from some point on, then such steps are taken infinitely often.
-    /// The labels together are one action: taking any of them will do.
+    /// The labels together are one action: a step with any of them counts.
     Weak(Vec<L>),
     /// Strong fairness: if some of these labels is enabled infinitely often, then such steps are taken infinitely often.
     Strong(Vec<L>),
@@ -217,23 +218,23 @@ pub enum Condition<'a, S, L> {
 }
 
 impl<'a, S, L> Fairness<'a, S, L> {
-    /// Weak fairness of a set of labels, taken as one action.
+    /// Creates weak fairness of a set of labels, taken as one action.
     pub fn weak(name: impl Into<String>, labels: impl Into<Vec<L>>) -> Self {
         Fairness { name: name.into(), condition: Condition::Weak(labels.into()) }
     }
 
-    /// Strong fairness of a set of labels, taken as one action.
+    /// Creates strong fairness of a set of labels, taken as one action.
     pub fn strong(name: impl Into<String>, labels: impl Into<Vec<L>>) -> Self {
         Fairness { name: name.into(), condition: Condition::Strong(labels.into()) }
     }
 
-    /// If `p` occurs infinitely often, then so does `q`.
+    /// Creates the condition that `q` occurs infinitely often if `p` does.
     pub fn streett(name: impl Into<String>, p: Occurs<'a, S, L>, q: Occurs<'a, S, L>) -> Self {
         Fairness { name: name.into(), condition: Condition::Streett { p, q } }
     }
 }
 
-/// What is claimed of every fair run.
+/// A claim about every fair run.
 pub enum Formula<'a, S, L> {
     /// `◇p`: some state satisfies it.
     Eventually(StatePredicate<'a, S>),
@@ -259,17 +260,17 @@ pub enum Formula<'a, S, L> {
 }
 
 impl<'a, S, L> Formula<'a, S, L> {
-    /// `◇p`
+    /// Creates `◇p`, see [`Formula::Eventually`].
     pub fn eventually(p: impl Fn(&S) -> bool + Sync + 'a) -> Self {
         Formula::Eventually(Box::new(p))
     }
 
-    /// `□(p ⇒ ◇q)`
+    /// Creates `□(p ⇒ ◇q)`, see [`Formula::LeadsTo`].
     pub fn leads_to(p: impl Fn(&S) -> bool + Sync + 'a, q: impl Fn(&S) -> bool + Sync + 'a) -> Self {
         Formula::LeadsTo { p: Box::new(p), q: Box::new(q) }
     }
 
-    /// `◇□p`
+    /// Creates `◇□p`, see [`Formula::EventuallyAlways`].
     pub fn eventually_always(p: impl Fn(&S) -> bool + Sync + 'a) -> Self {
         Formula::EventuallyAlways(Box::new(p))
     }
@@ -286,7 +287,7 @@ impl<'a, S, L> Formula<'a, S, L> {
     }
 }
 
-/// Fairness conditions compiled for one graph, to be used with any number of formulas.
+/// Fairness conditions that were compiled for one graph. They can be used with any number of formulas.
 pub struct Checker<'g, S, L> {
     graph: &'g Graph<S, L>,
     pairs: Vec<Pair>,
@@ -295,12 +296,12 @@ pub struct Checker<'g, S, L> {
     may_be_empty: bool,
 }
 
-/// Labels of a fairness condition that no transition bears.
+/// Labels of a fairness condition that occur on no transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent<L> {
     /// The name of the condition.
     pub fairness: String,
-    /// The labels; some other label of the condition is borne.
+    /// The labels that do not occur. Some other label of the condition does.
     pub labels: Vec<L>,
 }
 
@@ -309,7 +310,7 @@ impl<'g, S: Debug, L: Clone + Eq + Hash + Debug> Checker<'g, S, L> {
     ///
     /// # Errors
     /// [`LivenessError::NoState`]; [`LivenessError::Faulty`]; [`LivenessError::NotInvariant`]; [`LivenessError::NoLabel`];
-    /// [`LivenessError::UnknownLabels`], though not if the graph is cut: the missing part may bear the labels.
+    /// [`LivenessError::UnknownLabels`], though not if the graph is cut: the labels may occur in the missing part.
     pub fn new(graph: &'g Graph<S, L>, fairness: &[Fairness<S, L>]) -> Result<Self, LivenessError> {
         if let Some(fault) = graph.fault() {
             return Err(LivenessError::Faulty(fault.clone()));
@@ -327,12 +328,13 @@ impl<'g, S: Debug, L: Clone + Eq + Hash + Debug> Checker<'g, S, L> {
         Ok(Checker { graph, pairs, absent, may_be_empty: fairness.iter().any(|fairness| is_pair(&fairness)) })
     }
 
-    /// The conditions as pairs of marks, in the order in which they were given.
+    /// Returns the conditions as pairs of marks, in the order in which they were given.
     pub fn pairs(&self) -> &[Pair] {
         &self.pairs
     }
 
-    /// The labels that no transition bears, by the condition that names them among others that are borne. Empty if the graph is cut.
+    /// Returns the labels of conditions that occur on no transition, where another label of the same condition occurs. This is empty if
+    /// the graph is cut.
     ///
     /// ```
     /// # use stateright_temporal::{graph::Search, liveness::{Absent, Checker, Fairness, Toy}};
@@ -346,7 +348,7 @@ impl<'g, S: Debug, L: Clone + Eq + Hash + Debug> Checker<'g, S, L> {
         &self.absent
     }
 
-    /// The runs of which a formula is false, as a query for [`find`]: to look among them for one of a certain kind.
+    /// Returns the runs of which a formula is false, as a query for [`find`]. The query can be narrowed, to find a run of a certain kind.
     pub fn violation(&self, formula: &Formula<S, L>) -> Query {
         violation(self.graph, formula)
     }

@@ -1,4 +1,4 @@
-//! Memory that searches share: how much of it there is, and who has taken how much.
+//! Memory that searches share. It counts how much there is and how much was taken.
 //!
 //! A [`Memory`] is a number of bytes. Whoever needs some holds a [`Share`] and makes it larger *before* allocating; a share that
 //! is dropped gives its bytes back. What cannot be had is [`Exhausted`]: the search then stops with what it knows
@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex};
 use bytesize::ByteSize;
 use thiserror::Error;
 
-/// A number of bytes that may be taken. Clones are the same memory.
+/// A number of bytes that searches may take. A clone is the same memory.
 #[derive(Clone, Debug)]
 pub struct Memory(Arc<Pool>);
 
@@ -47,18 +47,18 @@ struct Pool {
 pub struct Exhausted;
 
 impl Memory {
-    /// So many bytes.
+    /// Returns a memory of so many bytes.
     pub fn of(bytes: usize) -> Memory {
         Memory(Arc::new(Pool { own: bytes, taken: Mutex::new(0), common: None, whole: bytes }))
     }
 
-    /// As much as the machine gives.
+    /// Returns a memory without a bound: as much as the machine gives.
     pub fn unlimited() -> Memory {
         Memory::of(usize::MAX)
     }
 
-    /// The same memory for several searches that run at once. Half of it is divided equally: that much each can rely on. The other
-    /// half is for whoever needs more.
+    /// Divides the memory among several searches that run at once. Half of it is divided equally, and each search can rely on its part.
+    /// The other half goes to the searches that need more.
     pub fn split(&self, searches: usize) -> Vec<Memory> {
         let whole = self.0.own;
         if searches <= 1 {
@@ -70,7 +70,7 @@ impl Memory {
         (0..searches).map(|_| part()).collect()
     }
 
-    /// An empty share of it.
+    /// Returns an empty share of it.
     pub fn share(&self) -> Share {
         Share { memory: self.clone(), bytes: 0 }
     }
@@ -102,14 +102,14 @@ impl Memory {
     }
 }
 
-/// How much was allowed, before it was split: `3.2 GB`.
+/// Displays how much was allowed before it was split, for example `3.2 GB`.
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", ByteSize::b(self.0.whole as u64).display().si())
     }
 }
 
-/// Bytes that were taken of a [`Memory`]. They are given back when it is dropped.
+/// Bytes that were taken from a [`Memory`]. They are given back when the share is dropped.
 #[derive(Debug)]
 pub struct Share {
     memory: Memory,
@@ -130,27 +130,27 @@ impl Share {
     /// Gives some of the bytes back.
     ///
     /// # Panics
-    /// If it does not have so many.
+    /// If the share has fewer.
     pub fn shrink(&mut self, bytes: usize) {
         assert!(bytes <= self.bytes, "a share of {} bytes cannot give back {bytes}", self.bytes);
         self.memory.give_back(bytes);
         self.bytes -= bytes;
     }
 
-    /// How many bytes it has.
+    /// Returns how many bytes it has.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Another, empty share of the same memory.
+    /// Returns another, empty share of the same memory.
     pub fn another(&self) -> Share {
         self.memory.share()
     }
 
-    /// Room for more elements in a vector: taken first, then allocated. So that a vector grows seldom its room is doubled, or made
-    /// larger by a quarter where there is not that much.
+    /// Makes room for more elements in a vector. The bytes are taken first, then allocated. The room is doubled, so that a vector seldom
+    /// grows, or made larger by a quarter where there is not that much.
     ///
-    /// `beside` is what each element costs elsewhere.
+    /// `beside` is the number of bytes that each element costs elsewhere.
     ///
     /// # Errors
     /// [`Exhausted`] if there is not so much room, or the machine has not so much memory; nothing has changed then.

@@ -1,13 +1,16 @@
-//! Refinement: every step of one model is a step of another, seen through a mapping, or none.
+//! Refinement: checks that every step of one model, seen through a mapping, is a step of another model or changes nothing of it.
 //!
-//! * [`check_steps`] is step refinement (`Impl => Abs!Spec` without its fairness): initial states map to initial states, and
-//!   every transition to a transition of the abstract model or to a stutter.
-//! * [`check_fairness`] is its fair form (`Impl => Abs!FairSpec`): no fair run of the implementation maps to a run that breaks a
+//! The first model is called the implementation, the second the specification.
+//!
+//! * [`check_steps`] is step refinement (in TLA+ `Impl => Abs!Spec`, without fairness): initial states map to initial states, and
+//!   every transition maps to a transition of the specification or to a stutter.
+//! * [`check_fairness`] is fair refinement (in TLA+ `Impl => Abs!FairSpec`): no fair run of the implementation maps to a run that breaks a
 //!   fairness condition of the specification, where *enabled* is judged by the specification on the mapped state.
-//! * **Not vacuous.** An action that the specification offers in some mapped state and that no step of the implementation ever
-//!   maps to refuses the mapping ([`StepVerdict::Vacuous`]); a constant mapping is refused that way.
+//! * A mapping is refused as vacuous ([`StepVerdict::Vacuous`]) if the specification offers an action in some mapped state and no
+//!   step of the implementation ever maps to it. A constant mapping is refused that way.
 //!
-//! Both work on an explored [`Graph`] of the implementation; the specification is expanded only where it is mapped to. Source: Abadi & Lamport, *The existence of refinement mappings*, 1991.
+//! Both work on an explored [`Graph`] of the implementation; the specification is expanded only where it is mapped to. Source: Abadi &
+//! Lamport, *The existence of refinement mappings*, 1991.
 //!
 //! ```
 //! use stateright::Model;
@@ -62,60 +65,60 @@ pub trait Mapping {
     type Concrete;
     /// The specification.
     type Abstract: Model;
-    /// A small value that stands for one abstract state: what is mapped to, before the state itself is built.
+    /// A small value that stands for one state of the specification, which is built from it only when it is needed.
     type View: Clone + Eq + Hash;
-    /// What the specification's fairness calls its actions.
+    /// The name by which the specification's fairness calls an action.
     type Label: Clone + Eq + Hash + Debug;
 
-    /// The specification.
+    /// Returns the specification.
     fn target(&self) -> &Self::Abstract;
-    /// The label of an abstract action.
+    /// Returns the label of an action of the specification.
     fn label(&self, action: &<Self::Abstract as Model>::Action) -> Self::Label;
-    /// What a concrete state stands for.
+    /// Returns what a state of the implementation stands for.
     fn view(&self, state: &Self::Concrete) -> Self::View;
-    /// The abstract state that a view stands for.
+    /// Returns the state of the specification that a view stands for.
     fn state(&self, view: &Self::View) -> <Self::Abstract as Model>::State;
 }
 
 /// What became of step refinement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepVerdict<L> {
-    /// Every step is one abstract step or none.
+    /// Every step is one step of the specification or changes nothing of it.
     Holds,
     /// This initial state does not map to an initial state.
     InitialFails(StateId),
-    /// This step is neither; the path to it is as short as any.
+    /// This step is no step of the specification. The path to it is as short as any.
     StepFails {
-        /// The steps before, which all refine.
+        /// The steps before it, which all refine.
         path: Vec<Edge>,
-        /// The step that does not.
+        /// The step that does not refine.
         step: Edge,
     },
-    /// Steps refine, but the specification offers these actions and no step ever maps to them.
+    /// All steps refine, but the specification offers these actions and no step ever maps to them.
     Vacuous(Vec<L>),
     /// No step failed in the part of the graph that was explored.
     Unknown(Coverage),
-    /// The graph is no account of the implementation.
+    /// The graph does not represent the implementation.
     Faulty(Fault),
-    /// This state and its canonical form, of this number, stand for different abstract states.
+    /// The mapping maps this state and its canonical form to different states of the specification.
     NotInvariant {
         /// The state, as `Debug` shows it.
         state: String,
-        /// Its canonical form.
+        /// The number of its canonical form.
         representative: StateId,
     },
 }
 
-/// Step refinement: its verdict, what was hit, and the images of states and steps for [`check_fairness`].
+/// The result of step refinement: the verdict, what was hit, and the images of states and steps for [`check_fairness`].
 pub struct Steps<V, L> {
     /// The verdict.
     pub verdict: StepVerdict<L>,
-    /// The steps that do not refine and are reached by steps that do, breadth first.
+    /// The steps that do not refine and are reached by steps that do, in breadth-first order.
     pub failures: Vec<Edge>,
-    /// How many abstract states are mapped to.
+    /// The number of states of the specification that are mapped to.
     pub states_hit: usize,
-    /// How many transitions map to each abstract action, in the order in which the actions were first offered; 0 for an
-    /// action that was only offered.
+    /// For each action of the specification, the number of transitions that map to it, in the order in which the actions were first
+    /// offered. The number is 0 for an action that was only offered.
     pub actions_hit: Vec<(L, usize)>,
     images: Images<V, L>,
 }
@@ -134,13 +137,13 @@ struct Images<V, L> {
 }
 
 impl<V, L: PartialEq> Steps<V, L> {
-    /// Whether the specification offers one of the condition's actions in some state that is mapped to. Otherwise the condition is
-    /// kept by any run whatever, and [`check_fairness`] refuses it.
+    /// Returns whether the specification offers one of the condition's actions in some state that is mapped to. If it does not, every
+    /// run satisfies the condition, and [`check_fairness`] refuses it.
     pub fn offer(&self, condition: &AbstractFairness<L>) -> bool {
         self.images.labels.iter().any(|label| condition.labels.contains(label))
     }
 
-    /// What a concrete state of the graph maps to.
+    /// Returns what a state of the graph maps to.
     pub fn view(&self, state: StateId) -> &V {
         &self.images.views[self.images.of_state[state as usize] as usize]
     }
@@ -148,7 +151,7 @@ impl<V, L: PartialEq> Steps<V, L> {
 
 /// Checks step refinement of an explored graph.
 ///
-/// `optional` names abstract actions that may go unused without making the mapping vacuous.
+/// `optional` says which actions of the specification may go unused without making the mapping vacuous.
 ///
 /// # Panics
 /// If the specification has more than 64 labels.
@@ -355,17 +358,17 @@ pub struct AbstractFairness<L> {
     pub labels: Vec<L>,
 }
 
-/// Weak or strong.
+/// How strong a fairness condition is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strength {
-    /// Enabled from some point on in all states: taken infinitely often.
+    /// If an action is enabled in all states from some point on, then it is taken infinitely often.
     Weak,
-    /// Enabled infinitely often: taken infinitely often.
+    /// If an action is enabled infinitely often, then it is taken infinitely often.
     Strong,
 }
 
 impl<L: Eq + Sync> AbstractFairness<L> {
-    /// The condition as a formula over the implementation, judged state by state through the mapping: for
+    /// Returns the condition as a formula over the implementation, which is judged state by state through the mapping. It is meant for
     /// [`crate::liveness::judge`], which shares nothing with [`check_fairness`].
     pub fn formula<'a, S, K, M>(&'a self, mapping: &'a M) -> Formula<'a, S, K>
     where
@@ -398,17 +401,17 @@ impl<L: Eq + Sync> AbstractFairness<L> {
     }
 }
 
-/// Why fair refinement of a condition has no verdict.
+/// Why there is no verdict on a fairness condition.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FairnessError {
-    /// A condition of no action at all.
+    /// The condition has no action.
     #[error("fairness {condition}: at least 1 action is needed, 0 are given")]
     NoAction {
         /// The name of the condition.
         condition: String,
     },
-    /// The specification offers none of the actions in any state that is mapped to: nothing could break the condition.
+    /// The specification offers none of the actions in any state that is mapped to, so that nothing could break the condition.
     #[error("fairness {condition}: the specification offers {} nowhere in what is mapped to", actions.join(" or "))]
     NeverOffered {
         /// The name of the condition.
@@ -416,13 +419,13 @@ pub enum FairnessError {
         /// The actions.
         actions: Vec<String>,
     },
-    /// Some step is no step of the specification, so that runs map to no runs of it.
+    /// Some step is no step of the specification, so that some runs do not map to runs of it.
     #[error("fairness {condition} has no meaning where step refinement fails")]
     StepsFail {
         /// The name of the condition.
         condition: String,
     },
-    /// The search has no verdict.
+    /// The liveness search has no verdict.
     #[error(transparent)]
     Liveness(#[from] LivenessError),
 }
@@ -434,8 +437,7 @@ pub enum FairnessError {
 ///
 /// # Errors
 /// [`FairnessError::NoAction`]; [`FairnessError::NeverOffered`], though not if the graph is cut; [`FairnessError::StepsFail`] unless
-/// every step known refines; of [`LivenessError`] those that say that the graph is no account of the implementation or that
-/// cancellation was asked for.
+/// every step known refines; [`LivenessError::Faulty`]; [`LivenessError::Cancelled`].
 pub fn check_fairness<S, L, V, A: Eq + Debug>(
     graph: &Graph<S, L>,
     steps: &Steps<V, A>,

@@ -7,14 +7,14 @@ use thiserror::Error;
 
 use super::{Canonical, StateId};
 
-/// What keeps a [`Graph`](super::Graph) from being an account of its model. States and labels are shown as `Debug` shows them.
+/// Why a [`Graph`](super::Graph) does not represent its model. States and labels are shown as `Debug` shows them.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// A label occurs for which there is no number left.
+    /// The model has more labels than can be numbered.
     #[error("{} labels occur, at most {limit} can be numbered", limit + 1)]
     TooManyLabels {
-        /// As many can be numbered.
+        /// The greatest number of labels.
         limit: usize,
     },
     /// The canonical form of a canonical form is yet another state.
@@ -27,7 +27,7 @@ pub enum Fault {
         /// The canonical form of that.
         again: String,
     },
-    /// A step that only one of the two can take. Steps are compared by label, by whether they change the state, and by the canonical
+    /// Only one of a state and its canonical form can take this step. Steps are compared by label, by whether they change the state, and by the canonical
     /// form of the state they lead to.
     #[error(
         "{state} and its canonical form {representative} should have the same steps, but only {} has a step {label} \
@@ -43,10 +43,10 @@ pub enum Fault {
         label: String,
         /// Where the step leads to, in canonical form; or that it leads out of the boundary, or changes nothing.
         target: String,
-        /// Whether the state can take it; otherwise its canonical form can.
+        /// Whether it is the state that can take the step; otherwise its canonical form can.
         of_state: bool,
     },
-    /// One of the model's own properties is true of only one of the two.
+    /// One of the model's own properties is true of only one of a state and its canonical form.
     #[error("{state} and its canonical form {representative} should have the same properties, but {property} tells them apart")]
     OtherProperty {
         /// A state of the model.

@@ -1,4 +1,4 @@
-//! Sets of states and transitions of one graph, as bits.
+//! Sets of states and transitions of one graph, kept as bits.
 
 use crate::graph::StateId;
 
@@ -10,17 +10,17 @@ pub struct BitSet {
 }
 
 impl BitSet {
-    /// The empty set. It takes no memory.
+    /// Returns the empty set, which takes no memory.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// The numbers `0..len`.
+    /// Returns the set of the numbers `0..len`.
     pub fn all(len: usize) -> Self {
         Self::from_fn(len, |_| true)
     }
 
-    /// The numbers below `len` that satisfy `contains`, which is asked in ascending order.
+    /// Returns the set of the numbers below `len` that satisfy `contains`, which is asked in ascending order.
     pub fn from_fn(len: usize, mut contains: impl FnMut(usize) -> bool) -> Self {
         let words = (0..len)
             .step_by(64)
@@ -30,7 +30,7 @@ impl BitSet {
         set
     }
 
-    /// Whether `i` is in the set.
+    /// Returns whether `i` is in the set.
     pub fn contains(&self, i: usize) -> bool {
         self.words.get(i / 64).is_some_and(|word| word >> (i % 64) & 1 == 1)
     }
@@ -43,7 +43,7 @@ impl BitSet {
         self.words[i / 64] |= 1 << (i % 64);
     }
 
-    /// Takes `i` out.
+    /// Removes `i`.
     pub fn remove(&mut self, i: usize) {
         if let Some(word) = self.words.get_mut(i / 64) {
             *word &= !(1 << (i % 64));
@@ -51,7 +51,7 @@ impl BitSet {
         }
     }
 
-    /// Whether nothing is in the set.
+    /// Returns whether nothing is in the set.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
@@ -63,7 +63,7 @@ impl BitSet {
     }
 }
 
-/// Marked states and marked transitions: something that happens at some points of a run.
+/// Marked states and marked transitions. They stand for something that happens at some points of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     /// States, by [`StateId`].
@@ -73,28 +73,28 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Marked states and no transition.
+    /// Marks these states and no transition.
     pub fn states(states: BitSet) -> Self {
         Marks { states, edges: BitSet::none() }
     }
 
-    /// Marked transitions and no state.
+    /// Marks these transitions and no state.
     pub fn edges(edges: BitSet) -> Self {
         Marks { states: BitSet::none(), edges }
     }
 
-    /// Whether a state is marked.
+    /// Returns whether a state is marked.
     pub fn state(&self, id: StateId) -> bool {
         self.states.contains(id as usize)
     }
 
-    /// Whether the transition of this index is marked.
+    /// Returns whether the transition of this index is marked.
     pub fn edge(&self, index: usize) -> bool {
         self.edges.contains(index)
     }
 }
 
-/// A Streett pair: a run that meets `p` infinitely often meets `q` infinitely often.
+/// A Streett pair. A run satisfies it if it meets `q` infinitely often, or does not meet `p` infinitely often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// The premise.

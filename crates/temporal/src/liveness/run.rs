@@ -1,4 +1,4 @@
-//! A second opinion on a counterexample: it is executed on the model and judged from the definitions.
+//! A second opinion on a counterexample, which is executed on the model and judged from the definitions.
 //!
 //! Nothing here looks at marks, pairs or components; [`judge`] does not even look at the graph.
 
@@ -33,7 +33,7 @@ pub struct Run<S, L> {
 }
 
 impl<S, L> Run<S, L> {
-    /// A path of a graph, as a run that ends with it; in a quotient its states are representatives.
+    /// Returns a path of a graph as a run that stutters at its end. In a quotient its states are representatives.
     ///
     /// # Panics
     /// If the path has no transition and the graph no initial state.
@@ -47,7 +47,7 @@ impl<S, L> Run<S, L> {
         Run { initial: graph.state(start).clone(), stem: path.iter().map(step).collect(), cycle: Vec::new() }
     }
 
-    /// The state where the stem ends and the loop begins.
+    /// Returns the state where the stem ends and the loop begins.
     pub fn entry(&self) -> &S {
         self.stem.last().map_or(&self.initial, |(_, state)| state)
     }
@@ -82,7 +82,7 @@ pub(super) fn write_run<'a, S: Debug + 'a, L: Debug + 'a>(
     Ok(())
 }
 
-/// Why a lasso is not a run of the model: the graph was made from another model, label or representative.
+/// Why a lasso is not a run of the model. The graph was made from another model, with other labels or another canonical form.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RealizeError {
@@ -95,7 +95,7 @@ pub enum RealizeError {
     /// No step of the model follows this transition.
     #[error("step {step}: no {label} leads from the concrete state to state {target} of the graph")]
     NoStep {
-        /// Position in the run, from 1.
+        /// The position of the step in the run, from 1.
         step: usize,
         /// The label.
         label: String,
@@ -106,8 +106,8 @@ pub enum RealizeError {
 
 /// Executes a lasso of a graph on the model.
 ///
-/// In a quotient, `canonical` has to be the map that the graph was made with. There a loop that comes back to the same class
-/// may come back to another state of it, so it is repeated until the concrete state recurs.
+/// In a quotient, `canonical` has to be the map that the graph was made with. A loop of a quotient may come back to the same class but
+/// to another state of it, so it is repeated until the concrete state recurs.
 ///
 /// # Errors
 /// [`RealizeError`] if the lasso cannot be followed.
@@ -157,7 +157,7 @@ where
     }
 }
 
-/// Why something is not a fair run that violates a formula.
+/// Why a run does not refute a formula: it is not a run, it is not fair, or the formula is true of it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Objection {
@@ -167,7 +167,7 @@ pub enum Objection {
     /// The model has no such step.
     #[error("step {step}: the model has no {label} from this state to the next")]
     NotAStep {
-        /// Position in the run, from 1; the loop follows the stem.
+        /// The position of the step in the run, from 1; the loop follows the stem.
         step: usize,
         /// The label.
         label: String,
@@ -193,7 +193,7 @@ pub enum Objection {
 
 /// Checks from the definitions, on the model itself, that a run is one, that it is fair, and that it violates a formula.
 ///
-/// Whether a label is enabled is asked of the model, steps out of its boundary included.
+/// The model itself is asked whether a label is enabled; steps out of its boundary count.
 ///
 /// # Errors
 /// The first [`Objection`].

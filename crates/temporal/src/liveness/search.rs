@@ -15,7 +15,7 @@ use super::run::write_run;
 use super::LivenessError;
 use crate::graph::{Edge, Graph, StateId};
 
-/// What to look for: a path, then a loop.
+/// What [`find`] looks for: a path, then a loop.
 #[derive(Clone, Debug)]
 pub struct Query {
     /// Where the part of the path that `stem` confines begins.
@@ -38,7 +38,7 @@ pub enum Origin {
 }
 
 impl Query {
-    /// Any fair run of the graph; narrow it by replacing fields.
+    /// Returns the query that any fair run of the graph answers. It is narrowed by replacing fields.
     pub fn any<S, L>(graph: &Graph<S, L>) -> Self {
         let states = BitSet::all(graph.len());
         let cycle = Marks { states: states.clone(), edges: BitSet::all(graph.transitions()) };
@@ -55,12 +55,12 @@ pub struct Lasso {
     pub stem: Vec<Edge>,
     /// From the end of the stem back to it; empty if the run stutters there for ever. States may repeat.
     pub cycle: Vec<Edge>,
-    /// Whether no loop from the end of this stem would do with fewer transitions. Otherwise it is not proven shortest.
+    /// Whether no loop from the end of this stem would do with fewer transitions. If this is false, a shorter one is not ruled out.
     pub cycle_is_shortest: bool,
 }
 
 impl Lasso {
-    /// A path from an initial state, as a run that ends with it.
+    /// Returns a path from an initial state as a lasso that stutters at its end.
     ///
     /// # Panics
     /// If the path has no transition and the graph no initial state.
@@ -69,12 +69,12 @@ impl Lasso {
         Lasso { start, stem, cycle: Vec::new(), cycle_is_shortest: true }
     }
 
-    /// The state where the stem ends and the loop begins.
+    /// Returns the state where the stem ends and the loop begins.
     pub fn entry(&self) -> StateId {
         self.stem.last().map_or(self.start, |edge| edge.target)
     }
 
-    /// The lasso with the states and labels of its graph, to be displayed as a [`Run`](super::Run) is.
+    /// Returns the lasso with the states and labels of its graph, to be displayed as a [`Run`](super::Run) is.
     ///
     /// ```
     /// # use stateright_temporal::{graph::Search, liveness::{check, Fairness, Formula, Toy, Verdict}};
@@ -106,7 +106,7 @@ impl<S: Debug, L: Debug> Display for Displayed<'_, S, L> {
     }
 }
 
-/// Finds a lasso that answers the query and satisfies all pairs, or none if there is none.
+/// Finds a lasso that answers the query and satisfies all pairs. Returns `None` if there is none.
 ///
 /// In every state a run may also stutter for ever; stuttering meets the marks of that state and no transition's. The same
 /// graph, pairs and query give the same lasso.
@@ -232,7 +232,8 @@ struct Components<'a, S, L> {
     edges: BitSet,
     /// The greatest number that is in use.
     parts: u32,
-    /// While a state is on the stack: the smallest order known to be on the stack and reachable from it. Otherwise 0.
+    /// While a state is on the stack: the smallest order known to be on the stack and reachable from it. Otherwise 0, until
+    /// [`FairLoop::new`] uses the same memory for the positions of the states of one component.
     low: Vec<u32>,
     stack: Vec<StateId>,
     calls: Vec<Call>,

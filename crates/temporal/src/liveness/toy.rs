@@ -1,10 +1,10 @@
-//! Labelled digraphs as models, for tests and for graphs that come from elsewhere.
+//! A labelled directed graph as a model, for tests and for graphs that come from elsewhere.
 
 use stateright::Model;
 
 use crate::graph::StateId;
 
-/// A model given by its transitions: states are numbers.
+/// A model that is given by its transitions. Its states are numbers.
 ///
 /// ```
 /// use stateright_temporal::graph::Search;
@@ -22,14 +22,14 @@ pub struct Toy<L> {
 }
 
 impl<L: Clone> Toy<L> {
-    /// A graph with these initial states and these transitions (from, label, to).
+    /// Creates a model with these initial states and these transitions (from, label, to).
     pub fn new(initial: impl Into<Vec<StateId>>, edges: impl Into<Vec<(StateId, L, StateId)>>) -> Self {
         let mut edges = edges.into();
         edges.sort_by_key(|&(source, ..)| source);
         Toy { initial: initial.into(), edges }
     }
 
-    /// The label of an action.
+    /// Returns the label of an action.
     pub fn label(action: &(L, StateId)) -> L {
         action.0.clone()
     }
