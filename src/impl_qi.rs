@@ -14,8 +14,8 @@
 //! | fairness | `fairness.rs` | what is assumed of lock, driver and hardware |
 //! | safety | `safety.rs` | the named safety properties and reachability witnesses |
 //!
-//! [`RingCfg`] says what is modelled; [`with_ring!`](crate::with_ring) gives the [`stateright::Model`] of the smallest capacity
-//! that holds it. The fault check of the poll loop is modelled where faults may occur; elsewhere its register reads change
+//! [`RingCfg`] says what is modelled. Once it is accepted, as a [`ValidRing`], [`with_ring!`](crate::with_ring) gives the
+//! [`stateright::Model`] of the smallest capacity that holds it. The fault check of the poll loop is modelled where faults may occur; elsewhere its register reads change
 //! nothing and are left out, unless [`FaultCheck::Always`] asks for them.
 //!
 //! ```
@@ -24,7 +24,7 @@
 //! use vtd_qi::with_ring;
 //!
 //! let cfg = RingCfg { length: Length::new(4)?, ..RingCfg::new(Rules::G4, 2, [0]) };
-//! let states = with_ring!(cfg, |ring| Search::new(&ring, |action| action.label()).run().len())?;
+//! let states = with_ring!(cfg.validate()?, |ring| Search::new(&ring, |action| action.label()).run().len());
 //! assert!(states > 100);
 //! # Ok::<(), vtd_qi::impl_qi::RingError>(())
 //! ```
@@ -43,6 +43,7 @@ mod safety;
 mod state;
 
 use std::fmt;
+use std::ops::Deref;
 
 use crate::words;
 use stateright::{Model, Property};
@@ -146,37 +147,35 @@ impl RingCfg {
         !self.faults.is_none() || self.fault_check == FaultCheck::Always
     }
 
-    /// The calls that can be made: for each count all choices of what its IDs ask for.
+    /// Accepts the configuration, with its counts in order and each once.
     ///
-    /// # Errors
-    /// [`RingError::Requests`] if they are too many.
-    pub fn requests(&self) -> Result<Vec<Request>, RingError> {
-        request::requests(&self.counts, &self.faults)
-    }
-
-    /// Checks the configuration and brings the counts in order.
+    /// ```
+    /// use vtd_qi::impl_qi::{RingCfg, RingError, Rules};
+    /// let accepted = RingCfg::new(Rules::G4, 2, [1, 0, 1]).validate()?;
+    /// assert_eq!((&accepted.counts[..], accepted.requests().len()), (&[0, 1][..], 2));
+    /// assert_eq!(RingCfg::new(Rules::G4, 9, [0]).validate(), Err(RingError::Submitters(9)));
+    /// # Ok::<(), RingError>(())
+    /// ```
     ///
     /// # Errors
     /// Any [`RingError`].
-    pub fn validate(self) -> Result<Self, RingError> {
-        self.with_all_requests().map(|(cfg, _)| cfg)
-    }
-
-    /// The same, with all calls that can be made.
-    #[doc(hidden)]
-    pub fn with_all_requests(self) -> Result<(Self, Vec<Request>), RingError> {
+    pub fn validate(self) -> Result<ValidRing, RingError> {
         let cfg = self.validate_but_requests()?;
-        let requests = cfg.requests()?;
-        Ok((cfg, requests))
+        let requests = request::requests(&cfg.counts, &cfg.faults)?;
+        Ok(ValidRing { cfg, requests })
     }
 
-    /// The same where the calls that can be made are given, and say which counts there are.
-    #[doc(hidden)]
-    pub fn with_requests(mut self, requests: Vec<Request>) -> Result<(Self, Vec<Request>), RingError> {
+    /// Accepts the configuration with no other calls than the given ones; the counts are theirs, whatever the configuration
+    /// says.
+    ///
+    /// # Errors
+    /// Any [`RingError`].
+    pub fn with_requests(mut self, requests: impl Into<Vec<Request>>) -> Result<ValidRing, RingError> {
+        let requests = requests.into();
         self.counts = requests.iter().map(|request| request.count()).collect();
         let cfg = self.validate_but_requests()?;
         request::validate_requests(&requests, &cfg)?;
-        Ok((cfg, requests))
+        Ok(ValidRing { cfg, requests })
     }
 
     fn validate_but_requests(mut self) -> Result<Self, RingError> {
@@ -204,54 +203,58 @@ impl RingCfg {
     }
 }
 
+/// A [`RingCfg`] that was accepted, and every call that can be made in it.
+///
+/// [`RingCfg::validate`] and [`RingCfg::with_requests`] are the only ways to one, and it cannot be changed; so whoever holds one can
+/// build its ring. It reads like the configuration that it is of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ValidRing {
+    cfg: RingCfg,
+    requests: Vec<Request>,
+}
+
+impl ValidRing {
+    /// The calls that can be made: for each count all choices of what its IDs ask for, unless they were given one by one.
+    pub fn requests(&self) -> &[Request] {
+        &self.requests
+    }
+}
+
+impl Deref for ValidRing {
+    type Target = RingCfg;
+
+    fn deref(&self) -> &RingCfg {
+        &self.cfg
+    }
+}
+
 /// The ring as a [`stateright::Model`], for at most `N` slots and `T` submitters; `F` is 1 where the fault check is modelled
 /// and 0 where not.
 #[derive(Clone, Debug)]
 pub struct Ring<const N: usize, const T: usize, const F: usize = 0> {
-    cfg: RingCfg,
-    requests: Vec<Request>,
+    accepted: ValidRing,
     rotation: Rotation,
 }
 
-/// Evaluates an expression with the [`Ring`] of the smallest capacity that holds a [`RingCfg`]; with a list of requests between
-/// the two, those are the calls that can be made, as in [`Ring::with_requests`].
-///
-/// # Errors
-/// The result is `Err(RingError)` if the configuration is not valid.
+/// Evaluates an expression with the [`Ring`] of the smallest capacity that holds a [`ValidRing`].
 #[macro_export]
 macro_rules! with_ring {
-    ($cfg:expr, |$ring:ident| $body:expr) => {
-        $crate::with_ring!(@ $crate::impl_qi::RingCfg::with_all_requests($cfg), $ring, $body)
-    };
-    ($cfg:expr, $requests:expr, |$ring:ident| $body:expr) => {
-        $crate::with_ring!(@ $crate::impl_qi::RingCfg::with_requests($cfg, $requests), $ring, $body)
-    };
-    (@ $valid:expr, $ring:ident, $body:expr) => {
-        match $valid {
-            Err(error) => Err(error),
-            Ok((cfg, requests)) if cfg.checks_faults() => {
-                if cfg.length.slots() <= 8 && cfg.submitters <= 3 {
-                    let $ring = $crate::impl_qi::Ring::<8, 3, 1>::of(cfg, requests);
-                    Ok($body)
-                } else {
-                    let $ring = $crate::impl_qi::Ring::<256, 8, 1>::of(cfg, requests);
-                    Ok($body)
-                }
-            }
-            Ok((cfg, requests)) if cfg.length.slots() <= 8 && cfg.submitters <= 3 => {
-                let $ring = $crate::impl_qi::Ring::<8, 3, 0>::of(cfg, requests);
-                Ok($body)
-            }
-            Ok((cfg, requests)) if cfg.length.slots() <= 16 => {
-                let $ring = $crate::impl_qi::Ring::<16, 8, 0>::of(cfg, requests);
-                Ok($body)
-            }
-            Ok((cfg, requests)) => {
-                let $ring = $crate::impl_qi::Ring::<256, 8, 0>::of(cfg, requests);
-                Ok($body)
-            }
+    ($accepted:expr, |$ring:ident| $body:expr) => {{
+        let accepted: $crate::impl_qi::ValidRing = $accepted;
+        let slots = accepted.length.slots();
+        let is_small = slots <= 8 && accepted.submitters <= 3;
+        match accepted.checks_faults() {
+            true if is_small => $crate::with_ring!(@ 8, 3, 1, accepted, $ring, $body),
+            true => $crate::with_ring!(@ 256, 8, 1, accepted, $ring, $body),
+            false if is_small => $crate::with_ring!(@ 8, 3, 0, accepted, $ring, $body),
+            false if slots <= 16 => $crate::with_ring!(@ 16, 8, 0, accepted, $ring, $body),
+            false => $crate::with_ring!(@ 256, 8, 0, accepted, $ring, $body),
         }
-    };
+    }};
+    (@ $slots:literal, $submitters:literal, $faults:literal, $accepted:ident, $ring:ident, $body:expr) => {{
+        let $ring = $crate::impl_qi::Ring::<$slots, $submitters, $faults>::of($accepted);
+        $body
+    }};
 }
 
 /// A transition of the ring.
@@ -366,7 +369,7 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
     /// # Panics
     /// If the configuration has more than `N` slots or `T` submitters.
     pub fn new(cfg: RingCfg) -> Result<Self, RingError> {
-        cfg.with_all_requests().map(|(cfg, requests)| Self::of(cfg, requests))
+        cfg.validate().map(Self::of)
     }
 
     /// The model of a configuration in which only given calls can be made; the counts are theirs, whatever the configuration
@@ -390,12 +393,15 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
     /// # Panics
     /// If the configuration has more than `N` slots or `T` submitters.
     pub fn with_requests(cfg: RingCfg, requests: impl Into<Vec<Request>>) -> Result<Self, RingError> {
-        cfg.with_requests(requests.into()).map(|(cfg, requests)| Self::of(cfg, requests))
+        cfg.with_requests(requests).map(Self::of)
     }
 
-    /// The model of a configuration that has been validated; [`with_ring!`](crate::with_ring) is the way in.
-    #[doc(hidden)]
-    pub fn of(cfg: RingCfg, requests: Vec<Request>) -> Self {
+    /// The model of an accepted configuration; [`with_ring!`](crate::with_ring) chooses the capacity.
+    ///
+    /// # Panics
+    /// If the configuration has more than `N` slots or `T` submitters, or if `F` does not say whether the fault check is modelled.
+    pub fn of(accepted: ValidRing) -> Self {
+        let cfg = &accepted.cfg;
         assert!(usize::from(cfg.length.slots()) <= N && cfg.submitters <= T, "capacity {N} slots, {T} submitters");
         assert_eq!(cfg.checks_faults(), F > 0, "room for faults");
         let (rules, faults) = (&cfg.rules, &cfg.faults);
@@ -409,47 +415,53 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
             // Altered hardware may read what no other reads.
             clear: (rules.keeps_hardware_behind_posts() && faults.quirk.is_none()).then_some(reads),
         };
-        Ring { cfg, requests, rotation }
+        Ring { accepted, rotation }
+    }
+
+    /// The same ring under another lock. No configuration is refused for its lock.
+    pub fn with_lock(&self, lock: Lock) -> Self {
+        let ValidRing { cfg, requests } = self.accepted.clone();
+        Self::of(ValidRing { cfg: RingCfg { lock, ..cfg }, requests })
     }
 
     /// The calls that can be made.
     pub fn requests(&self) -> &[Request] {
-        &self.requests
+        self.accepted.requests()
     }
 
     /// What submitter `t`'s present call asks for.
     pub fn request(&self, call: &Call) -> Request {
         match F {
             0 => Request::plain(call.count),
-            _ => self.requests[usize::from(call.request)],
+            _ => self.accepted.requests()[usize::from(call.request)],
         }
     }
 
     /// The configuration.
-    pub fn cfg(&self) -> &RingCfg {
-        &self.cfg
+    pub fn cfg(&self) -> &ValidRing {
+        &self.accepted
     }
 
     /// Number of slots.
     pub fn length(&self) -> Length {
-        self.cfg.length
+        self.accepted.length
     }
 
     /// The representative of a state under rotation of the ring; for [`stateright_temporal::graph::Search::canonical`].
     ///
     /// Rotation goes by single slots, but by two where an ITE may be handled by the odd walk.
     pub fn canonical(&self, state: &State<N, T, F>) -> State<N, T, F> {
-        state.canonical(self.cfg.length, self.cfg.submitters, &self.cfg.rules, self.rotation)
+        state.canonical(self.accepted.length, self.accepted.submitters, &self.accepted.rules, self.rotation)
     }
 
     /// One submitter's `wait_index`.
     pub fn wait_index(&self, call: &Call) -> Slot {
-        call.wait_index(&self.cfg.rules, self.cfg.length)
+        call.wait_index(&self.accepted.rules, self.accepted.length)
     }
 
     /// Whether submitter `t` has written IQT and not yet observed the completion.
     pub fn waiting(&self, state: &State<N, T, F>, t: usize) -> bool {
-        state.call(t).waiting(&self.cfg.rules)
+        state.call(t).waiting(&self.accepted.rules)
     }
 
     /// Whether no call is pending and the hardware has nothing to do.
@@ -459,23 +471,23 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
 
     /// Whether some call is not over.
     pub fn has_calls(&self, state: &State<N, T, F>) -> bool {
-        (0..self.cfg.submitters).any(|t| state.call(t).pc != Pc::Idle)
+        (0..self.accepted.submitters).any(|t| state.call(t).pc != Pc::Idle)
     }
 
     /// Whether submitter `t` waits for free slots and there are enough.
     pub fn waits_with_room(&self, state: &State<N, T, F>, t: usize) -> bool {
         let call = state.call(t);
-        call.wants_room() && state.queue().free_cnt >= self.cfg.rules.slots_needed(call.count)
+        call.wants_room() && state.queue().free_cnt >= self.accepted.rules.slots_needed(call.count)
     }
 
     /// The name of submitter `t`'s next step, if it can be done now.
     fn next_step(&self, state: &State<N, T, F>, t: usize) -> Option<Step> {
         let call = state.call(t);
-        let step = call.pc.step(&self.cfg.rules)?;
+        let step = call.pc.step(&self.accepted.rules)?;
         if step != Step::Acquire {
             return Some(step);
         }
-        match state.lock_for(t, self.cfg.lock) {
+        match state.lock_for(t, self.accepted.lock) {
             Acquire::Busy => None,
             Acquire::Queued => Some(Step::Enqueue),
             Acquire::Taken if self.withheld(state, t, &call) => None,
@@ -485,14 +497,14 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
 
     /// Whether [`Handout::NotWhileOwnerWaits`] disables the post that taking the lock now would begin.
     fn withheld(&self, state: &State<N, T, F>, t: usize, call: &Call) -> bool {
-        let ring = self.cfg.length;
-        self.cfg.handout == Handout::NotWhileOwnerWaits
+        let ring = self.accepted.length;
+        self.accepted.handout == Handout::NotWhileOwnerWaits
             && call.pc == Pc::Acquire
-            && (0..self.cfg.submitters).any(|other| {
+            && (0..self.accepted.submitters).any(|other| {
                 let theirs = state.call(other);
                 let head = state.queue().free_head;
                 other != t
-                    && theirs.waiting(&self.cfg.rules)
+                    && theirs.waiting(&self.accepted.rules)
                     && self.waits_with_room(state, t)
                     && (ring.distance(head, theirs.index) < call.slots()
                         || ring.distance(theirs.index, head) < theirs.slots())
@@ -502,10 +514,10 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
     fn memory<'a>(&'a self, state: &'a mut State<N, T, F>, cpu: usize) -> Memory<'a, N, T, F> {
         Memory {
             state,
-            ring: self.cfg.length,
-            lock: self.cfg.lock,
-            requests: &self.requests,
-            quirk: self.cfg.faults.quirk,
+            ring: self.accepted.length,
+            lock: self.accepted.lock,
+            requests: self.accepted.requests(),
+            quirk: self.accepted.faults.quirk,
             cpu,
         }
     }
@@ -516,14 +528,15 @@ impl<const N: usize, const T: usize, const F: usize> Model for Ring<N, T, F> {
     type Action = Action;
 
     fn init_states(&self) -> Vec<Self::State> {
-        vec![State::initial(self.cfg.length)]
+        vec![State::initial(self.accepted.length)]
     }
 
     fn actions(&self, state: &Self::State, actions: &mut Vec<Self::Action>) {
-        for t in 0..self.cfg.submitters {
+        for t in 0..self.accepted.submitters {
             if state.call(t).pc == Pc::Idle {
-                let left = self.cfg.faults.bound - state.injected();
-                let possible = self.requests.iter().enumerate().filter(|(_, request)| request.faults() <= left);
+                let left = self.accepted.faults.bound - state.injected();
+                let possible =
+                    self.accepted.requests().iter().enumerate().filter(|(_, request)| request.faults() <= left);
                 actions.extend(possible.map(|(i, _)| Action::Call { t: t as u8, request: i as u8 }));
             } else if let Some(step) = self.next_step(state, t) {
                 actions.push(Action::Driver { t: t as u8, step });
@@ -531,27 +544,27 @@ impl<const N: usize, const T: usize, const F: usize> Model for Ring<N, T, F> {
         }
         let mut state = *state;
         let unit = self.memory(&mut state, 0);
-        self.cfg.hardware.steps(&self.cfg.faults, &unit, |step| actions.push(Action::Hardware(step)));
+        self.accepted.hardware.steps(&self.accepted.faults, &unit, |step| actions.push(Action::Hardware(step)));
     }
 
     fn next_state(&self, state: &Self::State, action: Self::Action) -> Option<Self::State> {
         let mut next = *state;
         match action {
             Action::Call { t, request } => {
-                let asked = self.requests[usize::from(request)];
+                let asked = self.accepted.requests()[usize::from(request)];
                 next.set_call(t.into(), Call::begin_request(request, asked.count()));
-                if self.cfg.faults.is_counted() {
+                if self.accepted.faults.is_counted() {
                     next.inject(asked.faults());
                 }
             }
             Action::Driver { t, step } => {
                 let mut call = state.call(t.into());
-                let done = call.step(&self.cfg.rules, &mut self.memory(&mut next, t.into()))?;
+                let done = call.step(&self.accepted.rules, &mut self.memory(&mut next, t.into()))?;
                 debug_assert_eq!(done, step);
                 next.set_call(t.into(), call);
             }
             Action::Hardware(step) => {
-                self.cfg.hardware.step(&self.cfg.faults, &mut self.memory(&mut next, 0), step);
+                self.accepted.hardware.step(&self.accepted.faults, &mut self.memory(&mut next, 0), step);
             }
         }
         Some(next)
@@ -564,7 +577,7 @@ impl<const N: usize, const T: usize, const F: usize> Model for Ring<N, T, F> {
     fn format_action(&self, action: &Self::Action) -> String {
         match action {
             Action::Call { t, request } => {
-                format!("T{} Call({})", t + 1, self.requests[usize::from(*request)].text())
+                format!("T{} Call({})", t + 1, self.accepted.requests()[usize::from(*request)].text())
             }
             Action::Hardware(HwStep::Execute { position }) => format!("Execute({position})"),
             Action::Hardware(HwStep::TimeOut { position, kept: 0 }) => format!("TimeOut({position})"),

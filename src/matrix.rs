@@ -136,6 +136,7 @@ impl Cell {
     /// What is checked, in full, and the fingerprint of the sources that decide what is found; not how far.
     pub fn subject(&self) -> String {
         let Scenario { cfg, slots, checks, .. } = &self.scenario;
+        let cfg: &RingCfg = cfg;
         let checks: Vec<_> = checks.iter().map(|check| check.name()).collect();
         format!("{} {cfg:?} {slots:?} {checks:?}", of_sources())
     }
@@ -496,8 +497,7 @@ impl File {
                         false => Check::under_faults().collect(),
                     };
                     let scope = class.scope.unwrap_or(size.scope).max(size.scope);
-                    let mut scenario = Scenario::own(generation.name, cfg, Slots::Fair, checks)
-                        .map_err(|error| TableError::entry(format_args!("cell {name}"), error))?;
+                    let mut scenario = Scenario::own(generation.name, cfg, Slots::Fair, checks);
                     scenario.expected = self.expected(&scenario.checks, generation.name, &class.name, &name)?;
                     scenario.cut = Cut::Excuses;
                     scenario.reached = must_be_reached(&scenario.cfg);

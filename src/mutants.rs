@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::impl_qi::{AfterIte, FaultClass, Generation, Itesid, Label, Quirk, Rules};
+use crate::impl_qi::{AfterIte, FaultClass, Generation, Itesid, Label, Quirk, RingCfg, Rules};
 use crate::matrix::{Cell, Matrix, Scope};
 use crate::scenario::{rules, Scenario, TableError};
 
@@ -49,25 +49,26 @@ impl Mutant {
 
     /// The mutated scenario; `None` where the mutant changes nothing in this scenario.
     pub fn apply(&self, scenario: &Scenario) -> Option<Scenario> {
-        let mut mutated = scenario.clone();
-        mutated.expected.clear();
+        let mut cfg = RingCfg::clone(&scenario.cfg);
+        let mut unfair = scenario.unfair.clone();
         match self {
             Mutant::Rule { rule, value } => {
                 let change = BTreeMap::from([(rule.clone(), value.clone())]);
-                mutated.cfg.rules = rules(scenario.generation, &change).ok()?.1;
-                if mutated.cfg.rules.one_id_only() {
-                    mutated.cfg.counts = vec![1];
+                cfg.rules = rules(scenario.generation, &change).ok()?.1;
+                if cfg.rules.one_id_only() {
+                    cfg.counts = vec![1];
                 }
             }
-            Mutant::Unfair(condition) => mutated.unfair = Some(condition.clone()),
+            Mutant::Unfair(condition) => unfair = Some(condition.clone()),
             Mutant::Hardware(quirk) => {
-                mutated.cfg.faults.quirk = Some(*quirk);
+                cfg.faults.quirk = Some(*quirk);
                 if *quirk == Quirk::ItesidWrong {
-                    mutated.cfg.faults.devices = mutated.cfg.faults.devices.max(1);
+                    cfg.faults.devices = cfg.faults.devices.max(1);
                 }
             }
         }
-        mutated.cfg.clone().validate().is_ok().then_some(mutated)
+        let cfg = cfg.validate().ok()?;
+        Some(Scenario { cfg, unfair, expected: BTreeMap::new(), ..scenario.clone() })
     }
 }
 

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::impl_qi::{
-    FaultCheck, Faults, Generation, Handout, Hardware, Label, Length, Lock, Order, RingCfg, RingError, Rules, Safety,
-    Slots, Witness, GENERATIONS,
+    FaultCheck, Faults, Generation, Handout, Hardware, Label, Length, Lock, Order, RingCfg, Rules, Safety, Slots,
+    ValidRing, Witness, GENERATIONS,
 };
 
 /// A property that can be checked of a scenario.
@@ -170,7 +170,7 @@ pub struct Scenario {
     /// The name of the generation its rules start from.
     pub generation: &'static str,
     /// What is modelled.
-    pub cfg: RingCfg,
+    pub cfg: ValidRing,
     /// What a waiting call is promised.
     pub slots: Slots,
     /// What is checked.
@@ -218,18 +218,9 @@ pub struct Script {
 
 impl Scenario {
     /// A configuration of one's own, of which nothing is expected; its name is made from the generation's.
-    ///
-    /// # Errors
-    /// Any [`RingError`].
-    pub fn own(
-        generation: &'static str,
-        cfg: RingCfg,
-        slots: Slots,
-        checks: Vec<Check>,
-    ) -> Result<Scenario, RingError> {
-        let cfg = cfg.validate()?;
+    pub fn own(generation: &'static str, cfg: ValidRing, slots: Slots, checks: Vec<Check>) -> Scenario {
         let family = format!("{generation}-own");
-        Ok(Scenario {
+        Scenario {
             name: format!("{family}-{}x{}", cfg.submitters, cfg.length.slots()),
             family,
             generation,
@@ -246,7 +237,7 @@ impl Scenario {
             cut: Cut::Fails,
             run: None,
             unfair: None,
-        })
+        }
     }
 
     /// What is expected of a property.

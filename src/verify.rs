@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use stateright::{Expectation, Model};
 
 use crate::fingerprint::fingerprint;
-use crate::impl_qi::{Action, Label, Lock, Ring, RingCfg, Safety, State, Step};
+use crate::impl_qi::{Action, Label, Lock, Ring, Safety, State, Step};
 use crate::refine::{check_fairness, check_steps, RingToSpec, StepVerdict, Steps};
 use crate::scenario::{Check, Scenario, Script, WRAPS};
 use crate::spec::{self, Loss, View};
@@ -257,8 +257,7 @@ pub enum Detail {
 /// # Panics
 /// See [`verify`].
 pub fn verify_with(scenario: &Scenario, limits: Limits, detail: Detail) -> Report {
-    let report = with_ring!(scenario.cfg.clone(), |ring| Judge::new(&ring, scenario, limits, detail).report());
-    report.expect("a scenario's configuration has been validated")
+    with_ring!(scenario.cfg.clone(), |ring| Judge::new(&ring, scenario, limits, detail).report())
 }
 
 /// The report of a scenario of which nothing is known.
@@ -586,8 +585,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         if self.ring.cfg().lock == Lock::Fifo {
             return "";
         }
-        let cfg = RingCfg { lock: Lock::Fifo, ..self.ring.cfg().clone() };
-        let ring = Ring::<N, T, F>::of(cfg, self.ring.requests().to_vec());
+        let ring = self.ring.with_lock(Lock::Fifo);
         let canonical = |state: &State<N, T, F>| ring.canonical(state);
         let max_states = self.limits.max_states.min(20 * self.graph.len()).min(MOST_UNDER_FIFO);
         let limits = Limits { max_states, progress: None, ..self.limits };

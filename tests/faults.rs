@@ -126,8 +126,8 @@ fn counts_agree_with_stateright() {
 fn leaving_the_fault_check_out_changes_no_verdict() {
     for rules in [Rules::G3, Rules::G4, Rules::G5] {
         let verdicts = |fault_check| {
-            let cfg = RingCfg { fault_check, ..RingCfg::new(rules, 2, [0, 1]) };
-            let scenario = Scenario::own("own", cfg, Slots::Unfair, Check::without_faults().collect()).unwrap();
+            let cfg = RingCfg { fault_check, ..RingCfg::new(rules, 2, [0, 1]) }.validate().unwrap();
+            let scenario = Scenario::own("own", cfg, Slots::Unfair, Check::without_faults().collect());
             let report = verify(&scenario, Limits::default());
             report.properties.iter().map(|outcome| (outcome.check, outcome.verdict)).collect::<Vec<_>>()
         };

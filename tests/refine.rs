@@ -71,7 +71,7 @@ fn the_lossy_specification_is_left_only_where_a_strangers_done_is_taken() {
 #[test]
 fn without_handing_out_a_waiting_owners_slot_the_lossy_specification_is_refined_and_the_loss_used() {
     let lost = |rules, handout| {
-        let base = small(rules, 2, &[0, 1], 4).cfg().clone();
+        let base = RingCfg::clone(small(rules, 2, &[0, 1], 4).cfg());
         let ring = Ring::<8, 3>::new(RingCfg { handout, ..base }).unwrap();
         let steps = check_steps(&explore(&ring), &RingToSpec::new(&ring, Loss::Done).unwrap(), may_lose);
         assert_eq!(steps.verdict, StepVerdict::Holds);
@@ -238,7 +238,7 @@ fn waits(state: &SmallState, t: usize) -> bool {
 /// executes IDs behind a pending WD.
 #[test]
 fn without_fairness_of_the_status_write_exactly_complete_is_broken() {
-    let base = small(Rules::G4, 2, &[0, 1], 4).cfg().clone();
+    let base = RingCfg::clone(small(Rules::G4, 2, &[0, 1], 4).cfg());
     let ring = Ring::<8, 3>::new(RingCfg { hardware: Hardware::pipelined(4), ..base }).unwrap();
     let graph = explore(&ring);
     let mapping = RingToSpec::new(&ring, Loss::None).unwrap();
@@ -264,7 +264,7 @@ fn without_fairness_of_the_status_write_exactly_complete_is_broken() {
 /// Under the FIFO lock, and for Slots::Fair, the conditions are others; each is needed there too.
 #[test]
 fn the_fifo_lock_and_slots_fair_are_needed_where_they_are_assumed() {
-    let base = small(Rules::G4, 2, &[0, 1], 4).cfg().clone();
+    let base = RingCfg::clone(small(Rules::G4, 2, &[0, 1], 4).cfg());
     let fifo = Ring::<8, 3>::new(RingCfg { lock: Lock::Fifo, ..base }).unwrap();
     let graph = explore(&fifo);
     let observed = |t| Formula::leads_to(move |s: &SmallState| waits(s, t), move |s| !waits(s, t));
@@ -492,8 +492,10 @@ fn g5_fails_where_it_takes_lost_ids_for_executed_or_leaves_work_behind() {
         })
     }));
     // After an early -EINVAL hardware goes on to fetch slots that were handed out again, and a WD in them before it is posted.
-    let cfg =
-        RingCfg { counts: vec![1, 2], ..with_fault(Rules::G5, FaultClass::InvalidId, AfterIte::Drop).cfg().clone() };
+    let cfg = RingCfg {
+        counts: vec![1, 2],
+        ..RingCfg::clone(with_fault(Rules::G5, FaultClass::InvalidId, AfterIte::Drop).cfg())
+    };
     let ring: Ring<8, 3, 1> = Ring::new(cfg).unwrap();
     let (graph, steps) = refined(&ring);
     assert!(steps.failures.iter().any(|step| {

@@ -163,7 +163,7 @@ impl Base {
             name: scenario.name.clone(),
             family: scenario.family.clone(),
             generation: scenario.generation,
-            cfg: scenario.cfg.clone(),
+            cfg: RingCfg::clone(&scenario.cfg),
             slots: scenario.slots,
             length: Some(scenario.cfg.length),
             max_states: scenario.max_states,
@@ -245,7 +245,7 @@ fn own(args: &Args, base: Base, changes: Changes) -> Result<Subjects, String> {
         named if named.is_empty() => (promised, not_promised),
         named => (named, Vec::new()),
     };
-    let mut scenario = Scenario::own(base.generation, cfg, slots, checks).map_err(|e| e.to_string())?;
+    let mut scenario = Scenario::own(base.generation, cfg.validate().map_err(|e| e.to_string())?, slots, checks);
     scenario.family = format!("{}-own", base.family);
     scenario.name = format!("{}-{}x{}", scenario.family, scenario.cfg.submitters, scenario.cfg.length.slots());
     scenario.max_states = if args.max_states.is_some() { None } else { base.max_states };

@@ -140,7 +140,6 @@ fn explore_ring(out: &mut Output, scenario: &Scenario, property: Option<Check>, 
     let Some(report) = report.filter(|_| !interrupted()) else { return not_found(out, &scenario) };
     let title = format!("{}, {} slots", title(&scenario, "the ring"), scenario.cfg.length.slots());
     with_ring!(scenario.cfg, |ring| serve(out, Drawn::new(ring), &title, violation(&report), place))
-        .map_err(Failure::unusable)?
 }
 
 /// The counterexample of the liveness property, or else the first.

@@ -18,7 +18,7 @@ use super::program::{BuildError, Program};
 use super::reference::Reference;
 use super::search::Rng;
 use stateright_temporal::graph::{Coverage, Limits, Search, StateId};
-use vtd_qi::impl_qi::{Action, HwStep, Ring, RingCfg, RingError, Slot, State, Step, TimeOut, Unit};
+use vtd_qi::impl_qi::{Action, HwStep, Ring, Slot, State, Step, TimeOut, Unit, ValidRing};
 use vtd_qi::timeline::Timeline;
 use vtd_qi::with_ring;
 
@@ -66,7 +66,7 @@ pub struct Tally {
 pub(super) struct Pair {
     pub(super) machine: Machine,
     pub(super) reference: Reference,
-    cfg: RingCfg,
+    cfg: ValidRing,
     /// The last visible access of each submitter, if it was a read of a status and the lock has not been dropped since.
     last_read: Vec<Option<Slot>>,
     pub(super) tally: Tally,
@@ -78,10 +78,10 @@ pub(super) struct Pair {
 type Mismatch = (Option<usize>, String, String);
 
 impl Pair {
-    pub(super) fn new(program: &Program, cfg: &RingCfg, scalable: bool) -> Result<Pair, BuildError> {
+    pub(super) fn new(program: &Program, cfg: &ValidRing, scalable: bool) -> Result<Pair, BuildError> {
         let mut machine = Machine::new(program, cfg.submitters, Grain::Visible, scalable)?;
         machine.without_budget();
-        let requests = cfg.requests().expect("the configuration has been validated");
+        let requests = cfg.requests().to_vec();
         let reference = Reference::new(cfg.rules, cfg.length, cfg.submitters, requests);
         let small = cfg.length.slots() <= 16;
         let last_read = vec![None; cfg.submitters];
@@ -316,26 +316,15 @@ impl Covered {
 /// state; up to a number of states.
 ///
 /// # Errors
-/// [`CompareError`] if the ring cannot be built or the program cannot be loaded.
+/// [`BuildError`] if the program cannot be loaded.
 pub fn exhaustive(
     program: &Program,
-    cfg: &RingCfg,
+    cfg: &ValidRing,
     limits: Limits,
     until: Instant,
     pulse: &Pulse,
-) -> Result<Covered, CompareError> {
-    with_ring!(cfg.clone(), |ring| cover(program, &ring, limits, until, pulse))?
-}
-
-/// What cannot be compared.
-#[derive(Debug, thiserror::Error)]
-pub enum CompareError {
-    /// The ring cannot be built.
-    #[error(transparent)]
-    Ring(#[from] RingError),
-    /// The program cannot be loaded.
-    #[error(transparent)]
-    Build(#[from] BuildError),
+) -> Result<Covered, BuildError> {
+    with_ring!(cfg.clone(), |ring| cover(program, &ring, limits, until, pulse))
 }
 
 /// How many states are looked at for a transition that is left before another path is begun.
@@ -349,7 +338,7 @@ fn cover<const N: usize, const T: usize, const F: usize>(
     limits: Limits,
     until: Instant,
     pulse: &Pulse,
-) -> Result<Covered, CompareError> {
+) -> Result<Covered, BuildError> {
     let started = Instant::now();
     let graph = Search::new(ring, |action: &Action| *action).limits(limits).run();
     let explored = started.elapsed().as_secs_f64();
@@ -500,7 +489,7 @@ fn along(pair: &mut Pair, actions: &[Action], mismatch: Mismatch) -> Difference 
 /// [`BuildError`] if the program cannot be loaded.
 pub fn random(
     program: &Program,
-    cfg: &RingCfg,
+    cfg: &ValidRing,
     scalable: bool,
     seed: u64,
     steps: u64,
@@ -584,7 +573,7 @@ pub const LAPS: u32 = 1000;
 /// [`BuildError`] if the program cannot be loaded.
 pub fn confirm(
     program: &Program,
-    cfg: &RingCfg,
+    cfg: &ValidRing,
     actions: &[Action],
     repeating: usize,
     pulse: &Pulse,

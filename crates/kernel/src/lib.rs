@@ -43,7 +43,7 @@ mod search;
 mod source;
 
 pub use access::{Access, Field, RawStatus, Register};
-pub use compare::{confirm, exhaustive, random, CompareError, Confirmation, Covered, Difference, Tally, LAPS};
+pub use compare::{confirm, exhaustive, random, Confirmation, Covered, Difference, Tally, LAPS};
 pub use cut::{cut, Broken, Cut, CutError, FUNCTIONS};
 pub use edit::{edit, Edit, EditError};
 pub use isolate::{isolated, Death, Pulse};

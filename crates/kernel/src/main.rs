@@ -14,7 +14,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use stateright_temporal::graph::Limits;
 use vtd_qi::findings::{can_be_replayed, cells, violated, Confirmations, NEWEST};
-use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, Request, RingCfg};
+use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg};
 use vtd_qi::matrix::{Matrix, Scope};
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::verify::{verify_with, Detail, Verdict, Violation};
@@ -394,7 +394,7 @@ fn check(args: &Args, report: &mut Report) -> Result<(), String> {
         }
     }
     if let Some(generation) = generation {
-        let base = RingCfg { rules: generation.rules, ..base.clone() };
+        let base = RingCfg { rules: generation.rules, ..RingCfg::clone(&base) };
         if wants(Part::Compare) {
             compare_all(args, &base, &mut programs, report)?;
         }
@@ -577,7 +577,6 @@ fn search_all(
     let program = programs.get(base.length, Optimise::O2)?;
     for faults in faults {
         let cfg = RingCfg { faults: faults.clone(), ..base.clone() }.validate().map_err(|e| e.to_string())?;
-        let requests: Vec<Request> = cfg.requests().map_err(|e| e.to_string())?;
         for &strategy in &strategies {
             for &grain in &grains {
                 if cancelled() {
@@ -603,7 +602,7 @@ fn search_all(
                 );
                 let search_cfg = SearchCfg {
                     submitters: cfg.submitters,
-                    requests: requests.clone(),
+                    requests: cfg.requests().to_vec(),
                     calls: 4,
                     hardware: cfg.hardware,
                     faults: faults.clone(),

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use stateright_temporal::graph::Limits;
-use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg};
+use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg, ValidRing};
 use vtd_qi_kernel::{
     cut, edit, exhaustive, isolated, last_steps, random, recognise, replay, search, Cut, Death, Edit, Found, Grain,
     Machine, Optimise, Program, Pulse, Recognised, SearchCfg, Searched, Source, SourceFile, Strategy, DMAR_C,
@@ -39,16 +39,16 @@ fn recognised(cut: &Cut) -> Recognised {
     recognise(&program(cut, 8), Some(&real), &Pulse::default()).unwrap()
 }
 
-fn ring(generation: &str, faults: Faults) -> RingCfg {
+fn ring(generation: &str, faults: Faults) -> ValidRing {
     let rules = Generation::named(generation).unwrap().rules;
     let length = Length::new(6).unwrap();
     RingCfg { length, fault_check: FaultCheck::Always, faults, ..RingCfg::new(rules, 2, [0, 1]) }.validate().unwrap()
 }
 
-fn search_cfg(ring: &RingCfg, strategy: Strategy) -> SearchCfg {
+fn search_cfg(ring: &ValidRing, strategy: Strategy) -> SearchCfg {
     SearchCfg {
         submitters: ring.submitters,
-        requests: ring.requests().unwrap(),
+        requests: ring.requests().to_vec(),
         calls: 4,
         hardware: ring.hardware,
         faults: ring.faults.clone(),
@@ -211,8 +211,8 @@ fn the_search_finds_the_lockup_of_2024_and_its_seed_replays() {
 fn the_search_finds_hard_lock_leak_overrun_and_wrong_success() {
     let lost = ring("g5", Faults::of([FaultClass::LostAnswer], 1));
     let none = ring("g5", Faults::none());
-    let deep = RingCfg { hardware: Hardware::pipelined(4), ..none.clone() };
-    type Case<'a> = (&'a [(&'a str, &'a str)], &'a RingCfg, Found);
+    let deep = RingCfg { hardware: Hardware::pipelined(4), ..RingCfg::clone(&none) }.validate().unwrap();
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a ValidRing, Found);
     let cases: [Case; 5] = [
         (&ODD_WALK, &lost, Found::HardLock),
         (&[("qi->free_cnt += 1;", "qi->free_cnt += (qi->free_tail & 1);")], &none, Found::Overrun),

@@ -639,15 +639,17 @@ pub fn replay(
         false => Faults::none(),
     };
     let cfg = RingCfg { lock, hardware, length, faults, ..RingCfg::new(rules, submitters, []) };
-    let replayed = with_ring!(cfg, plan.requests.clone(), |ring| {
+    let accepted = cfg
+        .with_requests(plan.requests.clone())
+        .expect("a trace has no more CPUs than submitters can be, and its batches fit into the ring");
+    with_ring!(accepted, |ring| {
         if options.grain == Grain::Sections && has_sections(&rules) {
             let sections = Tracker::new(&ring, trace, &plan, options, &mut progress).run();
             sections.unwrap_or_else(|Unsound| by_steps(&ring, trace, &plan, options, &mut progress))
         } else {
             by_steps(&ring, trace, &plan, options, &mut progress)
         }
-    });
-    replayed.expect("a trace has no more CPUs than submitters can be, and its batches fit into the ring")
+    })
 }
 
 fn by_steps<const N: usize, const T: usize, const F: usize>(

@@ -63,8 +63,7 @@ pub fn compare(model: &Model, dump: &Path) -> Result<Agreement, TwinError> {
             let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
             compare_with(&spec, dump, BufReader::new(file))
         }
-        Subject::Ring(cfg) => with_ring!(cfg.clone(), |ring| compare_with(&ring, dump, BufReader::new(file)))
-            .unwrap_or_else(|error| Err(TwinError::Model(error.to_string()))),
+        Subject::Ring(cfg) => with_ring!(cfg.clone(), |ring| compare_with(&ring, dump, BufReader::new(file))),
     }
 }
 

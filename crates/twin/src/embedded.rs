@@ -173,8 +173,7 @@ fn counted(model: &Model, stats: &CheckStats) -> Result<Counted, TwinError> {
             let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
             compare(&spec, dot, str::to_string)
         }
-        Subject::Ring(cfg) => with_ring!(cfg.clone(), |ring| compare(&ring, dot, step_of_ring))
-            .map_err(|error| TwinError::Model(error.to_string()))?,
+        Subject::Ring(cfg) => with_ring!(cfg.clone(), |ring| compare(&ring, dot, step_of_ring)),
     };
     Ok(Counted { states: stats.states_explored, depth: stats.max_depth_reached, graph: graph.map_err(refused)? })
 }

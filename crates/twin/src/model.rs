@@ -10,7 +10,7 @@ use stateright_temporal::graph::{Coverage, Limits, Search};
 use vtd_qi::fingerprint::fingerprint;
 use vtd_qi::impl_qi::{
     Action, AfterIte, CleanUp, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, IqeAt, Itesid, Layout,
-    Length, Lock, Order, Publish, Reclaim, RingCfg, Room, Rules, Safety, Slots,
+    Length, Lock, Order, Publish, Reclaim, RingCfg, Room, Rules, Safety, Slots, ValidRing,
 };
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::spec::{self, Loss, SpecCfg};
@@ -23,7 +23,7 @@ pub enum Subject {
     /// spec/QI.tla and [`vtd_qi::spec`].
     Spec(SpecCfg),
     /// spec/QIRing.tla and [`vtd_qi::impl_qi`]; the twin's hardware has no [`Quirk`].
-    Ring(RingCfg),
+    Ring(ValidRing),
 }
 
 /// A property of a model, by the side of TLA+ that it has.
@@ -294,7 +294,7 @@ impl Given {
         Ok(cfg)
     }
 
-    fn ring(&mut self) -> Result<RingCfg, TwinError> {
+    fn ring(&mut self) -> Result<ValidRing, TwinError> {
         let mut rules = Rules::G3;
         for rule in Rules::NAMES {
             let constant = rule_constant(rule);
@@ -539,6 +539,11 @@ fn cfg_files(dir: &Path) -> Result<Vec<PathBuf>, TwinError> {
 
 const GENERATED: &str = "Generated: `cargo run --release --example tlc -- --write-models` writes it again.";
 
+/// A ring that this file describes.
+fn ring_of(cfg: RingCfg) -> Subject {
+    Subject::Ring(cfg.validate().expect("a configuration that is written here"))
+}
+
 fn models_of(scenario: &Scenario) -> Vec<Model> {
     let expected = |check: &Check| scenario.expected(check.name()).is_some_and(|expected| expected.violated);
     let (violated, holds): (Vec<Check>, Vec<Check>) = scenario.checks.iter().partition(|check| expected(check));
@@ -615,7 +620,7 @@ fn graphs() -> Vec<Model> {
         Model {
             name: format!("graph-{generation}-{lock_name}"),
             about: format!("A graph to compare state for state: {generation}, {lock_name} lock. {GENERATED}"),
-            subject: Subject::Ring(cfg),
+            subject: ring_of(cfg),
             slots: Slots::Unfair,
             properties: vec![Property::TypeOk, Property::Ring(Check::NoDeadlock)],
         }
@@ -628,7 +633,7 @@ fn fault_graphs() -> Vec<Model> {
     let model = |name: &str, what: &str, cfg: RingCfg| Model {
         name: format!("graph-faults-{name}"),
         about: format!("A graph to compare state for state: {what}. {GENERATED}"),
-        subject: Subject::Ring(cfg),
+        subject: ring_of(cfg),
         slots: Slots::Unfair,
         properties: vec![Property::TypeOk, Property::Ring(Check::NoDeadlock)],
     };
@@ -789,7 +794,7 @@ impl FaultModel {
         let model = |name: String, what: &str, properties: Vec<Property>| Model {
             name,
             about: format!("{} with one {}: {what}. {GENERATED}", self.generation, self.class.name()),
-            subject: Subject::Ring(self.cfg()),
+            subject: ring_of(self.cfg()),
             // Where fairness says nothing, a file does not tell what kind of it is assumed.
             slots: if properties.iter().any(|p| p.needs_fairness()) { Slots::Fair } else { Slots::Unfair },
             properties,
@@ -927,7 +932,7 @@ impl SmallModel {
         let model = |name: String, expected: String, property: Property| Model {
             name,
             about: format!("{}{expected}. {GENERATED}", self.what),
-            subject: Subject::Ring(self.cfg()),
+            subject: ring_of(self.cfg()),
             slots: Slots::Unfair,
             properties: vec![property],
         };
@@ -948,7 +953,7 @@ fn benches() -> Vec<Model> {
         Model {
             name: name.into(),
             about: format!("For the clock. {GENERATED}"),
-            subject: Subject::Ring(RingCfg { length, ..RingCfg::new(Rules::G4, submitters, [0, 1]) }),
+            subject: ring_of(RingCfg { length, ..RingCfg::new(Rules::G4, submitters, [0, 1]) }),
             slots: Slots::Unfair,
             properties,
         }
@@ -962,13 +967,12 @@ fn benches() -> Vec<Model> {
 }
 
 /// The number of states of a ring, if it is at most [`MOST_STATES`].
-fn unreduced_states(cfg: &RingCfg) -> Option<usize> {
+fn unreduced_states(cfg: &ValidRing) -> Option<usize> {
     let limits = Limits { max_states: MOST_STATES, ..Limits::default() };
-    let graph = with_ring!(cfg.clone(), |ring| {
+    with_ring!(cfg.clone(), |ring| {
         let graph = Search::new(&ring, Action::label).limits(limits).run();
         (graph.coverage() == Coverage::Complete).then_some(graph.len())
-    });
-    graph.expect("a scenario's configuration has been validated")
+    })
 }
 
 #[cfg(test)]

@@ -77,8 +77,7 @@ pub fn check_with(model: &Model, threads: usize) -> Result<Side, TwinError> {
             let graph = Search::new(&ring, |action| action.label()).limits(limits).run();
             let judge = RingJudge { ring: &ring, graph: &graph, slots: model.slots };
             side_of(&graph, &model.properties, |property| judge.violation(property)).map_err(refused)
-        })
-        .unwrap_or_else(|error| Err(TwinError::Model(error.to_string())))?,
+        })?,
     };
     side.seconds = started.elapsed().as_secs_f64();
     Ok(side)
@@ -95,8 +94,7 @@ pub fn graph_hash(subject: &Subject) -> Result<u64, TwinError> {
             Ok(hash_of_steps(&spec, &Search::new(&spec, <Spec as Twin>::label).run()))
         }
         Subject::Ring(cfg) => {
-            with_ring!(cfg.clone(), |ring| { hash_of_steps(&ring, &Search::new(&ring, |action| action.label()).run()) })
-                .map_err(|error| TwinError::Model(error.to_string()))
+            Ok(with_ring!(cfg.clone(), |ring| hash_of_steps(&ring, &Search::new(&ring, |action| action.label()).run())))
         }
     }
 }
@@ -171,8 +169,7 @@ fn search_counterexample(
             let judge = RingJudge { ring: &ring, graph: &graph, slots: model.slots };
             let lasso = judge.violation(property).map_err(refused)?;
             lasso.map_or_else(|| cut(graph.coverage()), |lasso| Ok(Some(in_words(&ring, &graph, &lasso))))
-        })
-        .unwrap_or_else(|error| Err(TwinError::Model(error.to_string()))),
+        }),
     }
 }
 

@@ -231,7 +231,8 @@ mod tests {
             assert_injective(&cfg.into_model().unwrap());
         }
         for lock in [Lock::StrongFair, Lock::Fifo] {
-            with_ring!(RingCfg { lock, ..RingCfg::new(Rules::G3, 2, [0, 1]) }, |ring| assert_injective(&ring)).unwrap();
+            let cfg = RingCfg { lock, ..RingCfg::new(Rules::G3, 2, [0, 1]) };
+            with_ring!(cfg.validate().unwrap(), |ring| assert_injective(&ring));
         }
         for (rules, class) in [Rules::G1, Rules::G3T, Rules::G5, Rules::G5_PLUS].into_iter().zip([
             FaultClass::LostAnswer,
@@ -242,9 +243,9 @@ mod tests {
             let faults = Faults { after_ite: AfterIte::WdsRun, devices: 1, ..Faults::of([class, FaultClass::Ice], 1) };
             let hardware = Hardware::pipelined(2);
             let cfg = RingCfg { faults, hardware, ..RingCfg::new(rules, 2, [1]) };
-            with_ring!(cfg, |ring| assert_injective(&ring)).unwrap();
+            with_ring!(cfg.validate().unwrap(), |ring| assert_injective(&ring));
         }
         let always = RingCfg { fault_check: FaultCheck::Always, ..RingCfg::new(Rules::G5, 2, [0, 1]) };
-        with_ring!(always, |ring| assert_injective(&ring)).unwrap();
+        with_ring!(always.validate().unwrap(), |ring| assert_injective(&ring));
     }
 }

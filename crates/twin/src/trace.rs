@@ -13,7 +13,7 @@ use super::states::Twin;
 use super::tlc::{RunOptions, Scratch, Tlc};
 use super::{TwinError, Value};
 use stateright_temporal::liveness::Run;
-use vtd_qi::impl_qi::{Ring, RingCfg};
+use vtd_qi::impl_qi::{Ring, ValidRing};
 use vtd_qi::timeline::Timeline;
 use vtd_qi::with_ring;
 
@@ -77,12 +77,12 @@ pub(super) fn replay_written(trace: &Written, subject: &Subject) -> Result<Repla
 ///
 /// # Errors
 /// See [`replay`].
-pub fn timeline_of_trace(file: &Path, cfg: &RingCfg) -> Result<Timeline, TwinError> {
+pub fn timeline_of_trace(file: &Path, cfg: &ValidRing) -> Result<Timeline, TwinError> {
     let replayed = on_ring(cfg, &read(file)?)?;
     Ok(replayed.timeline.expect("a run of the ring is drawn"))
 }
 
-fn on_ring(cfg: &RingCfg, trace: &Written) -> Result<Replayed, TwinError> {
+fn on_ring(cfg: &ValidRing, trace: &Written) -> Result<Replayed, TwinError> {
     fn draw<const N: usize, const T: usize, const F: usize>(
         ring: &Ring<N, T, F>,
         trace: &Written,
@@ -91,7 +91,7 @@ fn on_ring(cfg: &RingCfg, trace: &Written) -> Result<Replayed, TwinError> {
         let timeline = Some(Timeline::of(ring, &run));
         Ok(Replayed { stem: run.stem.len(), repeating: run.cycle.len(), timeline })
     }
-    with_ring!(cfg.clone(), |ring| draw(&ring, trace)).unwrap_or_else(|error| Err(TwinError::Model(error.to_string())))
+    with_ring!(cfg.clone(), |ring| draw(&ring, trace))
 }
 
 /// The longest file that is read as a trace, in bytes: a hundred thousand states of the largest ring.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use vtd_qi::impl_qi::{Quirk, Slots};
+use vtd_qi::impl_qi::{Quirk, RingCfg, Slots};
 use vtd_qi::scenario::Check;
 use vtd_qi_twin::{
     check, graph_hash, Change, Confirmed, Manifest, Model, Property, Selection, Subject, Value, Verdict,
@@ -199,7 +199,8 @@ fn every_word_of_every_constant_matters_in_a_model() {
 fn every_clause_of_the_hardware_matters_in_a_model() {
     let subjects = subjects();
     let altered = |subject: &Subject, quirk| {
-        let Subject::Ring(mut cfg) = subject.clone() else { return None };
+        let Subject::Ring(accepted) = subject else { return None };
+        let mut cfg = RingCfg::clone(accepted);
         cfg.faults.quirk = Some(quirk);
         cfg.validate().ok().map(Subject::Ring)
     };
