@@ -63,12 +63,16 @@ fn the_model_has_no_feature_and_no_optional_dependency() {
 
 /// The text of a module and of the files below it.
 fn module(name: &str) -> String {
-    let mut files = vec![root().join(format!("src/{name}.rs"))];
-    let folder = root().join(format!("src/{name}"));
-    if folder.is_dir() {
-        files.extend(std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    let mut paths = vec![root().join(format!("src/{name}.rs")), root().join(format!("src/{name}"))];
+    let mut text = String::new();
+    while let Some(path) = paths.pop() {
+        match std::fs::read_dir(&path) {
+            Ok(entries) => paths.extend(entries.map(|entry| entry.unwrap().path())),
+            Err(_) if path.exists() => text += &std::fs::read_to_string(path).unwrap(),
+            Err(_) => {}
+        }
     }
-    files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
+    text
 }
 
 /// Each does its own arithmetic, or a shared mistake would pass the refinement.

@@ -78,6 +78,7 @@ fn sample(option: &str) -> Vec<String> {
         "from_tlc" => &["--from-tlc", trace],
         "timelines" => &["--timelines", "none"],
         "max_states" => &["--max-states", "50"],
+        "max_memory" => &["--max-memory", "400M"],
         "threads" => &["--threads", "1"],
         "json" => &["--json"],
         new => panic!("{new} is new: give it a value here, and say in `modes` where it means something"),
@@ -172,7 +173,8 @@ fn every_option_of_a_configuration_changes_it() {
     for mode in [Mode::Own, Mode::Trace] {
         let of_it = |option: &String| modes(option).is_some_and(|modes| modes.contains(&mode));
         // These say how it is judged and shown, not what it is.
-        let shown = ["expect", "timelines", "max_states", "threads", "json", "from_tlc", "names", "scenarios"];
+        let shown =
+            ["expect", "timelines", "max_states", "max_memory", "threads", "json", "from_tlc", "names", "scenarios"];
         for option in options().iter().filter(|option| of_it(option) && !shown.contains(&option.as_str())) {
             let changes = |base: &Vec<&str>| {
                 let (without, with) = (subject(&line(base, &[])), subject(&line(base, &sample(option))));

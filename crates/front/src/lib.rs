@@ -21,11 +21,19 @@
 //! ```no_run
 //! use stateright::Model;
 //! use stateright_front::{hidden_address, leave_working_directory, Front};
-//! # fn model() -> stateright::actor::ActorModel<stateright::actor::actor_test_util::ping_pong::PingPongActor> { unimplemented!() }
+//! # #[derive(Clone)]
+//! # struct Counter;
+//! # impl Model for Counter {
+//! #     type State = u8;
+//! #     type Action = ();
+//! #     fn init_states(&self) -> Vec<u8> { vec![0] }
+//! #     fn actions(&self, _: &u8, out: &mut Vec<()>) { out.push(()) }
+//! #     fn next_state(&self, state: &u8, _: ()) -> Option<u8> { Some((state + 1) % 3) }
+//! # }
 //! # fn main() -> std::io::Result<()> {
 //! leave_working_directory()?;
 //! let explorer = hidden_address()?;
-//! std::thread::spawn(move || model().checker().serve(explorer));
+//! std::thread::spawn(move || Counter.checker().serve(explorer));
 //! Front::new(std::net::TcpListener::bind("127.0.0.1:3000")?, explorer)?.serve(|| false)
 //! # }
 //! ```

@@ -87,7 +87,10 @@ impl CfgFile {
             }
         }
         if file.specification.is_empty() {
-            return refused("there is no SPECIFICATION; there are Spec, FairSpec, SlotsFairSpec, FaultFairSpec".into());
+            return refused(
+                "there is no SPECIFICATION; there are Spec, FairSpec, SlotsFairSpec, FaultFairSpec, EarlyDoneSpec"
+                    .into(),
+            );
         }
         if let Some(alias) = alias.filter(|alias| alias != ALIAS) {
             return refused(format!("there is no ALIAS {alias}; there is {ALIAS}"));
@@ -190,13 +193,13 @@ mod tests {
         }
         refused("g4-c0-2x4", "ALIAS Drawn", "ALIAS Other", "there is no ALIAS Other; there is Drawn");
         refused("g4-c0-2x4", "CONSTANTS\n", "X CONSTANTS\n", "\"X\" is no statement of a model");
-        refused("g4-c0-2x4", "Depth = 2", "Depth = {{{{", "a set has no end");
+        refused("g4-c0-2x4", "Depth = 2", "Depth = {{{{", "Devices is a model value, and the twin has none");
     }
 
     #[test]
     fn a_specification_belongs_to_its_module() {
         let specification = "SPECIFICATION FairSpec";
-        let message = "MCQI has no specification SlotsFairSpec; it has Spec, FairSpec, FaultFairSpec";
+        let message = "MCQI has no specification SlotsFairSpec; it has Spec, FairSpec, FaultFairSpec, EarlyDoneSpec";
         refused("spec-c01-2", specification, "SPECIFICATION SlotsFairSpec", message);
         let message = "MCQIRing has no specification FaultFairSpec; it has Spec, FairSpec, SlotsFairSpec";
         refused("g4-c0-2x4", specification, "SPECIFICATION FaultFairSpec", message);

@@ -109,7 +109,7 @@ impl Subject {
     /// The behaviour specifications of its module.
     pub(super) fn specifications(&self) -> &'static [&'static str] {
         match self {
-            Subject::Spec(_) => &["Spec", "FairSpec", "FaultFairSpec"],
+            Subject::Spec(_) => &["Spec", "FairSpec", "FaultFairSpec", "EarlyDoneSpec"],
             Subject::Ring(_) => &["Spec", "FairSpec", "SlotsFairSpec"],
         }
     }
@@ -1028,7 +1028,7 @@ mod tests {
             "the constant Length is \"six\", which is not a number of its range"
         );
         assert!(message(|text| text.replace("\"strong-fair\"", "\"weak\""))
-            .starts_with("the constant Lock: unknown variant `weak`"));
+            .starts_with("the constant Lock: \"weak\" is no value of lock; there are strong-fair, fifo"));
         assert!(message(|text| text.replace("NoDeadlock", "NoDeadlok"))
             .starts_with("there is no property NoDeadlok; there are TypeOK,"));
         assert_eq!(
@@ -1041,7 +1041,7 @@ mod tests {
         );
         assert_eq!(
             message(|text| text.replace("SPECIFICATION Spec", "")),
-            "there is no SPECIFICATION; there are Spec, FairSpec, SlotsFairSpec, FaultFairSpec"
+            "there is no SPECIFICATION; there are Spec, FairSpec, SlotsFairSpec, FaultFairSpec, EarlyDoneSpec"
         );
     }
 

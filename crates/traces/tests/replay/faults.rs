@@ -363,7 +363,7 @@ fn the_example_counts_what_is_posted_again() {
     assert!(text.contains(said), "{text}");
     let output = run(&["--hardware", "async", "--after-ite", "perhaps", FIXTURE]);
     assert_eq!(output.status.code(), Some(2));
-    let events = String::from_utf8(run(&["--ndjson", "--hardware", "async", FIXTURE]).stdout).unwrap();
+    let events = String::from_utf8(run(&["--ndjson", FIXTURE]).stdout).unwrap();
     let events: Vec<serde_json::Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for event in [
         serde_json::json!({"event": "LoseAnswer", "line": 1216, "aborted": 1}),
