@@ -22,7 +22,7 @@ words! {
         Ice = "ice",
         /// A device goes, at any time, and answers nothing ever after.
         DeviceGone = "device-gone",
-        /// The WD of a call is invalid. Against assumption [`A8`](ASSUMPTIONS); a scenario of its own.
+        /// The WD of a call is invalid. Against assumption [`A8`](super::ASSUMPTIONS); a scenario of its own.
         InvalidWd = "invalid-wd",
     }
 }
@@ -35,7 +35,7 @@ impl FaultClass {
 }
 
 words! {
-    /// What becomes of work that hardware has fetched and not completed when ITE is raised; disputed, see [`A11`](ASSUMPTIONS).
+    /// What becomes of work that hardware has fetched and not completed when ITE is raised; disputed, see [`A11`](super::ASSUMPTIONS).
     #[derive(Default)]
     pub enum AfterIte as "after-ite" {
         /// All of it is discarded.

@@ -22,7 +22,7 @@ use vtd_qi::words::Word;
 pub enum Subject {
     /// spec/QI.tla and [`vtd_qi::spec`].
     Spec(SpecCfg),
-    /// spec/QIRing.tla and [`vtd_qi::impl_qi`]; the twin's hardware has no [`Quirk`].
+    /// spec/QIRing.tla and [`vtd_qi::impl_qi`]; the twin's hardware has no [`vtd_qi::impl_qi::Quirk`].
     Ring(ValidRing),
 }
 
