@@ -77,7 +77,7 @@ fn chosen<'m>(matrix: &'m Matrix, scope: Scope, names: &[String]) -> Result<Vec<
         let (within, beyond): (Vec<&Cell>, Vec<&Cell>) =
             matrix.select(name).into_iter().partition(|cell| cell.scope <= scope);
         match (within.is_empty(), beyond.is_empty()) {
-            (true, true) => return Err(format!("there is no cell {name:?}, and none begins with {name}-")),
+            (true, true) => return Err(format!("there is no cell {name:?}, and no cell's name begins so")),
             (true, false) => return Err(format!("{name} is checked with --full only")),
             _ => named.extend(within.iter().map(|cell| cell.scenario.name.as_str())),
         }

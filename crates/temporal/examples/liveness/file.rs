@@ -141,7 +141,7 @@ impl<'de> Deserialize<'de> for Name {
 /// Why the input cannot be used.
 #[derive(Debug, Error)]
 pub enum Unusable {
-    #[error("it is not an array of cases: {0}")]
+    #[error("it cannot be read as an array of cases: {0}")]
     Json(serde_json::Error),
     #[error("it has 0 cases, at least 1 is needed")]
     Empty,
