@@ -6,9 +6,7 @@
 //! | [`impl_qi`] | the descriptor ring: driver, hardware and lock, step by step, with each generation's rules as data |
 //! | [`refine`] | every step of one model is a step of another, or none; and what the other promises, the one keeps |
 //! | [`scenario`], [`verify`], [`timeline`] | what is checked and expected, the verdicts, and counterexamples as the patch draws them |
-//! | [`matrix`] | every generation under every class of faults |
-//! | [`mutants`] | rules, fairness and hardware altered one at a time: which property notices |
-//! | [`findings`] | what the newest driver does wrong under faults, and on which kernels' C that was seen |
+//! | [`campaign`] | every generation under every class of faults, mutants of them, and what is wrong with the newest driver |
 //!
 //! The smallest use: is the driver before the fix of 2024 live, with two submitters and lone wait descriptors?
 //!
@@ -27,11 +25,9 @@
 //! A verdict is about its configuration: this number of submitters, these counts, this ring, all runs of any length. What is not
 //! modelled at all (memory ordering beyond sequential consistency, real time) is listed in the README.
 
-pub mod findings;
+pub mod campaign;
 pub mod fingerprint;
 pub mod impl_qi;
-pub mod matrix;
-pub mod mutants;
 pub mod refine;
 pub mod scenario;
 pub mod spec;

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use stateright::{Checker as _, Model};
 use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
 use stateright_temporal::liveness::{Checker, Formula, Occurs, Verdict as LivenessVerdict};
+use vtd_qi::campaign::matrix::{Cell, Judged, Matrix, Scope, Tier};
+use vtd_qi::campaign::mutants::Mutant;
 use vtd_qi::impl_qi::{
     Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Hardware, HwStep, Label, Length, Pc, Ring, RingCfg,
     Rules, Slots, State, Step, GENERATIONS,
 };
-use vtd_qi::matrix::{Cell, Judged, Matrix, Scope, Tier};
-use vtd_qi::mutants::Mutant;
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{verify, verify_with, Detail, Verdict};
 

@@ -37,8 +37,8 @@ fn a_reason_names_no_submitter() {
         why.split(|c: char| !c.is_alphanumeric())
             .any(|word| word.len() == 2 && word.starts_with('T') && word.ends_with(|c: char| c.is_ascii_digit()))
     };
-    let matrix = vtd_qi::matrix::Matrix::embedded();
-    let cells = matrix.cells(vtd_qi::matrix::Scope::Full).map(|cell| &cell.scenario);
+    let matrix = vtd_qi::campaign::matrix::Matrix::embedded();
+    let cells = matrix.cells(vtd_qi::campaign::matrix::Scope::Full).map(|cell| &cell.scenario);
     let table = Table::embedded();
     for scenario in table.scenarios.iter().chain(cells).filter(|scenario| scenario.run.is_none()) {
         let reasons = scenario.expected.values().map(|expected| &expected.why);

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use vtd_qi::findings::{can_be_replayed, cells, violated, Confirmations, Finding, Findings, NEWEST};
+use vtd_qi::campaign::findings::{can_be_replayed, cells, violated, Confirmations, Finding, Findings, NEWEST};
+use vtd_qi::campaign::matrix::{Cell, Matrix, Scope};
 use vtd_qi::impl_qi::{assumption, AfterIte, ASSUMPTIONS, GENERATIONS};
-use vtd_qi::matrix::{Cell, Matrix, Scope};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{Detail, Outcome, Report, Verdict, Violation};
 use vtd_qi_terminal::{complain, Exit, Failure, Output};

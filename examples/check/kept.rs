@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 
 use fs4::{FileExt, TryLockError};
-use vtd_qi::matrix::Judged;
+use vtd_qi::campaign::matrix::Judged;
 use vtd_qi_terminal::complain;
 
 /// The longest line that is read; a finished cell takes a few thousand bytes.

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{presets, CellAlignment, Table as Grid};
+use vtd_qi::campaign::matrix::{Cell, Judged, Matrix, Scope, Tier};
 use vtd_qi::impl_qi::Length;
-use vtd_qi::matrix::{Cell, Judged, Matrix, Scope, Tier};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, FaultBit, Verdict};
 use vtd_qi_terminal::{complain, Exit, Failure, Output};

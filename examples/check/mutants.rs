@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{presets, Table as Grid};
-use vtd_qi::mutants::{equivalents, mutants, subjects, Equivalent, BASES};
+use vtd_qi::campaign::mutants::{equivalents, mutants, subjects, Equivalent, BASES};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, Report, Verdict};
 use vtd_qi_terminal::{Exit, Failure, Output};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use vtd_qi::campaign::matrix::Matrix;
 use vtd_qi::impl_qi::{Faults, Generation, Hardware, Length, RingCfg, Slots, GENERATIONS};
-use vtd_qi::matrix::Matrix;
 use vtd_qi::scenario::{changed, Check, Scenario, Table};
 use vtd_qi::spec::MAX_COUNT;
 

@@ -219,7 +219,7 @@ fn the_limits_of_the_matrix_hold_for_a_named_cell() {
         let request = parse(&line(words, &[])).unwrap();
         Subjects::of(&request).unwrap().scenarios[0].max_states
     };
-    let matrix = vtd_qi::matrix::Matrix::embedded();
+    let matrix = vtd_qi::campaign::matrix::Matrix::embedded();
     // One of the quick matrix, and one that only the full one has.
     for name in ["g5-lost-answer-in-order-drop-2x6", "g5-two-faults-in-order-drop-named-2x4"] {
         let cell = matrix.find(name).unwrap();

@@ -13,9 +13,9 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use indicatif::HumanCount;
 use serde::Serialize;
 use stateright_temporal::graph::Limits;
-use vtd_qi::findings::{can_be_replayed, cells, violated, Confirmations, NEWEST};
+use vtd_qi::campaign::findings::{can_be_replayed, cells, violated, Confirmations, NEWEST};
+use vtd_qi::campaign::matrix::{Matrix, Scope};
 use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg};
-use vtd_qi::matrix::{Matrix, Scope};
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::verify::{verify_with, Detail, Verdict, Violation};
 use vtd_qi_kernel::{

@@ -1,10 +1,10 @@
 //! Mutants: rules, fairness and hardware altered one at a time, to see which property notices.
 //!
-//! A mutant is killed by a property that is violated under it in some cell of the [`crate::matrix`] where the property holds
+//! A mutant is killed by a property that is violated under it in some cell of the [`crate::campaign::matrix`] where the property holds
 //! without it. One that survives is either equivalent, and `mutants.toml` says why, or shows that a property is missing.
 //!
 //! ```
-//! use vtd_qi::mutants::{mutants, subjects, BASES};
+//! use vtd_qi::campaign::mutants::{mutants, subjects, BASES};
 //! let (base, cells) = (BASES[1], subjects(BASES[1]));
 //! let mutant = mutants(base).into_iter().find(|mutant| mutant.name() == "ite-clear=before-walk").unwrap();
 //! assert!(cells.iter().filter_map(|cell| mutant.apply(&cell.scenario)).count() > 5);
@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::campaign::matrix::{Cell, Matrix, Scope};
 use crate::impl_qi::{AfterIte, FaultClass, Generation, Itesid, Label, Quirk, RingCfg, Rules};
-use crate::matrix::{Cell, Matrix, Scope};
 use crate::scenario::{rules, Scenario, TableError};
 
 /// The generations that are mutated: the newest driver, and the one that holds under faults too.
@@ -141,7 +141,7 @@ pub struct Equivalent {
 /// # Panics
 /// Never: a test reads them.
 pub fn equivalents() -> Vec<Equivalent> {
-    let text = include_str!("../data/mutants.toml");
+    let text = include_str!("../../data/mutants.toml");
     let file: Result<File, _> = toml::from_str(text).map_err(|error| TableError::syntax(text, &error));
     file.unwrap_or_else(|error| panic!("mutants.toml: {error}")).equivalent
 }

@@ -1,12 +1,12 @@
-//! Findings: what the newest driver does wrong under faults, which cells of the [`crate::matrix`] show it, and on which kernels' own C
+//! Findings: what the newest driver does wrong under faults, which cells of the [`crate::campaign::matrix`] show it, and on which kernels' own C
 //! the same runs were repeated.
 //!
 //! `check --findings` prints docs/findings.md and the list of cells from this; `kernel --only confirm --record` adds what a kernel's C
 //! confirms.
 //!
 //! ```
-//! use vtd_qi::findings::{Findings, NEWEST};
-//! use vtd_qi::matrix::Matrix;
+//! use vtd_qi::campaign::findings::{Findings, NEWEST};
+//! use vtd_qi::campaign::matrix::Matrix;
 //! let (findings, matrix) = (Findings::embedded(), Matrix::embedded());
 //! let first = &findings.findings[0];
 //! assert_eq!(first.scenario(&matrix).generation, NEWEST);
@@ -17,9 +17,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::campaign::matrix::{Cell, Matrix, Scope};
+use crate::campaign::mutants::Mutant;
 use crate::impl_qi::FaultClass;
-use crate::matrix::{Cell, Matrix, Scope};
-use crate::mutants::Mutant;
 use crate::scenario::{Check, Scenario};
 use crate::verify::Violation;
 
@@ -82,7 +82,8 @@ impl Findings {
     /// # Panics
     /// Never: a test reads them.
     pub fn embedded() -> Findings {
-        toml::from_str(include_str!("../data/findings.toml")).unwrap_or_else(|error| panic!("findings.toml: {error}"))
+        toml::from_str(include_str!("../../data/findings.toml"))
+            .unwrap_or_else(|error| panic!("findings.toml: {error}"))
     }
 
     /// The number, from 1, of the first finding that a violated property of a cell belongs to.
@@ -180,7 +181,7 @@ impl Confirmations {
     /// # Panics
     /// Never: a test reads them.
     pub fn embedded() -> Confirmations {
-        serde_json::from_str(include_str!("../data/confirmed.json"))
+        serde_json::from_str(include_str!("../../data/confirmed.json"))
             .unwrap_or_else(|error| panic!("confirmed.json: {error}"))
     }
 

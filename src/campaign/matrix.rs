@@ -7,7 +7,7 @@
 //! A cell whose search was cut shows what was found, and `?` for the rest: never `holds`.
 //!
 //! ```
-//! use vtd_qi::matrix::{Matrix, Scope};
+//! use vtd_qi::campaign::matrix::{Matrix, Scope};
 //! let matrix = Matrix::embedded();
 //! let cell = matrix.find("g4-lost-answer-pipelined-drop-2x4").unwrap();
 //! assert!(cell.scenario.expected("lock-eventually-dropped").unwrap().violated);
@@ -346,7 +346,7 @@ fn is_on(entry: &str, cell: &str) -> bool {
     })
 }
 
-const EMBEDDED: &str = include_str!("../data/faults.toml");
+const EMBEDDED: &str = include_str!("../../data/faults.toml");
 
 impl Matrix {
     /// The matrix of this crate.
