@@ -49,7 +49,7 @@ use crate::words;
 use stateright::{Model, Property};
 
 pub use assumptions::{assumption, Assumption, ASSUMPTIONS};
-pub use driver::{Acquire, Bus, Call, Check, Outcome, Pc, Step};
+pub use driver::{Acquire, Bus, Call, FaultPass, Outcome, Pc, Step};
 pub use fairness::Slots;
 pub use faults::{AfterIte, FaultClass, Faults, Itesid, Quirk, MAX_DEVICES};
 pub use fsts::Fsts;

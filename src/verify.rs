@@ -27,7 +27,7 @@ use crate::scenario::Scenario;
 use crate::with_ring;
 
 pub use counterexample::{Lap, Proven, Violation};
-pub use report::{not_checked, FaultBit, Fired, Outcome, Report, Verdict, Witness};
+pub use report::{not_checked, FaultBit, Fired, PropertyReport, Report, Verdict, WitnessReport};
 pub use surprises::{surprises, Found};
 
 /// Checks everything that a scenario asks for.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use stateright::{Checker as _, Model};
 use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
 use stateright_temporal::liveness::{Checker, Formula, Occurs, Verdict as LivenessVerdict};
-use vtd_qi::campaign::matrix::{Cell, Judged, Matrix, Scope, Tier};
+use vtd_qi::campaign::matrix::{Cell, CellResult, Matrix, Scope, Tier};
 use vtd_qi::campaign::mutants::Mutant;
 use vtd_qi::impl_qi::{
     Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Hardware, HwStep, Label, Length, Pc, Ring, RingCfg,
@@ -151,7 +151,7 @@ fn cells_are_as_expected() {
         let report = verify_with(&cell.scenario, Limits::default(), Detail::Verdicts);
         assert_eq!(report.surprises, Vec::<String>::new());
         // What is kept of a cell is judged alike.
-        assert_eq!(Judged::of(&cell, &report).surprises(&cell), report.surprises);
+        assert_eq!(CellResult::of(&cell, &report).surprises(&cell), report.surprises);
         judged += 1;
     }
     assert!(judged > 40, "{judged}");
@@ -164,7 +164,7 @@ fn a_cell_has_one_judge() {
     let surprises = |cell: &Cell, limits: Limits| {
         let report = verify_with(&cell.scenario, limits, Detail::Verdicts);
         assert_eq!(report.as_expected(), report.surprises.is_empty());
-        assert_eq!(Judged::of(cell, &report).surprises(cell), report.surprises);
+        assert_eq!(CellResult::of(cell, &report).surprises(cell), report.surprises);
         report.surprises
     };
     // Too small a ring for two batches of an ID and a WD: no witness of two is asked for.

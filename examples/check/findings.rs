@@ -8,7 +8,7 @@ use vtd_qi::campaign::findings::{can_be_replayed, cells, violated, Confirmations
 use vtd_qi::campaign::matrix::{Cell, Matrix, Scope};
 use vtd_qi::impl_qi::{assumption, AfterIte, ASSUMPTIONS, GENERATIONS};
 use vtd_qi::scenario::{Check, Scenario};
-use vtd_qi::verify::{Detail, Outcome, Report, Verdict, Violation};
+use vtd_qi::verify::{Detail, PropertyReport, Report, Verdict, Violation};
 use vtd_qi_terminal::{complain, Exit, Failure, Output};
 
 use crate::arguments::Wanted;
@@ -32,8 +32,8 @@ impl<'r> Claim<'r> {
     /// What a report says of the claim that a property is violated.
     fn of(report: &'r Report, check: Check) -> Claim<'r> {
         match report.outcome(check) {
-            Some(Outcome { counterexample: Some(run), .. }) => Claim::Shown(run),
-            Some(Outcome { verdict: Verdict::Unknown, .. }) => Claim::Unknown,
+            Some(PropertyReport { counterexample: Some(run), .. }) => Claim::Shown(run),
+            Some(PropertyReport { verdict: Verdict::Unknown, .. }) => Claim::Unknown,
             _ => Claim::Refuted,
         }
     }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 
 use fs4::{FileExt, TryLockError};
-use vtd_qi::campaign::matrix::Judged;
+use vtd_qi::campaign::matrix::CellResult;
 use vtd_qi_terminal::complain;
 
 /// The longest line that is read; a finished cell takes a few thousand bytes.
@@ -32,7 +32,7 @@ impl Kept {
     ///
     /// # Errors
     /// A sentence, if it cannot be read and written, is in use, or is something else than a file of kept cells. It is left as it is.
-    pub fn open(path: &Path) -> Result<(Kept, BTreeMap<String, Judged>), String> {
+    pub fn open(path: &Path) -> Result<(Kept, BTreeMap<String, CellResult>), String> {
         let name = path.display().to_string();
         let unusable = |error: std::io::Error| format!("{name} cannot be used to keep finished cells: {error}");
         if path.metadata().is_ok_and(|it| !it.is_file()) {
@@ -58,7 +58,7 @@ impl Kept {
     }
 
     /// Writes a finished cell. If that fails it is told at once, and [`Kept::lost`] says so.
-    pub fn append(&mut self, judged: &Judged) {
+    pub fn append(&mut self, judged: &CellResult) {
         // Behind half a line the next would be lost too.
         let before = if self.broken { "\n" } else { "" };
         let line = format!("{before}{}\n", judged.to_line());
@@ -77,7 +77,7 @@ impl Kept {
 /// What the lines of a file are.
 #[derive(Default)]
 struct Lines {
-    whole: BTreeMap<String, Judged>,
+    whole: BTreeMap<String, CellResult>,
     /// The numbers of those that are not as they were written.
     damaged: Vec<usize>,
     /// How many were written before lines had sums.
@@ -103,10 +103,10 @@ impl Lines {
             let text = text.trim_end_matches('\n');
             lines.recognised |=
                 text.starts_with(BEGINNING) || number == 1 && lines.cut_off && BEGINNING.starts_with(text);
-            match Judged::of_line(text) {
+            match CellResult::of_line(text) {
                 Some(judged) => drop(lines.whole.insert(judged.name.clone(), judged)),
                 None if text.is_empty() => {}
-                None if serde_json::from_str::<Judged>(text).is_ok() => {
+                None if serde_json::from_str::<CellResult>(text).is_ok() => {
                     lines.recognised = true;
                     lines.older += 1;
                 }

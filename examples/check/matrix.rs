@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{presets, CellAlignment, Table as Grid};
-use vtd_qi::campaign::matrix::{Cell, Judged, Matrix, Scope, Tier};
+use vtd_qi::campaign::matrix::{Cell, CellResult, Matrix, Scope, Tier};
 use vtd_qi::impl_qi::Length;
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, FaultBit, Verdict};
@@ -50,7 +50,7 @@ pub fn run(out: &mut Output, args: &Args, how: How, cancel: &'static AtomicBool)
         if cancel.load(Ordering::Relaxed) && !report.is_decided() {
             return;
         }
-        let judged = Judged::of(to_do[i], report);
+        let judged = CellResult::of(to_do[i], report);
         if let Some(kept) = &mut kept {
             kept.append(&judged);
         }
@@ -92,8 +92,8 @@ fn weight(scenario: &Scenario) -> (usize, usize, u16) {
     (cfg.submitters, cfg.faults.classes.len(), Length::slots(cfg.length) * cfg.counts.len() as u16)
 }
 
-fn print_json(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, Judged>) -> std::io::Result<()> {
-    let known: Vec<&Judged> = cells.iter().filter_map(|cell| results.get(&cell.scenario.name)).collect();
+fn print_json(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, CellResult>) -> std::io::Result<()> {
+    let known: Vec<&CellResult> = cells.iter().filter_map(|cell| results.get(&cell.scenario.name)).collect();
     serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "cells": known }))?;
     writeln!(out)
 }
@@ -110,7 +110,7 @@ fn mark(verdicts: &[Verdict]) -> &'static str {
     }
 }
 
-fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, Judged>) -> std::io::Result<()> {
+fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, CellResult>) -> std::io::Result<()> {
     let mut grid = Grid::new();
     grid.load_style(presets::NOTHING);
     let letters = Tier::ALL.map(|tier| tier.letter().to_string());
@@ -125,7 +125,7 @@ fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, Judged>) 
         }
     }
     for (row, of_row) in &rows {
-        let judged: Vec<&Judged> = of_row.iter().filter_map(|cell| results.get(&cell.scenario.name)).collect();
+        let judged: Vec<&CellResult> = of_row.iter().filter_map(|cell| results.get(&cell.scenario.name)).collect();
         let states: usize = judged.iter().map(|judged| judged.states).sum();
         let mut line = vec![row.clone(), of_row.len().to_string(), thousands(states)];
         for tier in Tier::ALL {
@@ -172,8 +172,8 @@ fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, Judged>) 
             writeln!(out, "{}: {surprise}", judged.name)?;
         }
     }
-    let known: Vec<&Judged> = cells.iter().filter_map(|cell| results.get(&cell.scenario.name)).collect();
-    let cut: Vec<&&Judged> = known.iter().filter(|judged| !judged.complete).collect();
+    let known: Vec<&CellResult> = cells.iter().filter_map(|cell| results.get(&cell.scenario.name)).collect();
+    let cut: Vec<&&CellResult> = known.iter().filter(|judged| !judged.complete).collect();
     for judged in &cut {
         let unknown: Vec<&str> = judged
             .verdicts

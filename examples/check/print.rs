@@ -8,7 +8,7 @@ use indicatif::HumanCount;
 use serde_json::{json, Value};
 use vtd_qi::impl_qi::{Faults, Generation, Hardware, Lock, Order, RingCfg, Slots};
 use vtd_qi::scenario::{Check, Scenario};
-use vtd_qi::verify::{Outcome, Report, Verdict, Violation};
+use vtd_qi::verify::{PropertyReport, Report, Verdict, Violation};
 
 use crate::arguments::Timelines;
 use crate::is_fine;
@@ -73,7 +73,7 @@ fn pretty(out: &mut impl Write, json: &Value) -> Result<()> {
 /// The reports for a person.
 pub fn all(out: &mut impl Write, subjects: &Subjects, reports: &[Report], timelines: Option<Timelines>) -> Result<()> {
     let Subjects { scenarios, own } = subjects;
-    let drawn = |report: &Report, outcome: &Outcome| is_drawn(report, outcome, own.is_some(), timelines);
+    let drawn = |report: &Report, outcome: &PropertyReport| is_drawn(report, outcome, own.is_some(), timelines);
     if let Some(own) = own {
         introduce(out, own)?;
     }
@@ -120,7 +120,8 @@ fn summary(out: &mut impl Write, reports: &[Report]) -> Result<()> {
 
 /// What there is to say of the property that surprises.
 fn because(report: &Report, surprise: &str) -> String {
-    let about = |outcome: &&Outcome| surprise.starts_with(&format!("{} {}", outcome.check.name(), outcome.verdict));
+    let about =
+        |outcome: &&PropertyReport| surprise.starts_with(&format!("{} {}", outcome.check.name(), outcome.verdict));
     let detail = report.properties.iter().find(about).and_then(|outcome| outcome.detail.as_ref());
     detail.map_or(String::new(), |detail| format!(" ({detail})"))
 }
@@ -140,7 +141,12 @@ fn summary_of_own(out: &mut impl Write, report: &Report) -> Result<()> {
 }
 
 /// Every property of a scenario with its verdict and the reason for it.
-fn details(out: &mut impl Write, scenario: &Scenario, report: &Report, drawn: &dyn Fn(&Outcome) -> bool) -> Result<()> {
+fn details(
+    out: &mut impl Write,
+    scenario: &Scenario,
+    report: &Report,
+    drawn: &dyn Fn(&PropertyReport) -> bool,
+) -> Result<()> {
     configuration(out, scenario, report)?;
     writeln!(
         out,
@@ -174,7 +180,7 @@ fn details(out: &mut impl Write, scenario: &Scenario, report: &Report, drawn: &d
 
 /// A property, its verdict, and what belongs to it: a reason stands beside the verdict that it is a reason for, and says so
 /// beside any other.
-fn verdict(out: &mut impl Write, outcome: &Outcome, drawn: bool) -> Result<()> {
+fn verdict(out: &mut impl Write, outcome: &PropertyReport, drawn: bool) -> Result<()> {
     let name = outcome.check.name();
     let other = outcome.expected.filter(|expected| *expected != outcome.verdict);
     let expected = other.map_or(String::new(), |expected| format!(" (EXPECTED: {expected})"));
@@ -247,7 +253,7 @@ fn faults_in_words(faults: &Faults) -> String {
 }
 
 /// Whether a counterexample is drawn. Of a configuration of one's own every run is if nothing is said, but each once.
-fn is_drawn(report: &Report, outcome: &Outcome, own: bool, timelines: Option<Timelines>) -> bool {
+fn is_drawn(report: &Report, outcome: &PropertyReport, own: bool, timelines: Option<Timelines>) -> bool {
     let same_as_in_steps = outcome.check == Check::RefinesFairSpec
         && report.outcome(Check::RefinesSpec).is_some_and(|o| o.verdict == Verdict::Violated);
     outcome.counterexample.is_some()
@@ -261,7 +267,7 @@ fn is_drawn(report: &Report, outcome: &Outcome, own: bool, timelines: Option<Tim
         }
 }
 
-fn counterexample(out: &mut impl Write, report: &Report, outcome: &Outcome) -> Result<()> {
+fn counterexample(out: &mut impl Write, report: &Report, outcome: &PropertyReport) -> Result<()> {
     let Some(run) = &outcome.counterexample else { return Ok(()) };
     let detail = outcome.detail.as_ref().map_or(String::new(), |detail| format!(": {detail}"));
     writeln!(out, "{} violates {}{detail}", report.name, outcome.check.name())?;

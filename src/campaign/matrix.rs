@@ -157,7 +157,7 @@ impl Cell {
 
 /// What became of a cell, without its counterexamples: what is kept in files and shown in the matrix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Judged {
+pub struct CellResult {
     /// The cell's name.
     pub name: String,
     /// What was checked, in full.
@@ -182,15 +182,15 @@ pub struct Judged {
     pub reached: Vec<String>,
 }
 
-impl Judged {
+impl CellResult {
     /// What a report says of a cell.
-    pub fn of(cell: &Cell, report: &Report) -> Judged {
-        let by_name = |outcome: &verify::Outcome| (outcome.check.name().to_string(), outcome.verdict);
-        let length = |outcome: &verify::Outcome| {
+    pub fn of(cell: &Cell, report: &Report) -> CellResult {
+        let by_name = |outcome: &verify::PropertyReport| (outcome.check.name().to_string(), outcome.verdict);
+        let length = |outcome: &verify::PropertyReport| {
             let violation = outcome.counterexample.as_ref()?;
             Some((outcome.check.name().to_string(), (violation.stem, violation.repeating)))
         };
-        Judged {
+        CellResult {
             name: report.name.clone(),
             subject: cell.subject(),
             states: report.states,
@@ -211,8 +211,8 @@ impl Judged {
         format!("{{\"sum\":\"{}\",\"cell\":{cell}}}", fingerprint([&cell]))
     }
 
-    /// Reads what [`Judged::to_line`] wrote; `None` if the line is not as it was written.
-    pub fn of_line(line: &str) -> Option<Judged> {
+    /// Reads what [`CellResult::to_line`] wrote; `None` if the line is not as it was written.
+    pub fn of_line(line: &str) -> Option<CellResult> {
         let (sum, cell) = line.strip_prefix("{\"sum\":\"")?.strip_suffix('}')?.split_once("\",\"cell\":")?;
         (sum == fingerprint([cell])).then(|| serde_json::from_str(cell).ok())?
     }

@@ -113,7 +113,7 @@ impl Outcome {
 
 /// The local variables of the fault check, in one pass of the poll loop with the lock held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Check {
+pub struct FaultPass {
     /// What was read from FSTS.
     pub fault: Fsts,
     /// The slot that the ITE walk is at.
@@ -309,7 +309,7 @@ pub struct Call {
     /// `rc`: how the call will end, as far as is known.
     pub outcome: Outcome,
     /// Local variables of the fault check; cleared when the pass is over.
-    pub check: Check,
+    pub check: FaultPass,
 }
 
 /// The name of a driver's step, the same in the TLA+ twin.
@@ -412,7 +412,7 @@ impl Call {
         index: 0,
         at: 0,
         outcome: Outcome::Success,
-        check: Check { fault: Fsts::NONE, head: None, tail: None, itesid: 0 },
+        check: FaultPass { fault: Fsts::NONE, head: None, tail: None, itesid: 0 },
     };
 
     /// A call with `count` IDs that has just begun.
@@ -680,7 +680,7 @@ impl Call {
 
     /// The poll loop is over: MARK and RECLAIM.
     fn leave_loop(&mut self, rules: &Rules) {
-        self.check = Check::default();
+        self.check = FaultPass::default();
         match rules.clean_up {
             CleanUp::Locked => self.start_mark(rules),
             CleanUp::Unlocked => self.pc = Pc::DropLock,

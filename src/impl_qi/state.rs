@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::driver::{Acquire, Bus, Call, Check, Outcome, Pc};
+use super::driver::{Acquire, Bus, Call, FaultPass, Outcome, Pc};
 use super::faults::Quirk;
 use super::fsts::Fsts;
 use super::ghost::{Ghost, Owner};
@@ -84,8 +84,8 @@ impl<const T: usize> FaultState<T> {
         outcome: [0; T],
     };
 
-    fn check(&self) -> Check {
-        Check {
+    fn check(&self) -> FaultPass {
+        FaultPass {
             fault: Fsts::unpacked(self.check),
             head: (self.check & HEAD != 0).then_some(self.check_head),
             tail: (self.check & TAIL != 0).then_some(self.check_tail),
@@ -93,7 +93,7 @@ impl<const T: usize> FaultState<T> {
         }
     }
 
-    fn set_check(&mut self, check: Check) {
+    fn set_check(&mut self, check: FaultPass) {
         let valid = |slot: Option<Slot>, bit: u8| slot.map_or(0, |_| bit);
         self.check = check.fault.packed() | valid(check.head, HEAD) | valid(check.tail, TAIL);
         self.check_head = check.head.unwrap_or(0);
@@ -220,7 +220,7 @@ impl<const N: usize, const T: usize, const F: usize> State<N, T, F> {
             Some(faults) => Call {
                 request: faults.request[t],
                 outcome: Outcome::from_bits(faults.outcome[t]),
-                check: if pc.is_fault_check() { faults.check() } else { Check::default() },
+                check: if pc.is_fault_check() { faults.check() } else { FaultPass::default() },
                 ..call
             },
             None => call,
@@ -288,7 +288,7 @@ impl<const N: usize, const T: usize, const F: usize> State<N, T, F> {
             }
             if let Some(faults) = s.faults.first_mut() {
                 let check = faults.check();
-                faults.set_check(Check { head: check.head.map(back), tail: check.tail.map(back), ..check });
+                faults.set_check(FaultPass { head: check.head.map(back), tail: check.tail.map(back), ..check });
             }
         }
         let Some(reads) = rotation.clear else { return s };

@@ -7,7 +7,7 @@ use stateright_temporal::graph::{Coverage, Edge, Graph, Limits, Search, StateId}
 use stateright_temporal::liveness::{self, find, Checker, Condition, Fairness, Formula, Lasso, Query};
 
 use super::report::Shown;
-use super::{Detail, FaultBit, Fired, Outcome, Report, Verdict, Witness};
+use super::{Detail, FaultBit, Fired, PropertyReport, Report, Verdict, WitnessReport};
 use crate::impl_qi::{Action, Label, Lock, Ring, Safety, State, Step};
 use crate::refine::{check_fairness, check_steps, RingToSpec, StepVerdict, Steps};
 use crate::scenario::{Check, Scenario, WRAPS};
@@ -67,7 +67,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
                 Check::RefinesLossySpec => lossy_steps.as_ref().and_then(|steps| self.surprise(steps)),
                 _ => None,
             };
-            properties.push(Outcome { surprise, ..Outcome::new(self.scenario, check, shown) });
+            properties.push(PropertyReport { surprise, ..PropertyReport::new(self.scenario, check, shown) });
         }
         self.compare_derived(&mut properties, &reliable);
         let report = Report {
@@ -316,8 +316,9 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
     }
 
     /// The specification's own liveness and the fair refinement imply the ring's; the direct check must not disagree.
-    fn compare_derived(&self, properties: &mut [Outcome], mapping: &RingToSpec<'a, N, T, F>) {
-        let verdict = |properties: &[Outcome], check| properties.iter().find(|o| o.check == check).map(|o| o.verdict);
+    fn compare_derived(&self, properties: &mut [PropertyReport], mapping: &RingToSpec<'a, N, T, F>) {
+        let verdict =
+            |properties: &[PropertyReport], check| properties.iter().find(|o| o.check == check).map(|o| o.verdict);
         let direct = verdict(properties, Check::WdEventuallyObservedDone);
         if direct.is_none() || verdict(properties, Check::RefinesFairSpec) != Some(Verdict::Holds) {
             return;
@@ -368,7 +369,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
             .collect()
     }
 
-    fn witnesses(&self) -> Vec<Witness> {
+    fn witnesses(&self) -> Vec<WitnessReport> {
         let wraps = Query { must: self.reclaims(), ..Query::any(&self.graph) };
         let wraps = find(&self.graph, &[], &wraps, self.limits.cancel).ok().flatten().is_some();
         let sometimes = self.graph.findings().iter().filter(|finding| finding.expectation == Expectation::Sometimes);
@@ -378,7 +379,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         };
         let reached = sometimes.map(|finding| (finding.name, finding.state.is_some())).chain([(WRAPS, wraps)]);
         reached
-            .map(|(name, reached)| Witness {
+            .map(|(name, reached)| WitnessReport {
                 name,
                 reached: (reached || self.complete()).then_some(reached),
                 expected: expected(name),

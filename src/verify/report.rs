@@ -31,7 +31,7 @@ impl fmt::Display for Verdict {
 
 /// A property and what became of it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Outcome {
+pub struct PropertyReport {
     /// The property.
     #[serde(serialize_with = "name_of", rename = "name")]
     pub check: Check,
@@ -39,7 +39,7 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The verdict that the table expects, if it does.
     pub expected: Option<Verdict>,
-    /// Why the table expects it: a reason for [`Outcome::expected`], whatever was found.
+    /// Why the table expects it: a reason for [`PropertyReport::expected`], whatever was found.
     pub why: Option<String>,
     /// What is not as expected although the verdict is.
     pub surprise: Option<String>,
@@ -53,12 +53,12 @@ fn name_of<S: Serializer>(check: &Check, serializer: S) -> Result<S::Ok, S::Erro
     serializer.serialize_str(check.name())
 }
 
-impl Outcome {
+impl PropertyReport {
     /// What was found of a property, beside what the table expects of it.
-    pub(super) fn new(scenario: &Scenario, check: Check, shown: Shown) -> Outcome {
+    pub(super) fn new(scenario: &Scenario, check: Check, shown: Shown) -> PropertyReport {
         let Shown { verdict, detail, counterexample } = shown;
         let expected = scenario.expected(check.name());
-        Outcome {
+        PropertyReport {
             check,
             verdict,
             expected: expected.map(|e| if e.violated { Verdict::Violated } else { Verdict::Holds }),
@@ -94,7 +94,7 @@ impl Shown {
 
 /// A reachable situation that shows that a `holds` is not vacuous.
 #[derive(Clone, Debug, Serialize)]
-pub struct Witness {
+pub struct WitnessReport {
     /// Its name.
     pub name: &'static str,
     /// Whether it was reached; `None` if it was not and the search was cut.
@@ -137,9 +137,9 @@ pub struct Report {
     /// Seconds of these for exploring, the safety properties included.
     pub seconds_exploring: f64,
     /// The properties.
-    pub properties: Vec<Outcome>,
+    pub properties: Vec<PropertyReport>,
     /// The witnesses.
-    pub witnesses: Vec<Witness>,
+    pub witnesses: Vec<WitnessReport>,
     /// Under faults: how many transitions raise each fault, and how many handle it (clear the bit that it has set).
     pub faults: Vec<Fired>,
     /// What is not as the table expects, or unknown without its having said so, a sentence each.
@@ -196,14 +196,14 @@ impl Report {
     }
 
     /// What became of a property, if it was checked.
-    pub fn outcome(&self, check: Check) -> Option<&Outcome> {
+    pub fn outcome(&self, check: Check) -> Option<&PropertyReport> {
         self.properties.iter().find(|outcome| outcome.check == check)
     }
 }
 
 /// The report of a scenario of which nothing is known.
 pub fn not_checked(scenario: &Scenario, why: &str) -> Report {
-    let outcome = |&check: &Check| Outcome::new(scenario, check, Shown::unknown(why));
+    let outcome = |&check: &Check| PropertyReport::new(scenario, check, Shown::unknown(why));
     let report = Report {
         name: scenario.name.clone(),
         generation: scenario.generation,

@@ -19,7 +19,7 @@ use vtd_qi::impl_qi::Action;
 use vtd_qi::refine::spec_cfg;
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::spec::{self, Loss, Spec};
-use vtd_qi::verify::{self, verify, Outcome, Report};
+use vtd_qi::verify::{self, verify, PropertyReport, Report};
 use vtd_qi::with_ring;
 use vtd_qi_explorer::drawing::Drawn;
 use vtd_qi_terminal::{arguments, complain, interrupt, unless_interrupted, Exit, Failure, Output};
@@ -144,7 +144,7 @@ fn explore_ring(out: &mut Output, scenario: &Scenario, property: Option<Check>, 
 
 /// The counterexample of the liveness property, or else the first.
 fn violation(report: &Report) -> Link<Action> {
-    let violated = |outcome: &&Outcome| outcome.counterexample.is_some();
+    let violated = |outcome: &&PropertyReport| outcome.counterexample.is_some();
     let liveness = report.outcome(Check::WdEventuallyObservedDone).filter(violated);
     let Some(outcome) = liveness.or(report.properties.iter().find(violated)) else {
         let undecided = report.properties.iter().find(|outcome| outcome.verdict == verify::Verdict::Unknown);

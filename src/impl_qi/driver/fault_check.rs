@@ -3,7 +3,7 @@
 use super::super::fsts::Fsts;
 use super::super::ring::{Desc, Slot, Status, WdData};
 use super::super::rules::{IqeAt, IqePatch, IqeReturn, IteClear, IteWalk, Rules, Straddler, TimeOut};
-use super::{Bus, Call, Check, Outcome, Pc, Step};
+use super::{Bus, Call, FaultPass, Outcome, Pc, Step};
 
 impl Call {
     /// A step of the fault check. Source: `qi_check_fault` in drivers/iommu/intel/dmar.c.
@@ -221,7 +221,7 @@ impl Call {
     /// Forgets the local variables of a pass that is over.
     fn leave_check(&mut self) {
         if self.pc == Pc::PollUnlock {
-            self.check = Check::default();
+            self.check = FaultPass::default();
         }
     }
 
