@@ -163,13 +163,6 @@ pub enum What {
     },
 }
 
-/// FSTS.IQE, an invalidation queue error (VT-d 11.4.9.9).
-pub const FSTS_IQE: u64 = 1 << 4;
-/// FSTS.ICE, an invalidation completion error.
-pub const FSTS_ICE: u64 = 1 << 5;
-/// FSTS.ITE, an invalidation time-out error.
-pub const FSTS_ITE: u64 = 1 << 6;
-
 /// A descriptor as hardware has read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetched {
