@@ -84,6 +84,11 @@ pub enum Field {
     Pointer,
 }
 
+impl Field {
+    /// The fields that are numbers, in the order in which the shim and [`super::Board::fields`] have them.
+    pub(super) const COUNTED: [Field; 3] = [Field::FreeHead, Field::FreeTail, Field::FreeCnt];
+}
+
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -17,7 +17,8 @@ use super::picture::Picture;
 use super::program::{BuildError, Program};
 use super::reference::Reference;
 use super::search::Rng;
-use stateright_temporal::graph::{Coverage, Limits, Search, StateId};
+use super::tour::Tour;
+use stateright_temporal::graph::{Coverage, Graph, Limits, Search, StateId};
 use vtd_qi::impl_qi::{Action, HwStep, Ring, Slot, State, Step, TimeOut, Unit, ValidRing};
 use vtd_qi::timeline::Timeline;
 use vtd_qi::with_ring;
@@ -284,9 +285,25 @@ impl Pair {
     }
 }
 
+/// Whether the C and the Rust driver are the same program, as far as a comparison was asked to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sameness {
+    /// They are, on every transition up to where the model stops counting `free_cnt`.
+    Same,
+    /// They are not.
+    Differs,
+    /// No difference was found, but a limit was reached before every transition was compared.
+    Unknown,
+}
+
 /// What replaying every transition came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Covered {
+    /// What is known of it.
+    pub verdict: Sameness,
+    /// Whether the states and transitions counted here are all that there are.
+    pub whole: bool,
     /// Reachable states of the unreduced ring.
     pub states: usize,
     /// Its transitions.
@@ -327,10 +344,15 @@ pub fn exhaustive(
     with_ring!(cfg.clone(), |ring| cover(program, &ring, limits, until, pulse))
 }
 
-/// How many states are looked at for a transition that is left before another path is begun.
-const NEAR: usize = 200;
 /// Longest path: a path that differs is to be replayed.
 const LONGEST: usize = 20_000;
+
+/// Why a tour ends before every transition has been taken.
+enum End {
+    Difference(Difference),
+    Cancelled,
+    TimeIsUp,
+}
 
 fn cover<const N: usize, const T: usize, const F: usize>(
     program: &Program,
@@ -342,121 +364,104 @@ fn cover<const N: usize, const T: usize, const F: usize>(
     let started = Instant::now();
     let graph = Search::new(ring, |action: &Action| *action).limits(limits).run();
     let explored = started.elapsed().as_secs_f64();
-    let edges = graph.transitions();
     let mut pair = Pair::new(program, ring.cfg(), false)?;
-    let mut done = vec![false; edges];
-    // The next transition of each state that may not have been replayed.
-    let mut next: Vec<usize> = graph.ids().map(|id| graph.edge_range(id).start).collect();
-    let (mut covered, mut beyond) = (0, 0);
-    let mut paths = 0;
-    let mut difference = None;
-    let mut seen = vec![0u32; graph.len()];
-    let mut came: Vec<(StateId, usize)> = vec![(0, 0); graph.len()];
-    let mut wave = 0u32;
-    let start = graph.initial()[0];
-    let mut queue = std::collections::VecDeque::new();
-    let mut why = match graph.coverage() {
-        Coverage::Complete => None,
-        other => Some(format!("the graph was cut ({other:?}) at {} states", graph.len())),
-    };
-    let mut open = |id: StateId, done: &[bool]| {
-        let end = graph.edge_range(id).end;
-        let at = &mut next[id as usize];
-        while *at < end && done[*at] {
-            *at += 1;
-        }
-        (*at < end).then_some(*at)
-    };
-    // All states below this number have been left behind.
-    let mut first = 0;
-    'paths: loop {
-        while (first as usize) < graph.len() && open(first, &done).is_none() {
-            first += 1;
-        }
-        if first as usize == graph.len() {
-            break;
-        }
-        pair.reset();
+    let mut tour = Tour::new(&graph);
+    let (mut paths, mut end) = (0, None);
+    while let Some(destination) = tour.destination().filter(|_| end.is_none()) {
         paths += 1;
-        let (mut at, mut length, before) = (start, 0, covered);
-        let mut way: Vec<usize> = graph.path_to(first).iter().map(|edge| edge.index).collect();
-        while length < LONGEST {
-            // A transition that is left: here, at a state not far from here, or on another path.
-            if way.is_empty() {
-                if let Some(edge) = open(at, &done) {
-                    way.push(edge);
-                } else {
-                    wave += 1;
-                    seen[at as usize] = wave;
-                    queue.clear();
-                    queue.push_back(at);
-                    let (mut found, mut looked) = (None, 0);
-                    'wave: while let Some(id) = queue.pop_front().filter(|_| looked < NEAR) {
-                        looked += 1;
-                        for edge in graph.edges(id) {
-                            if std::mem::replace(&mut seen[edge.target as usize], wave) == wave {
-                                continue;
-                            }
-                            came[edge.target as usize] = (id, edge.index);
-                            if let Some(open) = open(edge.target, &done) {
-                                found = Some((edge.target, open));
-                                break 'wave;
-                            }
-                            queue.push_back(edge.target);
-                        }
-                    }
-                    let Some((mut id, open)) = found else { break };
-                    way.push(open);
-                    while id != at {
-                        let (before, edge) = came[id as usize];
-                        way.push(edge);
-                        id = before;
-                    }
-                    way.reverse();
-                }
-            }
-            for index in way.drain(..) {
-                let edge = graph.edge_at(at, index);
-                let action = graph.labels()[edge.label as usize];
-                let outcome = pair.apply(action).and_then(|()| same_state(&pair, graph.state(edge.target)));
-                if let Err(mismatch) = outcome {
-                    let mut actions: Vec<Action> =
-                        graph.path_to(at).iter().map(|edge| graph.labels()[edge.label as usize]).collect();
-                    actions.push(action);
-                    difference = Some(along(&mut pair, &actions, mismatch));
-                    why = Some("stopped at the first difference".to_string());
-                    break 'paths;
-                }
-                if !std::mem::replace(&mut done[index], true) {
-                    covered += 1;
-                }
-                at = edge.target;
-                length += 1;
-                if pair.is_saturated() {
-                    // From here on the numbers differ: what lies behind is left out, and where this path was to lead unless
-                    // it has brought anything.
-                    pair.tally.saturated += 1;
-                    let given_up = if covered == before { first } else { at };
-                    for edge in graph.edges(at).chain(graph.edges(given_up)) {
-                        beyond += usize::from(!std::mem::replace(&mut done[edge.index], true));
-                    }
-                    continue 'paths;
-                }
-            }
-        }
+        end = path(&mut pair, &graph, &mut tour, destination).err().map(End::Difference);
         pulse.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        pulse.steps.store(covered as u64, std::sync::atomic::Ordering::Relaxed);
-        let stop = pulse.stop.load(std::sync::atomic::Ordering::Relaxed);
-        if stop || Instant::now() > until {
-            why = Some(if stop { "cancelled" } else { "the time was up" }.to_string());
-            break;
+        pulse.steps.store(tour.taken as u64, std::sync::atomic::Ordering::Relaxed);
+        if end.is_none() && tour.destination().is_some() {
+            if pulse.stop.load(std::sync::atomic::Ordering::Relaxed) {
+                end = Some(End::Cancelled);
+            } else if Instant::now() > until {
+                end = Some(End::TimeIsUp);
+            }
         }
     }
-    if beyond > 0 && why.is_none() {
-        why = Some(format!("{beyond} transitions lie behind states where the model stops counting free_cnt"));
+    let cut = why_cut(graph.coverage(), graph.len());
+    let saturated = || match tour.given_up {
+        0 => None,
+        beyond => Some(format!("{beyond} transitions lie behind states where the model stops counting free_cnt")),
+    };
+    let (verdict, why, difference) = match (end, cut) {
+        (Some(End::Difference(difference)), _) => {
+            (Sameness::Differs, Some("stopped at the first difference".to_string()), Some(difference))
+        }
+        (Some(End::Cancelled), _) => (Sameness::Unknown, Some("cancelled".to_string()), None),
+        (Some(End::TimeIsUp), _) => (Sameness::Unknown, Some("the time was up".to_string()), None),
+        (None, Some(why)) => (Sameness::Unknown, Some(why), None),
+        (None, None) => (Sameness::Same, saturated(), None),
+    };
+    Ok(Covered {
+        verdict,
+        whole: graph.coverage() == Coverage::Complete,
+        states: graph.len(),
+        edges: graph.transitions(),
+        covered: tour.taken,
+        why,
+        paths,
+        tally: pair.tally,
+        seconds: (explored, started.elapsed().as_secs_f64() - explored),
+        difference,
+    })
+}
+
+/// Why a graph is not all of its model, in words.
+fn why_cut(coverage: Coverage, states: usize) -> Option<String> {
+    Some(match coverage {
+        Coverage::Complete => return None,
+        Coverage::CutByMaxStates => format!("the limit of {states} states was reached"),
+        Coverage::CutByMemory => format!("memory was used up at {states} states"),
+        Coverage::Cancelled => format!("cancelled at {states} states"),
+        Coverage::CutByBoundary | Coverage::Faulty => format!("the graph is no account of its model ({coverage:?})"),
+    })
+}
+
+/// One path of a tour: to its destination, and on as long as a transition that is left is near.
+fn path<const N: usize, const T: usize, const F: usize>(
+    pair: &mut Pair,
+    graph: &Graph<State<N, T, F>, Action>,
+    tour: &mut Tour<State<N, T, F>, Action>,
+    destination: StateId,
+) -> Result<(), Difference> {
+    pair.reset();
+    let (mut at, mut length, before) = (graph.initial()[0], 0, tour.taken);
+    let mut way: Vec<usize> = graph.path_to(destination).iter().map(|edge| edge.index).collect();
+    while length < LONGEST {
+        if way.is_empty() {
+            match tour.onward(at) {
+                Some(onward) => way = onward,
+                None => break,
+            }
+        }
+        for index in way.drain(..) {
+            let edge = graph.edge_at(at, index);
+            let action = graph.labels()[edge.label as usize];
+            let outcome = pair.apply(action).and_then(|()| same_state(pair, graph.state(edge.target)));
+            if let Err(mismatch) = outcome {
+                let mut actions: Vec<Action> =
+                    graph.path_to(at).iter().map(|edge| graph.labels()[edge.label as usize]).collect();
+                actions.push(action);
+                return Err(along(pair, &actions, mismatch));
+            }
+            tour.take(index);
+            at = edge.target;
+            length += 1;
+            if pair.is_saturated() {
+                // From here on the numbers differ: what lies behind is left out, and where this path was to lead unless it
+                // has brought anything.
+                pair.tally.saturated += 1;
+                tour.give_up(at);
+                if tour.taken == before {
+                    tour.give_up(destination);
+                }
+                return Ok(());
+            }
+        }
     }
-    let seconds = (explored, started.elapsed().as_secs_f64() - explored);
-    Ok(Covered { states: graph.len(), edges, covered, why, paths, tally: pair.tally, seconds, difference })
+    Ok(())
 }
 
 /// Whether the model's state is what lies in the C's memory.

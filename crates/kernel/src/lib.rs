@@ -7,11 +7,11 @@
 //! | edit | `edit.rs` | a rule taken back: generations that no package carries |
 //! | program | `program.rs`, `shim/` | compiled with the system's compiler against a shim of our own, and loaded |
 //! | accesses | `access.rs` | the words for what the C does |
-//! | machine | `machine.rs` | submitters as coroutines that stop before each access; memory, registers, hardware |
+//! | machine | `machine.rs`, `board.rs` | submitters as coroutines that stop before each access; memory, registers, hardware |
 //! | isolate | `isolate.rs` | a process of its own for code that may crash or never come back |
 //! | reference | `reference.rs` | the Rust driver on plain memory, each access noted |
 //! | probe | `probe.rs` | which generation a tree is of, told by what its functions do |
-//! | compare | `compare.rs` | the C and the Rust driver through the same schedules; counterexamples replayed |
+//! | compare | `compare.rs`, `tour.rs` | the C and the Rust driver through the same schedules; counterexamples replayed |
 //! | search | `search.rs`, `picture.rs` | schedules of the C alone, at random or by priorities; shrinking, drawing |
 //!
 //! Only on Linux. No kernel's text is in this repository: it is read, compiled in memory and forgotten; only of a tarball the files
@@ -29,6 +29,7 @@ compile_error!("the kernel's C is run on Linux only: its compiled form lies in f
 
 mod access;
 mod archive;
+mod board;
 mod compare;
 mod cut;
 mod edit;
@@ -41,13 +42,15 @@ mod program;
 mod reference;
 mod search;
 mod source;
+mod tour;
 
 pub use access::{Access, Field, RawStatus, Register};
-pub use compare::{confirm, exhaustive, random, Confirmation, Covered, Difference, Tally, LAPS};
+pub use board::{Board, Wrong};
+pub use compare::{confirm, exhaustive, random, Confirmation, Covered, Difference, Sameness, Tally, LAPS};
 pub use cut::{cut, Broken, Cut, CutError, FUNCTIONS};
 pub use edit::{edit, Edit, EditError};
 pub use isolate::{isolated, Death, Pulse};
-pub use machine::{Board, Grain, Machine, Wrong};
+pub use machine::{Grain, Machine};
 pub use probe::{recognise, Nearest, Recognised};
 pub use program::{compiler, flags, BuildError, Optimise, Program};
 pub use search::{draw, last_steps, replay, search, Choice, Finding, Found, SearchCfg, Searched, Strategy};

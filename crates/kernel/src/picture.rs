@@ -1,7 +1,8 @@
 //! A run of the C as a timeline, in the layout of [`vtd_qi::timeline`].
 
 use super::access::{errno, Access};
-use super::machine::{Board, Machine};
+use super::board::Board;
+use super::machine::Machine;
 use vtd_qi::impl_qi::{Desc, HwStep, Request, Slot, Unit};
 use vtd_qi::timeline::{Row, Timeline};
 

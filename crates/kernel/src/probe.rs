@@ -195,9 +195,7 @@ impl Target for Machine {
     fn begin(&mut self, probe: &Probe) {
         self.reset();
         let board = self.board_mut();
-        board.set_field(0, probe.queue.free_head.into());
-        board.set_field(1, probe.queue.free_tail.into());
-        board.set_field(2, probe.queue.free_cnt.into());
+        board.set_queue(probe.queue);
         board.set_indices(probe.queue.free_head, probe.queue.free_head);
         probe.statuses.iter().for_each(|&(slot, status)| board.set_raw_status(slot, status as i32));
         self.call(0, probe.request);

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::access::{Access, RawStatus, Register};
-use super::machine::rid;
+use super::board::rid;
 use vtd_qi::impl_qi::{
     Acquire, Bus, Call, Desc, Fsts, Length, Outcome, Pc, Queue, Request, Rules, Slot, Status, Step, Unit, MAX_DEPTH,
 };
@@ -33,15 +33,6 @@ pub(super) struct Reference {
     pub(super) rules: Rules,
     pub(super) memory: Memory,
     calls: Vec<Call>,
-}
-
-/// The register bits of FSTS (VT-d 11.4.9.9).
-fn fsts_bits(fsts: Fsts) -> u64 {
-    [(Fsts::IQE, 1 << 4), (Fsts::ICE, 1 << 5), (Fsts::ITE, 1 << 6)]
-        .into_iter()
-        .filter(|(fault, _)| fsts.has(*fault))
-        .map(|(_, bit)| bit)
-        .sum()
 }
 
 impl Memory {
@@ -214,7 +205,7 @@ impl Bus for Memory {
     }
 
     fn fsts(&self) -> Fsts {
-        self.note(Access::ReadReg(Register::Fsts, fsts_bits(self.fsts)));
+        self.note(Access::ReadReg(Register::Fsts, self.fsts.bits().into()));
         self.fsts
     }
 
@@ -223,7 +214,7 @@ impl Bus for Memory {
         if faults.has(Fsts::ITE) {
             self.itesid = 0;
         }
-        self.note(Access::WriteReg(Register::Fsts, fsts_bits(faults)));
+        self.note(Access::WriteReg(Register::Fsts, faults.bits().into()));
     }
 
     fn iqh(&self) -> Slot {

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::access::{Access, Kind, Pending};
+use super::board::{Board, Wrong};
 use super::isolate::{isolated, Death, Pulse};
-use super::machine::{Board, Grain, Machine, Wrong};
+use super::machine::{Grain, Machine};
 use super::picture::Picture;
 use super::program::{file_in_memory, Program};
 use vtd_qi::impl_qi::{Faults, Hardware, HwStep, Request, Unit};

@@ -12,7 +12,7 @@ use stateright_temporal::graph::Limits;
 use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg, ValidRing};
 use vtd_qi_kernel::{
     cut, edit, exhaustive, isolated, last_steps, random, recognise, replay, search, Cut, Death, Edit, Found, Grain,
-    Machine, Optimise, Program, Pulse, Recognised, SearchCfg, Searched, Source, SourceFile, Strategy, DMAR_C,
+    Machine, Optimise, Program, Pulse, Recognised, Sameness, SearchCfg, Searched, Source, SourceFile, Strategy, DMAR_C,
 };
 
 /// Longer than any comparison takes, on a machine that has much else to do too.
@@ -313,6 +313,43 @@ fn tree(root: &Path, replacements: &[(&str, &str)]) {
     let path = root.join(DMAR_C);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
+}
+
+#[test]
+fn a_comparison_that_was_cut_is_unknown() {
+    let program = program(&own(&[]), 6);
+    let cfg = ring("g5", Faults::none());
+    let covered = |max_states: usize, until: Instant| {
+        exhaustive(&program, &cfg, Limits { max_states, ..Limits::default() }, until, &Pulse::default()).unwrap()
+    };
+    let states = covered(500, Instant::now() + LONG);
+    assert_eq!((states.verdict, states.whole, states.covered), (Sameness::Unknown, false, states.edges));
+    assert_eq!(states.why.as_deref(), Some("the limit of 500 states was reached"));
+    let time = covered(usize::MAX >> 40, Instant::now());
+    assert_eq!((time.verdict, time.whole), (Sameness::Unknown, true));
+    assert_eq!(time.why.as_deref(), Some("the time was up"));
+    assert!(time.covered < time.edges);
+}
+
+#[test]
+fn the_exit_code_says_whether_every_comparison_was_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    tree(folder.path(), &[]);
+    let compare = |options: &[&str]| {
+        let mut command = command(folder.path());
+        command.args(["--only", "compare", "--ring", "4", "--submitters", "1", "--linux"]).arg(folder.path());
+        let output = command.args(options).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, said) = compare(&[]);
+    assert_eq!((code, said.matches("  same     1 submitters").count()), (Some(0), 4), "{said}");
+    assert!(said.contains("  left out one fault: device-gone: ") && !said.contains("unknown"), "{said}");
+    let (code, said) = compare(&["--faults", "device-gone"]);
+    assert_eq!((code, said.matches("  same     1 submitters").count()), (Some(0), 1), "{said}");
+    assert!(said.contains(", one fault: device-gone: ") && !said.contains("left out"), "{said}");
+    let (code, said) = compare(&["--no-faults", "--max-states", "50"]);
+    assert_eq!((code, said.matches("  unknown  1 submitters").count()), (Some(1), 1), "{said}");
+    assert!(said.contains(" of at least ") && said.contains("; the limit of 50 states was reached\n"), "{said}");
 }
 
 #[test]
