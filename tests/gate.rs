@@ -6,18 +6,20 @@ use std::process::Command;
 
 #[test]
 fn what_is_missing_is_said_and_not_installed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gate");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
     for program in ["bash", "dirname"] {
-        symlink(Path::new("/usr/bin").join(program), folder.path().join(program)).unwrap();
+        symlink(Path::new("/usr/bin").join(program), folder.join(program)).unwrap();
     }
     // An apt-get that leaves a trace.
-    let (trace, apt) = (folder.path().join("trace"), folder.path().join("apt-get"));
+    let (trace, apt) = (folder.join("trace"), folder.join("apt-get"));
     std::fs::write(&apt, format!("#!/bin/bash\necho >{}\n", trace.display())).unwrap();
     std::fs::set_permissions(&apt, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let mut gate = Command::new("/usr/bin/bash");
     gate.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/run"))
         .env_clear()
-        .env("PATH", folder.path())
+        .env("PATH", &folder)
         .env("VTD_QI_LINUX", "a tree");
     let output = gate.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
