@@ -17,7 +17,7 @@ use vtd_qi::campaign::findings::{can_be_replayed, cells, violated, Confirmations
 use vtd_qi::campaign::matrix::{Matrix, Scope};
 use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg};
 use vtd_qi::scenario::{Check, Scenario, Table};
-use vtd_qi::verify::{verify_with, Detail, Outcome, Verdict, Violation};
+use vtd_qi::verify::{verify_with, Detail, PropertyReport, Verdict, Violation};
 use vtd_qi_kernel::{
     compiler, confirm, cut, draw, edit, exhaustive, flags, isolated, random, recognise, replay, search, Confirmation,
     Covered, Cut, Death, Difference, Edit, Finding, Found, Grain, Machine, Optimise, Program, Pulse, Recognised,
@@ -561,7 +561,7 @@ fn confirm_all(
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = Limits { threads: cores, cancel: Some(interrupt()), ..Limits::default() };
         let checked = verify_with(scenario, limits, detail);
-        let unknown = |outcome: &&Outcome| {
+        let unknown = |outcome: &&PropertyReport| {
             outcome.verdict == Verdict::Unknown && outcome.expected == Some(Verdict::Violated) && !cancelled()
         };
         for outcome in checked.properties.iter().filter(unknown) {
