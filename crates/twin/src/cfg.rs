@@ -99,7 +99,7 @@ impl CfgFile {
             None | Some("FALSE") => Ok(file),
             Some("TRUE") => refused(
                 "CHECK_DEADLOCK TRUE is not paired, since a run in which every call has returned may end: \
-                 name the invariant NoDeadlock of MCQIRing.tla instead"
+                 name the invariant NoDeadlock instead"
                     .into(),
             ),
             Some(other) => refused(format!("CHECK_DEADLOCK is {other}, which is neither TRUE nor FALSE")),
@@ -170,7 +170,7 @@ mod tests {
         ring(
             "CHECK_DEADLOCK TRUE",
             "CHECK_DEADLOCK TRUE is not paired, since a run in which every call has returned may end: \
-             name the invariant NoDeadlock of MCQIRing.tla instead",
+             name the invariant NoDeadlock instead",
         );
         ring("CHECK_DEADLOCK maybe", "CHECK_DEADLOCK is maybe, which is neither TRUE nor FALSE");
         ring("CHECK_DEADLOCK FALSE TRUE", "CHECK_DEADLOCK is given twice: FALSE and TRUE");
@@ -178,7 +178,10 @@ mod tests {
         ring("SPECIFICATION Spec", "SPECIFICATION is given twice: FairSpec and Spec");
         ring("INVARIANT NoDeadlock", "NoDeadlock is named twice");
         ring("INVARIANT Nonsense", "there is no property Nonsense; there are TypeOK, FreeCntConsistent,");
-        ring("PROPERTY NoStrayStatusWrite", "NoStrayStatusWrite is a predicate of states: name it under INVARIANTS");
+        let message = "NoStrayStatusWrite is a predicate of states: name it under INVARIANTS";
+        refused("seeded-wd-first-2x4", deadlock, "PROPERTY NoStrayStatusWrite", message);
+        let message = "NoStrangerDone is about steps: name it under PROPERTIES";
+        refused("g3-c01-2x4", deadlock, "INVARIANT NoStrangerDone", message);
         ring("INVARIANT RefinesLossySpec", "RefinesLossySpec is about whole runs: name it under PROPERTIES");
         ring("INIT Init", "INIT is not paired: name a SPECIFICATION instead");
         ring("NEXT Next", "NEXT is not paired: name a SPECIFICATION instead");
@@ -193,7 +196,7 @@ mod tests {
         }
         refused("g4-c0-2x4", "ALIAS Drawn", "ALIAS Other", "there is no ALIAS Other; there is Drawn");
         refused("g4-c0-2x4", "CONSTANTS\n", "X CONSTANTS\n", "\"X\" is no statement of a model");
-        refused("g4-c0-2x4", "Depth = 2", "Depth = {{{{", "Devices is a model value, and the twin has none");
+        refused("g4-c0-2x4", "Depth = 2", "Depth = {{{{", "Generation is a model value, and the twin has none");
     }
 
     #[test]
@@ -201,7 +204,7 @@ mod tests {
         let specification = "SPECIFICATION FairSpec";
         let message = "MCQI has no specification SlotsFairSpec; it has Spec, FairSpec, FaultFairSpec, EarlyDoneSpec";
         refused("spec-c01-2", specification, "SPECIFICATION SlotsFairSpec", message);
-        let message = "MCQIRing has no specification FaultFairSpec; it has Spec, FairSpec, SlotsFairSpec";
+        let message = "MCQISubmitSync has no specification FaultFairSpec; it has Spec, FairSpec, SlotsFairSpec";
         refused("g4-c0-2x4", specification, "SPECIFICATION FaultFairSpec", message);
         let message = "the specification is Spec, but these properties are checked of FairSpec";
         refused("g4-c0-2x4", specification, "SPECIFICATION Spec", message);

@@ -56,10 +56,7 @@ fn unsupported(property: Property) -> Option<&'static str> {
         Property::Ring(Check::RefinesSpec | Check::RefinesLossySpec | Check::RefinesFairSpec) => {
             Some("a property that is the specification of an INSTANCE is taken for a predicate")
         }
-        Property::Ring(check) if !property.is_invariant() => {
-            debug_assert!(!check.is_safety());
-            Some("with the fairness of QIRing its tableau is too large")
-        }
+        Property::Ring(check) if !check.is_safety() => Some("with the fairness of QIRing its tableau is too large"),
         _ => None,
     }
 }
@@ -164,7 +161,9 @@ impl Embedded {
                 self.counted.insert(constants(model), counted);
                 Ok(Verdict::Holds)
             }
-            CheckResult::InvariantViolation(..) | CheckResult::LivenessViolation(..) => Ok(Verdict::Violated),
+            CheckResult::InvariantViolation(..)
+            | CheckResult::PropertyViolation(..)
+            | CheckResult::LivenessViolation(..) => Ok(Verdict::Violated),
             other => Err(refused(checker::check_result_to_json(&other, &prepared.spec))),
         }
     }

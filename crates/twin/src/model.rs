@@ -22,9 +22,21 @@ use vtd_qi::words::Word;
 pub enum Subject {
     /// spec/QI.tla and [`vtd_qi::spec`].
     Spec(SpecCfg),
-    /// spec/QIRing.tla and [`vtd_qi::impl_qi`]; the twin's hardware has no [`vtd_qi::impl_qi::Quirk`].
+    /// spec/QISubmitSync.tla or spec/QIRing.tla, and [`vtd_qi::impl_qi`]; the twin's hardware has no
+    /// [`vtd_qi::impl_qi::Quirk`].
     Ring(ValidRing),
 }
+
+/// The generation of spec/QISubmitSync.tla that a ring is of: G3 or G4, where nothing fails and no fault check is modelled. Every
+/// other ring is one of spec/QIRing.tla.
+pub(super) fn plain_generation(cfg: &RingCfg) -> Option<&'static str> {
+    let faults = Faults { quirk: None, ..cfg.faults.clone() };
+    let nothing_fails = !cfg.checks_faults() && faults == Faults::none() && cfg.handout == Handout::AsDriver;
+    PLAIN_GENERATIONS.iter().find(|(_, rules)| nothing_fails && cfg.rules == *rules).map(|(name, _)| *name)
+}
+
+/// The generations of spec/QISubmitSync.tla.
+const PLAIN_GENERATIONS: [(&str, Rules); 2] = [("G3", Rules::G3), ("G4", Rules::G4)];
 
 /// A property of a model, by the side of TLA+ that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,7 +65,11 @@ impl Property {
                 all.extend((cfg.faults == spec::Faults::Possible).then_some(Property::LivenessIfAbortsEnd));
                 all
             }
-            Subject::Ring(_) => [Property::TypeOk].into_iter().chain(Check::all().map(Property::Ring)).collect(),
+            Subject::Ring(cfg) => {
+                let about_faults = |check: &Check| matches!(check, Check::Safety(safety) if safety.needs_faults());
+                let has = |check: &Check| plain_generation(cfg).is_none() || !about_faults(check);
+                [Property::TypeOk].into_iter().chain(Check::all().filter(has).map(Property::Ring)).collect()
+            }
         }
     }
 
@@ -68,13 +84,31 @@ impl Property {
         }
     }
 
-    /// Whether it is a predicate of one state.
-    pub fn is_invariant(self) -> bool {
+    /// Whether it is a predicate of one state, in the module of a subject.
+    pub fn is_invariant(self, subject: &Subject) -> bool {
         match self {
             Property::TypeOk | Property::ObservedAfterExecution => true,
             Property::SpecLiveness | Property::LivenessIfAbortsEnd => false,
-            Property::Ring(check) => matches!(check, Check::Safety(_) | Check::NoDeadlock),
+            Property::Ring(check) => {
+                matches!(check, Check::Safety(_) | Check::NoDeadlock) && !self.is_about_steps(subject)
+            }
         }
+    }
+
+    /// Whether it is a predicate of one step, in the module of a subject. In Rust it is one of the state in which that step can be
+    /// done next, and so it is in QIRing.
+    pub fn is_about_steps(self, subject: &Subject) -> bool {
+        let Subject::Ring(cfg) = subject else { return false };
+        plain_generation(cfg).is_some()
+            && matches!(
+                self,
+                Property::Ring(Check::Safety(
+                    Safety::NoOverwriteInFlight
+                        | Safety::IqtDiffersFromIqh
+                        | Safety::SuccessAfterExecution
+                        | Safety::NoStrangerDone
+                ))
+            )
     }
 
     /// Whether it is about infinite runs, so that fairness matters.
@@ -102,6 +136,9 @@ impl Subject {
     pub fn modules(&self) -> &'static [&'static str] {
         match self {
             Subject::Spec(_) => &["MCQI", "QI"],
+            Subject::Ring(cfg) if plain_generation(cfg).is_some() => {
+                &["MCQISubmitSync", "QISubmitSyncProperties", "QISubmitSync", "QI"]
+            }
             Subject::Ring(_) => &["MCQIRing", "QIRing", "QI"],
         }
     }
@@ -152,6 +189,10 @@ impl Subject {
                 constants.insert("Lock".into(), word(&cfg.lock));
                 constants.insert("Hardware".into(), word(&cfg.hardware.order));
                 constants.insert("Depth".into(), Value::Int(cfg.hardware.depth.into()));
+                if let Some(generation) = plain_generation(cfg) {
+                    constants.insert("Generation".into(), Value::str(generation));
+                    return constants;
+                }
                 constants.insert("Handout".into(), word(&cfg.handout));
                 constants.insert("FaultClasses".into(), Value::Set(cfg.faults.classes.iter().map(word).collect()));
                 constants.insert("FaultBound".into(), Value::Int(cfg.faults.bound.into()));
@@ -172,7 +213,7 @@ impl Subject {
     /// ```
     /// use vtd_qi_twin::Model;
     /// let models = Model::all();
-    /// let words = models.find("g4-c0-2x4").unwrap().subject.words();
+    /// let words = models.find("seeded-wd-first-2x4").unwrap().subject.words();
     /// assert_eq!(words["RoomRule"], ["count-plus2", "count-plus1"]);
     /// assert!(!words.contains_key("Length"));
     /// ```
@@ -183,6 +224,11 @@ impl Subject {
         let Subject::Ring(cfg) = self else {
             return BTreeMap::from([("Loss".into(), of::<Loss>()), ("Faults".into(), SPEC_FAULTS.to_vec())]);
         };
+        if plain_generation(cfg).is_some() {
+            let generations = PLAIN_GENERATIONS.map(|(name, _)| name).to_vec();
+            let options = [("Lock", of::<Lock>()), ("Hardware", of::<Order>()), ("Generation", generations)];
+            return options.into_iter().map(|(name, words)| (name.to_string(), words)).collect();
+        }
         let options = [
             ("Lock", of::<Lock>()),
             ("Hardware", of::<Order>()),
@@ -294,7 +340,32 @@ impl Given {
         Ok(cfg)
     }
 
+    /// Whether there is a `Generation` tells the module.
     fn ring(&mut self) -> Result<ValidRing, TwinError> {
+        let length = self.number("Length")?;
+        let ring = RingCfg {
+            lock: self.word::<Lock>("Lock")?,
+            hardware: Hardware { order: self.word::<Order>("Hardware")?, depth: self.number("Depth")? },
+            submitters: self.submitters()?,
+            counts: self.numbers("Counts")?,
+            length: Length::new(length).map_err(|error| TwinError::Model(error.to_string()))?,
+            ..RingCfg::new(Rules::G4, 1, [1])
+        };
+        let cfg = if self.0.contains_key("Generation") {
+            RingCfg { rules: self.generation()?, ..ring }
+        } else {
+            self.ring_with_rules(ring)?
+        };
+        cfg.validate().map_err(|error| TwinError::Model(error.to_string()))
+    }
+
+    fn generation(&mut self) -> Result<Rules, TwinError> {
+        let value = self.take("Generation")?;
+        let known = PLAIN_GENERATIONS.iter().find(|(name, _)| value == Value::str(*name));
+        known.map(|(_, rules)| *rules).ok_or_else(|| unusable("Generation", &value, "\"G3\" or \"G4\""))
+    }
+
+    fn ring_with_rules(&mut self, ring: RingCfg) -> Result<RingCfg, TwinError> {
         let mut rules = Rules::G3;
         for rule in Rules::NAMES {
             let constant = rule_constant(rule);
@@ -304,14 +375,8 @@ impl Given {
             let unusable = |error| TwinError::Model(format!("the constant {constant}: {error}"));
             rules.set(rule, &value).map_err(unusable)?;
         }
-        let length = self.number("Length")?;
-        let cfg = RingCfg {
+        Ok(RingCfg {
             rules,
-            lock: self.word::<Lock>("Lock")?,
-            hardware: Hardware { order: self.word::<Order>("Hardware")?, depth: self.number("Depth")? },
-            submitters: self.submitters()?,
-            counts: self.numbers("Counts")?,
-            length: Length::new(length).map_err(|error| TwinError::Model(error.to_string()))?,
             handout: self.word::<Handout>("Handout")?,
             faults: Faults {
                 classes: self.words::<FaultClass>("FaultClasses")?,
@@ -322,8 +387,8 @@ impl Given {
                 quirk: None,
             },
             fault_check: self.word::<FaultCheck>("FaultCheck")?,
-        };
-        cfg.validate().map_err(|error| TwinError::Model(error.to_string()))
+            ..ring
+        })
     }
 }
 
@@ -374,8 +439,12 @@ impl Model {
         }
         let _ = writeln!(text, "SPECIFICATION {}", self.specification());
         for (title, invariant) in [("INVARIANTS", true), ("PROPERTIES", false)] {
-            let mut names =
-                self.properties.iter().filter(|p| p.is_invariant() == invariant).map(|p| p.name()).peekable();
+            let mut names = self
+                .properties
+                .iter()
+                .filter(|p| p.is_invariant(&self.subject) == invariant)
+                .map(|p| p.name())
+                .peekable();
             if names.peek().is_some() {
                 let _ = writeln!(text, "{title}");
                 names.for_each(|name| _ = writeln!(text, "    {name}"));
@@ -405,12 +474,13 @@ impl Model {
                 let known: Vec<_> = known.iter().map(|property| property.name()).collect();
                 TwinError::Model(format!("there is no property {wanted}; there are {}", known.join(", ")))
             })?;
-            match (property.is_invariant(), as_invariant) {
+            match (property.is_invariant(&subject), as_invariant) {
                 (true, false) => {
                     Err(TwinError::Model(format!("{wanted} is a predicate of states: name it under INVARIANTS")))
                 }
                 (false, true) => {
-                    Err(TwinError::Model(format!("{wanted} is about whole runs: name it under PROPERTIES")))
+                    let what = if property.is_about_steps(&subject) { "steps" } else { "whole runs" };
+                    Err(TwinError::Model(format!("{wanted} is about {what}: name it under PROPERTIES")))
                 }
                 _ => Ok(property),
             }
@@ -554,7 +624,9 @@ fn models_of(scenario: &Scenario) -> Vec<Model> {
         slots: scenario.slots,
         properties,
     };
-    let holds = [Property::TypeOk].into_iter().chain(holds.into_iter().map(Property::Ring)).collect();
+    let mut holds: Vec<_> = [Property::TypeOk].into_iter().chain(holds.into_iter().map(Property::Ring)).collect();
+    // As a `.cfg` file has them: invariants first.
+    holds.sort_by_key(|property| !property.is_invariant(&Subject::Ring(scenario.cfg.clone())));
     let holds = model(scenario.name.clone(), "what is expected to hold".into(), holds);
     let violated = violated.into_iter().map(|check| {
         let name = format!("{}--{}", scenario.name, check.name());
@@ -1014,7 +1086,7 @@ mod tests {
         );
         assert!(message(|text| text.replace("Length = 6", "Width = 6")).ends_with("the constant Length has no value"));
         assert!(message(|text| text.replace("Length = 6", "Length = 6 Width = 6"))
-            .starts_with("there is no constant Width; there are AfterIte, CleanUpRule,"));
+            .starts_with("there is no constant Width; there are Counts, Depth, Generation,"));
         assert_eq!(
             message(|text| text.replace("Length = 6", "Length = 6 Length = 8")),
             "the constant Length has two values"
@@ -1029,6 +1101,10 @@ mod tests {
         );
         assert!(message(|text| text.replace("\"strong-fair\"", "\"weak\""))
             .starts_with("the constant Lock: \"weak\" is no value of lock; there are strong-fair, fifo"));
+        assert_eq!(
+            message(|text| text.replace("\"G3\"", "\"G5\"")),
+            "the constant Generation is \"G5\", which is not \"G3\" or \"G4\""
+        );
         assert!(message(|text| text.replace("NoDeadlock", "NoDeadlok"))
             .starts_with("there is no property NoDeadlok; there are TypeOK,"));
         assert_eq!(

@@ -102,7 +102,7 @@ pub fn graph_hash(subject: &Subject) -> Result<u64, TwinError> {
 /// A hash of the initial states and of the labelled transitions, in whatever order they come.
 fn hash_of_steps<M: Twin>(model: &M, graph: &Graph<M::State, M::Label>) -> u64 {
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
-    let states: Vec<u64> = graph.states().iter().map(|state| hasher.hash_one(model.variables(state))).collect();
+    let states: Vec<u64> = graph.states().iter().map(|state| hasher.hash_one(model.every_variable(state))).collect();
     let labels: Vec<String> = graph.labels().iter().map(|label| M::action_name(*label)).collect();
     let steps = graph.ids().flat_map(|id| graph.edges(id).map(move |edge| (id, edge)));
     let hash_of = |(id, edge): (StateId, Edge)| {

@@ -7,6 +7,7 @@ use std::hash::Hash;
 
 use stateright::Model;
 
+use super::model::plain_generation;
 use super::Value;
 use vtd_qi::impl_qi::{Call, Desc, Fsts, IdKind, Label, Owner, Pc, Request, Ring, Slot, State};
 use vtd_qi::spec::{self, Spec, Submitter};
@@ -22,8 +23,13 @@ pub trait Twin: Model<State: Clone + Eq + Hash + Send + Sync, Action: Clone> + S
     /// The twin's action, with its parameter, as TLC prints it.
     fn action_name(label: Self::Label) -> String;
 
-    /// The twin's variables in a state, as a record.
+    /// The variables of the twin's module in a state, as a record.
     fn variables(&self, state: &Self::State) -> Value;
+
+    /// The variables of the module that has the most, so that models of different modules can be compared.
+    fn every_variable(&self, state: &Self::State) -> Value {
+        self.variables(state)
+    }
 }
 
 fn int(n: impl Into<i64>) -> Value {
@@ -101,6 +107,18 @@ fn asks(kind: IdKind) -> Value {
     }
 }
 
+/// A descriptor of QISubmitSync, where nothing tells IDs apart and every WD is valid.
+fn plain_desc(desc: Desc) -> Value {
+    let (kind, target) = match desc {
+        Desc::Blank => ("blank", None),
+        Desc::Id { .. } => ("id", None),
+        Desc::Wd { target, .. } => ("wd", Some(target)),
+        Desc::InvalidWd { target } => ("invalid-wd", Some(target)),
+    };
+    Value::record([("kind", Value::str(kind)), ("target", or_nothing(target))])
+}
+
+/// A descriptor of QIRing.
 fn desc(desc: Desc) -> Value {
     let (kind, fields) = match desc {
         Desc::Blank => ("blank", vec![]),
@@ -148,54 +166,72 @@ impl<const N: usize, const T: usize, const F: usize> Twin for Ring<N, T, F> {
     }
 
     fn variables(&self, state: &State<N, T, F>) -> Value {
-        let slots = |value: &dyn Fn(Slot) -> Value| Value::fun_from(0, self.length().iter().map(value));
-        let calls = |value: &dyn Fn(usize) -> Value| Value::seq((0..self.cfg().submitters).map(value));
-        let (queue, ghost) = (state.queue(), state.ghost());
-        let asked = |t: usize| {
-            let call = state.call(t);
-            (F > 0 && call.pc != Pc::Idle).then(|| self.request(&call))
-        };
-        let check = (0..self.cfg().submitters).map(|t| state.call(t)).find(|call| call.pc.is_fault_check());
-        let check = check.unwrap_or(Call::IDLE).check;
-        Value::record([
-            ("free_head", int(queue.free_head)),
-            ("free_tail", int(queue.free_tail)),
-            ("free_cnt", int(queue.free_cnt)),
-            ("desc_status", slots(&|s| Value::str(state.status(s).name()))),
-            ("desc", slots(&|s| desc(state.desc(s)))),
-            ("iqh", int(state.iqh())),
-            ("iqt", int(state.iqt())),
-            ("lock", state.lock_holder().map_or(Value::Int(0), number)),
-            ("waiters", Value::seq(state.waiters().map(number))),
-            ("pending", Value::seq(state.pending().map(|(pending, _)| desc(pending)))),
-            ("pc", calls(&|t| Value::str(format!("{:?}", state.call(t).pc)))),
-            ("count", calls(&|t| int(state.call(t).count))),
-            ("index", calls(&|t| int(state.call(t).index))),
-            ("at", calls(&|t| int(state.call(t).at))),
-            ("fsts", fsts(state.fsts())),
-            ("itesid", int(state.itesid())),
-            ("gone", set((1..=self.cfg().faults.devices).filter(|&device| state.is_gone(device)).map(int))),
-            ("injected", int(state.injected())),
-            ("request", calls(&|t| request(asked(t)))),
-            ("outcome", calls(&|t| Value::str(format!("{:?}", state.call(t).outcome)))),
-            (
-                "check",
-                Value::record([
-                    ("fault", fsts(check.fault)),
-                    ("head", or_nothing(check.head)),
-                    ("tail", or_nothing(check.tail)),
-                    ("itesid", int(check.itesid)),
-                ]),
-            ),
-            ("posted_by", slots(&|s| owner(ghost.posted_by(s)))),
-            ("done_by", slots(&|s| owner(ghost.done_by(s)))),
-            ("pending_by", Value::seq(state.pending().map(|(_, by)| owner(by)))),
-            ("executed", calls(&|t| int(ghost.executed(t)))),
-            ("executed_ids", calls(&|t| bits(ghost.executed_ids(t)))),
-            ("executed_since_post", calls(&|t| bits(ghost.executed_ids_since_post(t)))),
-            ("reposting", calls(&|t| Value::Bool(ghost.is_reposting(t)))),
-        ])
+        variables(self, state, plain_generation(self.cfg()).is_some())
     }
+
+    fn every_variable(&self, state: &State<N, T, F>) -> Value {
+        variables(self, state, false)
+    }
+}
+
+/// The variables of QIRing, or of QISubmitSync if the ring is one of its.
+fn variables<const N: usize, const T: usize, const F: usize>(
+    ring: &Ring<N, T, F>,
+    state: &State<N, T, F>,
+    plain: bool,
+) -> Value {
+    let slots = |value: &dyn Fn(Slot) -> Value| Value::fun_from(0, ring.length().iter().map(value));
+    let calls = |value: &dyn Fn(usize) -> Value| Value::seq((0..ring.cfg().submitters).map(value));
+    let (queue, ghost) = (state.queue(), state.ghost());
+    let desc = if plain { plain_desc } else { desc };
+    let asked = |t: usize| {
+        let call = state.call(t);
+        (F > 0 && call.pc != Pc::Idle).then(|| ring.request(&call))
+    };
+    let check = (0..ring.cfg().submitters).map(|t| state.call(t)).find(|call| call.pc.is_fault_check());
+    let check = check.unwrap_or(Call::IDLE).check;
+    let variables = vec![
+        ("free_head", int(queue.free_head)),
+        ("free_tail", int(queue.free_tail)),
+        ("free_cnt", int(queue.free_cnt)),
+        ("desc_status", slots(&|s| Value::str(state.status(s).name()))),
+        ("desc", slots(&|s| desc(state.desc(s)))),
+        ("iqh", int(state.iqh())),
+        ("iqt", int(state.iqt())),
+        ("lock", state.lock_holder().map_or(Value::Int(0), number)),
+        ("waiters", Value::seq(state.waiters().map(number))),
+        ("pending", Value::seq(state.pending().map(|(pending, _)| desc(pending)))),
+        ("pc", calls(&|t| Value::str(format!("{:?}", state.call(t).pc)))),
+        ("count", calls(&|t| int(state.call(t).count))),
+        ("index", calls(&|t| int(state.call(t).index))),
+        ("at", calls(&|t| int(state.call(t).at))),
+        ("posted_by", slots(&|s| owner(ghost.posted_by(s)))),
+        ("done_by", slots(&|s| owner(ghost.done_by(s)))),
+        ("pending_by", Value::seq(state.pending().map(|(_, by)| owner(by)))),
+        ("executed", calls(&|t| int(ghost.executed(t)))),
+    ];
+    // What only faults change is no variable of QISubmitSync.
+    let more = vec![
+        ("fsts", fsts(state.fsts())),
+        ("itesid", int(state.itesid())),
+        ("gone", set((1..=ring.cfg().faults.devices).filter(|&device| state.is_gone(device)).map(int))),
+        ("injected", int(state.injected())),
+        ("request", calls(&|t| request(asked(t)))),
+        ("outcome", calls(&|t| Value::str(format!("{:?}", state.call(t).outcome)))),
+        (
+            "check",
+            Value::record([
+                ("fault", fsts(check.fault)),
+                ("head", or_nothing(check.head)),
+                ("tail", or_nothing(check.tail)),
+                ("itesid", int(check.itesid)),
+            ]),
+        ),
+        ("executed_ids", calls(&|t| bits(ghost.executed_ids(t)))),
+        ("executed_since_post", calls(&|t| bits(ghost.executed_ids_since_post(t)))),
+        ("reposting", calls(&|t| Value::Bool(ghost.is_reposting(t)))),
+    ];
+    Value::record(variables.into_iter().chain(if plain { Vec::new() } else { more }))
 }
 
 #[cfg(test)]

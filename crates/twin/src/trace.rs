@@ -357,7 +357,13 @@ impl TraceModule {
             let _ = writeln!(tla, "    \\/ step = {from} /\\ {name} /\\ To({to})");
         }
         if run.cycle.is_empty() {
-            let _ = writeln!(tla, "    \\/ step = {} /\\ UNCHANGED <<vars, step>>", states.len());
+            let mut last = states.len();
+            if property.is_about_steps(&model.subject) {
+                // The Rust's counterexample ends in the state from which the offending step leads.
+                let _ = writeln!(tla, "    \\/ step = {last} /\\ Next /\\ step' = {}", last + 1);
+                last += 1;
+            }
+            let _ = writeln!(tla, "    \\/ step = {last} /\\ UNCHANGED <<vars, step>>");
         }
         let _ = writeln!(
             tla,

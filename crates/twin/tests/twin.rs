@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use vtd_qi::impl_qi::{Quirk, RingCfg, Slots};
 use vtd_qi::scenario::Check;
 use vtd_qi_twin::{
-    check, graph_hash, Change, Confirmed, Manifest, Model, Property, Selection, Subject, Value, Verdict,
+    check, graph_hash, trace_module, Change, Confirmed, Manifest, Model, Property, Selection, Subject, Value, Verdict,
 };
 
 fn spec() -> PathBuf {
@@ -61,22 +61,64 @@ fn a_manifest_that_says_otherwise_is_refused() {
     assert!(counted.contains("but 73 states, 150 transitions, depth 9,"), "{counted}");
 }
 
+/// The text of the modules of a model, without the one that TLC is started with and without QI.
+fn modules_of_the_ring(model: &str) -> String {
+    let selection = Model::all();
+    let modules = selection.find(model).unwrap().subject.modules();
+    let ring = modules.iter().filter(|name| !name.starts_with("MC") && **name != "QI");
+    ring.map(|name| std::fs::read_to_string(spec().join(name).with_extension("tla")).unwrap()).collect()
+}
+
+/// A model of QISubmitSync and one of QIRing.
+const RINGS: [&str; 2] = ["graph-g4-fifo", "graph-faults-fifo"];
+
 #[test]
 fn every_property_of_the_rust_is_defined_in_the_twin() {
-    let module = std::fs::read_to_string(spec().join("QIRing.tla")).unwrap();
-    for name in Check::all().map(|check| Property::Ring(check).name()) {
-        assert!(module.contains(&format!("\n{name} ==")), "QIRing.tla does not define {name}");
+    let all: Vec<String> = Check::all().map(|check| Property::Ring(check).name()).collect();
+    let mut known = Vec::new();
+    for name in RINGS {
+        let (module, model) = (modules_of_the_ring(name), Model::all().find(name).unwrap().clone());
+        known = Property::of(&model.subject).into_iter().map(Property::name).collect();
+        for property in &known {
+            assert!(module.contains(&format!("\n{property} ==")), "the modules of {name} do not define {property}");
+        }
+    }
+    assert!(all.iter().all(|name| known.contains(name)), "QIRing has every property");
+}
+
+#[test]
+fn every_constant_of_a_model_is_one_of_its_module() {
+    for name in RINGS {
+        let (module, model) = (modules_of_the_ring(name), Model::all().find(name).unwrap().clone());
+        for constant in model.subject.constants().into_keys() {
+            let declared = |end: &str| module.contains(&format!("\n    {constant}{end}"));
+            assert!(declared(",") || declared(" "), "{constant} of {name}");
+        }
     }
 }
 
 #[test]
-fn every_rule_of_the_rust_is_a_constant_of_the_twin() {
-    let module = std::fs::read_to_string(spec().join("QIRing.tla")).unwrap();
-    let selection = Model::all();
-    let ring = selection.find("graph-g4-fifo").unwrap();
-    for name in ring.subject.constants().into_keys() {
-        assert!(module.contains(&format!("\n    {name},")) || module.contains(&format!("\n    {name} ")), "{name}");
+fn the_ring_where_nothing_fails_fits_in_one_reading() {
+    let module = std::fs::read_to_string(spec().join("QISubmitSync.tla")).unwrap();
+    assert!(module.lines().count() <= 350, "{} lines", module.lines().count());
+    for word in ["Rule,", "seeded", "Fault"] {
+        assert!(!module.contains(word), "{word} belongs to QIRing");
     }
+}
+
+#[test]
+fn a_property_of_steps_is_shown_by_one_step_more() {
+    let models = Model::all();
+    let walk = |name: &str| {
+        let model = models.find(name).unwrap();
+        (model.properties[0].is_about_steps(&model.subject), trace_module(model, model.properties[0]).unwrap().unwrap())
+    };
+    let (about_steps, module) = walk("g3-c01-2x4--no-stranger-done");
+    assert!(about_steps && module.cfg.contains("PROPERTIES\n    NoStrangerDone\n"), "{}", module.cfg);
+    assert!(module.tla.contains(&format!("step = {0} /\\ Next /\\ step' = {1}\n", module.states, module.states + 1)));
+    let (about_steps, module) = walk("seeded-wd-first-2x4--success-after-execution");
+    assert!(!about_steps && module.cfg.contains("INVARIANTS\n    SuccessAfterExecution\n"), "{}", module.cfg);
+    assert!(!module.tla.contains("/\\ Next /\\"));
 }
 
 #[test]
