@@ -164,7 +164,8 @@ fn steps(out: &mut Output, name: &str, places: &Places) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether every run that is fair to these labels of the implementation maps to a run of the queue that is fair to receiving.
+/// Whether every run that is fair to these labels of the implementation maps to a run of the queue that is fair to
+/// receiving.
 fn receiving_is_fair(out: &mut Output, labels: &[Label]) -> Result<(), Failure> {
     let graph = Search::new(&Places { shortcut: false }, label).run();
     let steps = check_steps(&graph, &AsQueue, |_| false);

@@ -12,7 +12,8 @@ use stateright_temporal::liveness::{check, judge, realize, Fairness, Formula, Ru
 use stateright_temporal::stateright::{Expectation, Model, Property};
 use vtd_qi_terminal::{Exit, Failure, Output};
 
-/// Peterson's algorithm (*Myths about the mutual exclusion problem*, 1981): two processes, two flags and whose turn it is.
+/// Peterson's algorithm (*Myths about the mutual exclusion problem*, 1981): two processes, two flags and whose turn it
+/// is.
 struct Peterson {
     order: Order,
 }
@@ -187,7 +188,8 @@ where
         Ok(())
     }
 
-    /// Whether a formula is true of every fair run. A run of which it is false is executed and judged again before it is printed.
+    /// Whether a formula is true of every fair run. A run of which it is false is executed and judged again before it
+    /// is printed.
     fn claim(
         &self,
         out: &mut Output,

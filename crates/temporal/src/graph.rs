@@ -5,18 +5,20 @@
 //! transitions with the label that fairness speaks of.
 //!
 //! * **Order.** Exploration goes level by level and numbers states in the order in which a single-threaded search would
-//!   find them, whatever [`Limits::threads`] says. State 0 is the first initial state; [`Graph::path_to`] is a shortest path.
-//! * **Labels.** A function given to [`Search::new`] labels actions. Several actions may share a label and one label may have
-//!   several successors. Transitions are distinct `(state, label, state)` triples.
-//! * **Quotients.** A canonical form ([`Search::canonical`]) maps each state to the representative of its class, and the graph has
-//!   one state for each class. Whether a step *changes* the state is judged before that map is applied ([`Edge::changes`]): a step
-//!   may lead from a class to the same class and still change the concrete state. A canonical form that relates states of different
-//!   behaviour would give wrong verdicts; [`Search::canonical`] says what it has to be, and a sample is checked ([`Graph::fault`]).
-//! * **Limits.** A search that was cut says so ([`Graph::coverage`]); nothing may be concluded from the absence of a state
-//!   in a cut graph, nor from the absence of a transition unless [`Graph::is_expanded`] says that its source has them all.
-//!   Where a search is cut by [`Limits::max_states`] does not depend on the number of threads either.
-//! * **Memory.** Whatever grows with the graph is taken from [`Limits::memory`] before it is allocated, and so is what is needed
-//!   to judge the graph afterwards. A search that cannot have it is cut; it never ends the program.
+//!   find them, whatever [`Limits::threads`] says. State 0 is the first initial state; [`Graph::path_to`] is a shortest
+//!   path.
+//! * **Labels.** A function given to [`Search::new`] labels actions. Several actions may share a label and one label
+//!   may have several successors. Transitions are distinct `(state, label, state)` triples.
+//! * **Quotients.** A canonical form ([`Search::canonical`]) maps each state to the representative of its class, and
+//!   the graph has one state for each class. Whether a step *changes* the state is judged before that map is applied
+//!   ([`Edge::changes`]): a step may lead from a class to the same class and still change the concrete state. A
+//!   canonical form that relates states of different behaviour would give wrong verdicts; [`Search::canonical`] says
+//!   what it has to be, and a sample is checked ([`Graph::fault`]).
+//! * **Limits.** A search that was cut says so ([`Graph::coverage`]); nothing may be concluded from the absence of a
+//!   state in a cut graph, nor from the absence of a transition unless [`Graph::is_expanded`] says that its source has
+//!   them all. Where a search is cut by [`Limits::max_states`] does not depend on the number of threads either.
+//! * **Memory.** Whatever grows with the graph is taken from [`Limits::memory`] before it is allocated, and so is what
+//!   is needed to judge the graph afterwards. A search that cannot have it is cut; it never ends the program.
 //!
 //! ```
 //! use stateright_temporal::graph::{Coverage, Search};
@@ -62,7 +64,8 @@ pub type StateId = u32;
 /// The number of a label in [`Graph::labels`]. Labels are numbered from 0 in the order of first occurrence.
 pub type LabelId = u16;
 
-/// The greatest number of labels that a graph can have: a transition keeps one bit of its [`LabelId`] for [`Edge::changes`].
+/// The greatest number of labels that a graph can have: a transition keeps one bit of its [`LabelId`] for
+/// [`Edge::changes`].
 pub const MAX_LABELS: usize = 1 << 15;
 
 /// A function that maps each state to the representative of its class: [`Search::canonical`] says what it has to be.
@@ -73,7 +76,8 @@ pub type Canonical<'a, S> = &'a (dyn Fn(&S) -> S + Sync);
 pub struct Limits<'a> {
     /// The graph holds at most this many states.
     pub max_states: usize,
-    /// The graph and what is computed from it take their memory from here. If this is `None`, they take what the machine gives.
+    /// The graph and what is computed from it take their memory from here. If this is `None`, they take what the
+    /// machine gives.
     pub memory: Option<&'a Memory>,
     /// The search has so many worker threads, at least 1.
     pub threads: usize,
@@ -84,7 +88,8 @@ pub struct Limits<'a> {
 }
 
 impl Default for Limits<'_> {
-    /// The default is one thread, as many states as a [`StateId`] can number, all memory, no cancellation and no progress.
+    /// The default is one thread, as many states as a [`StateId`] can number, all memory, no cancellation and no
+    /// progress.
     fn default() -> Self {
         Limits { max_states: MOST_STATES, memory: None, threads: 1, cancel: None, progress: None }
     }
@@ -156,14 +161,15 @@ pub struct Graph<S, L> {
     share: Share,
 }
 
-/// What is needed beside a graph, for each of its states, to judge it. At most at a time: the images of two refinement mappings
-/// (8), what is enabled in the states (8) and sets of states for the fairness conditions (20), the search for a fair loop (20 for
-/// components, 16 for the stem) and the walk along it (16), with some to spare.
+/// What is needed beside a graph, for each of its states, to judge it. At most at a time: the images of two refinement
+/// mappings (8), what is enabled in the states (8) and sets of states for the fairness conditions (20), the search for
+/// a fair loop (20 for components, 16 for the stem) and the walk along it (16), with some to spare.
 const WORKING_BYTES_PER_STATE: usize = 96;
-/// The same for each transition: the images of two refinement mappings (16), sets of transitions for the fairness conditions (6).
+/// The same for each transition: the images of two refinement mappings (16), sets of transitions for the fairness
+/// conditions (6).
 const WORKING_BYTES_PER_TRANSITION: usize = 24;
 
-/// As many states as a [`StateId`] can number: its greatest value stands for none.
+/// The greatest number of states: the greatest [`StateId`] stands for no state.
 const MOST_STATES: usize = StateId::MAX as usize - 1;
 
 /// What became of one of the model's own [`stateright::Property`]s.
@@ -171,16 +177,16 @@ const MOST_STATES: usize = StateId::MAX as usize - 1;
 pub struct Finding {
     /// The property's name.
     pub name: &'static str,
-    /// What the model expects: [`Expectation::Always`] or [`Expectation::Sometimes`]. It is never [`Expectation::Eventually`], which
-    /// no single state can decide: [`crate::liveness`] checks that.
+    /// What the model expects: [`Expectation::Always`] or [`Expectation::Sometimes`]. It is never
+    /// [`Expectation::Eventually`], which no single state can decide: [`crate::liveness`] checks that.
     pub expectation: Expectation,
     /// The first state in breadth-first order that violates an `always` or satisfies a `sometimes`.
     pub state: Option<StateId>,
 }
 
 impl Finding {
-    /// Whether the graph shows what the model expects: no state that violates an `always`, some state that satisfies a `sometimes`.
-    /// If the graph was cut, a state that violates an `always` may be missing from it.
+    /// Whether the graph shows what the model expects: no state that violates an `always`, some state that satisfies a
+    /// `sometimes`. If the graph was cut, a state that violates an `always` may be missing from it.
     pub fn as_expected(&self) -> bool {
         self.state.is_some() == (self.expectation == Expectation::Sometimes)
     }
@@ -212,19 +218,20 @@ impl<S, L> Graph<S, L> {
         self.coverage
     }
 
-    /// Returns why this graph does not represent its model, if that was noticed. The coverage is then [`Coverage::Faulty`].
+    /// Returns why this graph does not represent its model, if that was noticed. The coverage is then
+    /// [`Coverage::Faulty`].
     pub fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
     }
 
-    /// Returns, in a quotient, some states that are not their own representatives, each with its representative's number. What is true
-    /// of a representative has to be true of these states too.
+    /// Returns, in a quotient, some states that are not their own representatives, each with its representative's
+    /// number. What is true of a representative has to be true of these states too.
     pub fn sample(&self) -> &[(S, StateId)] {
         &self.sample
     }
 
-    /// Returns whether all transitions that leave a state are in this graph: the state was expanded, and none of its steps led out of
-    /// the boundary or to a state that was one too many.
+    /// Returns whether all transitions that leave a state are in this graph: the state was expanded, and none of its
+    /// steps led out of the boundary or to a state that was one too many.
     pub fn is_expanded(&self, id: StateId) -> bool {
         (id as usize) < self.expanded && self.truncated.binary_search(&id).is_err()
     }
@@ -334,8 +341,8 @@ impl<S, L> Graph<S, L> {
         self.share.another()
     }
 
-    /// Returns the bytes that the graph takes per state: those of the state itself, without what it owns on the heap, and those of
-    /// everything else (transitions, predecessor, offsets).
+    /// Returns the bytes that the graph takes per state: those of the state itself, without what it owns on the heap,
+    /// and those of everything else (transitions, predecessor, offsets).
     pub fn bytes_per_state(&self) -> (usize, usize) {
         let rest = self.first.len() * size_of::<usize>() + self.target.len() * 6 + self.parent.len() * 4;
         (size_of::<S>(), rest.div_ceil(self.len().max(1)))
@@ -369,19 +376,21 @@ where
     /// What is found about representatives is true of all states only if these conditions are satisfied:
     ///
     /// 1. The canonical form of a canonical form is itself.
-    /// 2. A state and its canonical form have the same steps: by label, by whether the state changes, by the canonical form of the state after, and by whether
-    ///    that is in the boundary. A label that names one of several processes has to be exchanged by a canonical form that exchanges
-    ///    the processes, which no canonical form of states can do: label such steps alike, or leave those processes in their places.
+    /// 2. A state and its canonical form have the same steps: by label, by whether the state changes, by the canonical
+    ///    form of the state after, and by whether that is in the boundary. A label that names one of several processes
+    ///    has to be exchanged by a canonical form that exchanges the processes, which no canonical form of states can
+    ///    do: label such steps alike, or leave those processes in their places.
     /// 3. Each of the model's own `always` and `sometimes` properties is true of both or of neither.
     /// 4. So is each predicate of states in formulas and fairness conditions, and a
     ///    [refinement mapping](crate::refinement::Mapping) maps both to one state.
-    /// 5. Predicates of *steps* ([`Occurs::Step`](crate::liveness::Occurs::Step)) give the same answer for all steps that 2 calls the
-    ///    same.
+    /// 5. Predicates of *steps* ([`Occurs::Step`](crate::liveness::Occurs::Step)) give the same answer for all steps
+    ///    that 2 calls the same.
     ///
-    /// The first three are checked here, on the initial states, on all states that the first 256 states lead to, and on those that one
-    /// in 256 of the others leads to. If one is broken the search stops and
-    /// [`Graph::fault`] names the state and the label. [`liveness`](crate::liveness) and [`refinement`](crate::refinement) refuse such a graph, and check 4 on up to 4,096 of these
-    /// states ([`Graph::sample`]). The fifth is not checked, nor is what lies outside the sample.
+    /// The first three are checked here, on the initial states, on all states that the first 256 states lead to, and on
+    /// those that one in 256 of the others leads to. If one is broken the search stops and [`Graph::fault`] names the
+    /// state and the label. [`liveness`](crate::liveness) and [`refinement`](crate::refinement) refuse such a graph,
+    /// and check 4 on up to 4,096 of these states ([`Graph::sample`]). The fifth is not checked, nor is what lies
+    /// outside the sample.
     pub fn canonical(mut self, canonical: Canonical<'a, M::State>) -> Self
     where
         M::State: Debug,
@@ -399,7 +408,8 @@ where
 
     /// Explores until everything reachable is known or a limit is reached.
     ///
-    /// If there are more than [`MAX_LABELS`] labels, or if the canonical form breaks a condition, the graph has a [`Graph::fault`].
+    /// If there are more than [`MAX_LABELS`] labels, or if the canonical form breaks a condition, the graph has a
+    /// [`Graph::fault`].
     ///
     /// # Panics
     /// If [`Limits::threads`] is 0.
@@ -458,18 +468,19 @@ where
         graph
     }
 
-    /// How many states are expanded before their successors are merged. Blocks keep the memory for unmerged successors small and
-    /// the search responsive; where there is not much room left most of the successors would be thrown away.
+    /// How many states are expanded before their successors are merged. Blocks keep the memory for unmerged successors
+    /// small and the search responsive; where there is not much room left most of the successors would be thrown away.
     fn block(&self, found: &Found<M::State, L>, pace: Pace) -> usize {
         let room = found.max_states - found.graph.states.len();
         let one_each = self.limits.threads * pace.chunk;
         pace.block.min(room.max(one_each)).min(CHUNKS * one_each)
     }
 
-    /// Expands a block of known states and merges their successors. Where there is no memory for so many, it is tried with fewer.
+    /// Expands a block of known states and merges their successors. Where there is no memory for so many, it is tried
+    /// with fewer.
     ///
     /// # Errors
-    /// By what the search is cut.
+    /// The reason why the search is cut.
     fn advance(
         &self,
         found: &mut Found<M::State, L>,
@@ -541,7 +552,7 @@ where
             }
         };
         let mut done: Vec<(usize, Chunk<M::State, L>)> = thread::scope(|scope| {
-            // A thread that the machine does not give is done without.
+            // If the machine gives no further thread, the others do the work.
             let start = |_| thread::Builder::new().spawn_scoped(scope, worker).ok();
             let others: Vec<_> = (1..self.limits.threads.min(chunks.len())).filter_map(start).collect();
             let mut done = worker();
@@ -662,7 +673,7 @@ struct Chunk<S, L> {
     fault: Option<Fault>,
     /// What `edges` and `new` take.
     share: Share,
-    /// Whether it ends before its run of states does, for want of memory.
+    /// Whether memory ran out before all states of the run were expanded.
     cut: bool,
 }
 
@@ -723,7 +734,8 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
         self.graph.first.len() - 1
     }
 
-    /// The upper half of the hash is kept beside the number, so that growing the index and most mismatches touch no state.
+    /// The upper half of the hash is kept beside the number, so that growing the index and most mismatches touch no
+    /// state.
     fn get(&self, hash: u64, state: &S) -> Option<StateId> {
         let tag = (hash >> 32) as u32;
         let states = &self.graph.states;
@@ -771,10 +783,11 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
         Ok(())
     }
 
-    /// Adds what a chunk brings, as far as there is room. Of a faulty chunk it takes the fault: its states remain unexpanded.
+    /// Adds what a chunk brings, as far as there is room. Of a faulty chunk it takes the fault: its states remain
+    /// unexpanded.
     ///
     /// # Errors
-    /// Why not all of it was added: by what the search is cut.
+    /// The reason why not all of it was added, which cuts the search.
     fn merge(&mut self, chunk: Chunk<S, L>) -> Result<(), Coverage> {
         if chunk.fault.is_some() {
             self.graph.fault = chunk.fault;
@@ -888,14 +901,15 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
     }
 }
 
-/// What a hash table takes that has room for so many entries: hashbrown's is a power of two, of which an eighth stays empty, with a
-/// byte for each entry beside it.
+/// What a hash table takes that has room for so many entries: hashbrown's is a power of two, of which an eighth stays
+/// empty, with a byte for each entry beside it.
 fn table_bytes(entries: usize) -> usize {
     let places = (entries * 8 / 7 + 1).next_power_of_two();
     places * (size_of::<(u32, StateId)>() + 1) + 64
 }
 
-/// A 64-bit hash out of the 32 bits that are kept: the table takes its position from the low and its tag from the high bits.
+/// A 64-bit hash out of the 32 bits that are kept: the table takes its position from the low and its tag from the high
+/// bits.
 fn spread(tag: u32) -> u64 {
     u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -1,17 +1,22 @@
 //! Liveness under fairness: checks what must happen on every fair run.
 //!
-//! stateright's own `eventually` is documented as missing counterexamples on cycles and joins, and it knows no fairness. This
-//! check works on a [`Graph`] of any [`stateright::Model`]:
+//! stateright's own `eventually` is documented as missing counterexamples on cycles and joins, and it knows no
+//! fairness. This check works on a [`Graph`] of any [`stateright::Model`], with these meanings:
 //!
-//! * **Runs** are infinite; in every state a run may also stutter for ever, unless fairness forbids it.
-//! * **Fairness** is a set of Streett pairs ([`Condition::Streett`]); weak and strong fairness of labels are shorthands.
-//!   A step that does not change the state neither takes nor enables anything (Lamport, *The temporal logic of actions*, 1994).
-//! * **A violation** is a [`Lasso`]: a stem and a loop that is repeated for ever. [`realize`] executes it again on the model
-//!   itself, and [`judge`] checks it again from the definitions; neither shares anything with the search.
-//! * **Cut graphs** never give [`Verdict::Holds`] or [`Verdict::Vacuous`]. A violation in one is genuine: where not all transitions of a state are
-//!   known, every label counts as possibly enabled.
-//! * **Quotients**: predicates see representatives, so they have to give the same answer for all states of a class. Whether they
-//!   do is asked of a sample; [`Search::canonical`](crate::graph::Search::canonical) says what else a canonical form has to be.
+//! * **A run** is an infinite sequence of states that begins with an initial one. From a state it goes on by a step of
+//!   the model, or it stutters, which means that it stays where it is. It may stutter for ever in any state, unless
+//!   fairness forbids it.
+//! * **Fairness** is a set of conditions, and a run is fair if it satisfies all of them. Each is a Streett pair: if one
+//!   thing occurs infinitely often, then so does another ([`Condition::Streett`]). Weak and strong fairness of labels
+//!   are shorthands. A step that does not change the state neither takes nor enables anything (Lamport, *The temporal
+//!   logic of actions*, 1994).
+//! * **A violation** is a [`Lasso`]: a stem and a loop that is repeated for ever. [`realize`] executes it again on the
+//!   model itself, and [`judge`] checks it again from the definitions; neither shares anything with the search.
+//! * **Cut graphs** never give [`Verdict::Holds`] or [`Verdict::Vacuous`]. A violation in one is genuine: where not all
+//!   transitions of a state are known, every label counts as possibly enabled.
+//! * **In a quotient** predicates see representatives, so they have to give the same answer for all states of a class.
+//!   This is checked on a sample; [`Search::canonical`](crate::graph::Search::canonical) says what else a canonical form
+//!   has to be.
 //!
 //! ```
 //! use stateright_temporal::graph::Search;
@@ -73,8 +78,8 @@ pub fn check<S: Debug, L: Clone + Eq + Hash + Debug>(
 pub enum Verdict {
     /// It is true of every fair run.
     Holds,
-    /// It is true of every fair run, but only because nothing could make it false. Mostly the formula or a condition is not what was
-    /// meant.
+    /// It is true of every fair run, but only because nothing could make it false. Mostly the formula or a condition is
+    /// not what was meant.
     Vacuous(Vacuity),
     /// It is false of this fair run.
     Violated(Lasso),
@@ -203,10 +208,11 @@ pub struct Fairness<'a, S, L> {
 ///
 /// A label is enabled in a state if some step with this label changes the state.
 pub enum Condition<'a, S, L> {
-    /// Weak fairness: if some of these labels is enabled in all states from some point on, then such steps are taken infinitely often.
-    /// The labels together are one action: a step with any of them counts.
+    /// Weak fairness: if some of these labels is enabled in all states from some point on, then such steps are taken
+    /// infinitely often. The labels together are one action: a step with any of them counts.
     Weak(Vec<L>),
-    /// Strong fairness: if some of these labels is enabled infinitely often, then such steps are taken infinitely often.
+    /// Strong fairness: if some of these labels is enabled infinitely often, then such steps are taken infinitely
+    /// often.
     Strong(Vec<L>),
     /// If `p` occurs infinitely often, then so does `q`. Such pairs may leave no fair run at all.
     Streett {
@@ -309,8 +315,9 @@ impl<'g, S: Debug, L: Clone + Eq + Hash + Debug> Checker<'g, S, L> {
     /// Compiles the conditions.
     ///
     /// # Errors
-    /// [`LivenessError::NoState`]; [`LivenessError::Faulty`]; [`LivenessError::NotInvariant`]; [`LivenessError::NoLabel`];
-    /// [`LivenessError::UnknownLabels`], though not if the graph is cut: the labels may occur in the missing part.
+    /// [`LivenessError::NoState`]; [`LivenessError::Faulty`]; [`LivenessError::NotInvariant`];
+    /// [`LivenessError::NoLabel`]; [`LivenessError::UnknownLabels`], though not if the graph is cut: the labels may
+    /// occur in the missing part.
     pub fn new(graph: &'g Graph<S, L>, fairness: &[Fairness<S, L>]) -> Result<Self, LivenessError> {
         if let Some(fault) = graph.fault() {
             return Err(LivenessError::Faulty(fault.clone()));
@@ -333,8 +340,8 @@ impl<'g, S: Debug, L: Clone + Eq + Hash + Debug> Checker<'g, S, L> {
         &self.pairs
     }
 
-    /// Returns the labels of conditions that occur on no transition, where another label of the same condition occurs. This is empty if
-    /// the graph is cut.
+    /// Returns the labels of conditions that occur on no transition, where another label of the same condition occurs.
+    /// This is empty if the graph is cut.
     ///
     /// ```
     /// # use stateright_temporal::{graph::Search, liveness::{Absent, Checker, Fairness, Toy}};
@@ -348,7 +355,8 @@ impl<'g, S: Debug, L: Clone + Eq + Hash + Debug> Checker<'g, S, L> {
         &self.absent
     }
 
-    /// Returns the runs of which a formula is false, as a query for [`find`]. The query can be narrowed, to find a run of a certain kind.
+    /// Returns the runs of which a formula is false, as a query for [`find`]. The query can be narrowed, to find a run
+    /// of a certain kind.
     pub fn violation(&self, formula: &Formula<S, L>) -> Query {
         violation(self.graph, formula)
     }
@@ -440,19 +448,19 @@ fn compile<S, L: Clone + Eq + Hash + Debug>(
     Ok((pairs, absent))
 }
 
-/// The labels that some transition bears, with their numbers.
+/// The labels that occur on transitions, with their numbers.
 type Numbers<L> = HashMap<L, LabelId, FxBuildHasher>;
 
 /// A set of labels that fairness takes for one action.
 struct Action {
-    /// The labels that some transition bears.
+    /// Those of its labels that occur on transitions.
     labels: Vec<LabelId>,
     /// The condition that speaks of it, by position.
     condition: usize,
 }
 
 impl Action {
-    /// The action, and those of its labels that no transition bears.
+    /// Returns the action, and those of its labels that occur on no transition.
     fn new<L: Clone + Eq + Hash + Debug>(
         numbers: &Numbers<L>,
         coverage: Coverage,

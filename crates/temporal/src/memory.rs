@@ -1,11 +1,11 @@
 //! Memory that searches share. It counts how much there is and how much was taken.
 //!
-//! A [`Memory`] is a number of bytes. Whoever needs some holds a [`Share`] and makes it larger *before* allocating; a share that
-//! is dropped gives its bytes back. What cannot be had is [`Exhausted`]: the search then stops with what it knows
-//! ([`Coverage::CutByMemory`](crate::graph::Coverage::CutByMemory)), instead of being ended by the machine.
+//! A [`Memory`] is a number of bytes. Whoever needs some holds a [`Share`] and makes it larger *before* allocating; a
+//! share that is dropped gives its bytes back. What cannot be had is [`Exhausted`]: the search then stops with what it
+//! knows ([`Coverage::CutByMemory`](crate::graph::Coverage::CutByMemory)), instead of being ended by the machine.
 //!
-//! Where several searches run at once, [`Memory::split`] promises each a part of its own, so that a large one does not starve the
-//! others, and leaves the rest to whoever asks first.
+//! Where several searches run at once, [`Memory::split`] promises each a part of its own, so that a large one does not
+//! starve the others, and leaves the rest to whoever asks first.
 //!
 //! ```
 //! use stateright_temporal::memory::{Exhausted, Memory};
@@ -57,8 +57,8 @@ impl Memory {
         Memory::of(usize::MAX)
     }
 
-    /// Divides the memory among several searches that run at once. Half of it is divided equally, and each search can rely on its part.
-    /// The other half goes to the searches that need more.
+    /// Divides the memory among several searches that run at once. Half of it is divided equally, and each search can
+    /// rely on its part. The other half goes to the searches that need more.
     pub fn split(&self, searches: usize) -> Vec<Memory> {
         let whole = self.0.own;
         if searches <= 1 {
@@ -147,8 +147,8 @@ impl Share {
         self.memory.share()
     }
 
-    /// Makes room for more elements in a vector. The bytes are taken first, then allocated. The room is doubled, so that a vector seldom
-    /// grows, or made larger by a quarter where there is not that much.
+    /// Makes room for more elements in a vector. The bytes are taken first, then allocated. The room is doubled, so
+    /// that a vector seldom grows, or made larger by a quarter where there is not that much.
     ///
     /// `beside` is the number of bytes that each element costs elsewhere.
     ///

@@ -1,16 +1,18 @@
-//! Refinement: checks that every step of one model, seen through a mapping, is a step of another model or changes nothing of it.
+//! Refinement: checks that every step of one model, seen through a mapping, is a step of another model or changes
+//! nothing of it.
 //!
 //! The first model is called the implementation, the second the specification.
 //!
-//! * [`check_steps`] is step refinement (in TLA+ `Impl => Abs!Spec`, without fairness): initial states map to initial states, and
-//!   every transition maps to a transition of the specification or to a stutter.
-//! * [`check_fairness`] is fair refinement (in TLA+ `Impl => Abs!FairSpec`): no fair run of the implementation maps to a run that breaks a
-//!   fairness condition of the specification, where *enabled* is judged by the specification on the mapped state.
-//! * A mapping is refused as vacuous ([`StepVerdict::Vacuous`]) if the specification offers an action in some mapped state and no
-//!   step of the implementation ever maps to it. A constant mapping is refused that way.
+//! * [`check_steps`] is step refinement (in TLA+ `Impl => Abs!Spec`, without fairness): initial states map to initial
+//!   states, and every transition maps to a transition of the specification or to a stutter.
+//! * [`check_fairness`] is fair refinement (in TLA+ `Impl => Abs!FairSpec`): no fair run of the implementation maps to
+//!   a run that breaks a fairness condition of the specification, where *enabled* is judged by the specification on the
+//!   mapped state.
+//! * A mapping is refused as vacuous ([`StepVerdict::Vacuous`]) if the specification offers an action in some mapped
+//!   state and no step of the implementation ever maps to it. A constant mapping is refused that way.
 //!
-//! Both work on an explored [`Graph`] of the implementation; the specification is expanded only where it is mapped to. Source: Abadi &
-//! Lamport, *The existence of refinement mappings*, 1991.
+//! Both work on an explored [`Graph`] of the implementation; the specification is expanded only where it is mapped to.
+//! Source: Abadi & Lamport, *The existence of refinement mappings*, 1991.
 //!
 //! ```
 //! use stateright::Model;
@@ -117,8 +119,8 @@ pub struct Steps<V, L> {
     pub failures: Vec<Edge>,
     /// The number of states of the specification that are mapped to.
     pub states_hit: usize,
-    /// For each action of the specification, the number of transitions that map to it, in the order in which the actions were first
-    /// offered. The number is 0 for an action that was only offered.
+    /// For each action of the specification, the number of transitions that map to it, in the order in which the
+    /// actions were first offered. The number is 0 for an action that was only offered.
     pub actions_hit: Vec<(L, usize)>,
     images: Images<V, L>,
 }
@@ -137,8 +139,8 @@ struct Images<V, L> {
 }
 
 impl<V, L: PartialEq> Steps<V, L> {
-    /// Returns whether the specification offers one of the condition's actions in some state that is mapped to. If it does not, every
-    /// run satisfies the condition, and [`check_fairness`] refuses it.
+    /// Returns whether the specification offers one of the condition's actions in some state that is mapped to. If it
+    /// does not, every run satisfies the condition, and [`check_fairness`] refuses it.
     pub fn offer(&self, condition: &AbstractFairness<L>) -> bool {
         self.images.labels.iter().any(|label| condition.labels.contains(label))
     }
@@ -368,8 +370,8 @@ pub enum Strength {
 }
 
 impl<L: Eq + Sync> AbstractFairness<L> {
-    /// Returns the condition as a formula over the implementation, which is judged state by state through the mapping. It is meant for
-    /// [`crate::liveness::judge`], which shares nothing with [`check_fairness`].
+    /// Returns the condition as a formula over the implementation, which is judged state by state through the mapping.
+    /// It is meant for [`crate::liveness::judge`], which shares nothing with [`check_fairness`].
     pub fn formula<'a, S, K, M>(&'a self, mapping: &'a M) -> Formula<'a, S, K>
     where
         M: Mapping<Concrete = S, Label = L> + Sync,
@@ -411,7 +413,8 @@ pub enum FairnessError {
         /// The name of the condition.
         condition: String,
     },
-    /// The specification offers none of the actions in any state that is mapped to, so that nothing could break the condition.
+    /// The specification offers none of the actions in any state that is mapped to, so that nothing could break the
+    /// condition.
     #[error("fairness {condition}: the specification offers {} nowhere in what is mapped to", actions.join(" or "))]
     NeverOffered {
         /// The name of the condition.
@@ -430,14 +433,16 @@ pub enum FairnessError {
     Liveness(#[from] LivenessError),
 }
 
-/// Looks for a fair run of the implementation that maps to a run which breaks a fairness condition of the specification.
+/// Looks for a fair run of the implementation that maps to a run which breaks a fairness condition of the
+/// specification.
 ///
 /// `pairs` are the implementation's fairness conditions, compiled for the same graph. The verdict is never
 /// [`Verdict::Vacuous`].
 ///
 /// # Errors
-/// [`FairnessError::NoAction`]; [`FairnessError::NeverOffered`], though not if the graph is cut; [`FairnessError::StepsFail`] unless
-/// every step known refines; [`LivenessError::Faulty`]; [`LivenessError::Cancelled`].
+/// [`FairnessError::NoAction`]; [`FairnessError::NeverOffered`], though not if the graph is cut;
+/// [`FairnessError::StepsFail`] unless every step known refines; [`LivenessError::Faulty`];
+/// [`LivenessError::Cancelled`].
 pub fn check_fairness<S, L, V, A: Eq + Debug>(
     graph: &Graph<S, L>,
     steps: &Steps<V, A>,

@@ -365,8 +365,8 @@ mod pitfall {
         assert!(nothing.is_true() && !Verdict::Unknown(Coverage::CutByBoundary).is_true());
     }
 
-    /// A token is passed one or two places round a ring, or fails to be; a lamp can be lit. Rotating the token to 0 gives the
-    /// representative. Only the order of the actions depends on where the token is.
+    /// A token is passed one or two places round a ring, or fails to be; a lamp can be lit. Rotating the token to 0
+    /// gives the representative. Only the order of the actions depends on where the token is.
     struct Ring;
     impl Model for Ring {
         type State = (u8, bool);
@@ -517,8 +517,8 @@ mod quotient {
         assert_eq!(refused(&[pair], &both_done()), format!("fairness moves {either}"));
     }
 
-    /// Counts up to a hundred thousand. Beyond 400 the sign can change too, and of a negative number the canonical form, which is
-    /// positive, has the same steps but for the one that ends at the limit.
+    /// Counts up to a hundred thousand. Beyond 400 the sign can change too, and of a negative number the canonical
+    /// form, which is positive, has the same steps but for the one that ends at the limit.
     struct Mirror;
     impl Model for Mirror {
         type State = i32;
@@ -1009,7 +1009,8 @@ mod brute_force {
                 violated += 1;
                 // No witness is a simple cycle.
                 let no_simple = !witnesses.iter().any(|&l| small.is_simple(l));
-                // No witness is as large as the claim alone would let a loop be: looking at whole components finds none.
+                // No witness is as large as the claim alone would let a loop be: looking at whole components finds
+                // none.
                 let within = |l: &Loop, m: &Loop| l != m && l.states & !m.states == 0 && l.edges & !m.edges == 0;
                 let whole = |l: &Loop| !loops.iter().any(|m| within(l, m) && small.keeps_clear(claim, *m));
                 let no_whole = !witnesses.iter().any(whole);

@@ -348,7 +348,8 @@ impl Mutator {
     }
 }
 
-/// No file makes the parser or the checker panic or hang. `VTD_QI_MUTATIONS` asks for more than the tests have time for.
+/// No file makes the parser or the checker panic or hang. `VTD_QI_MUTATIONS` asks for more than the tests have time
+/// for.
 #[test]
 fn no_file_is_too_bad() {
     let many = std::env::var("VTD_QI_MUTATIONS").map_or(2_000, |text| text.parse().expect("a number"));

@@ -18,14 +18,14 @@ mod file;
 
 /// Checks liveness under fairness on each graph of a file.
 ///
-/// The file is a JSON array of cases: a graph with labelled edges, what is fair in it, and what is claimed of every fair run.
-/// docs/liveness-files.md describes it.
+/// The file is a JSON array of cases: a graph with labelled edges, what is fair in it, and what is claimed of every
+/// fair run. docs/liveness-files.md describes it.
 ///
-/// A condition whose labels are never enabled (no reachable transition bears them, or none of those changes the state) says
-/// nothing; as in TLC it is left out, and the output says so.
+/// A condition whose labels are never enabled (no reachable transition bears them, or none of those changes the state)
+/// says nothing; as in TLC it is left out, and the output says so.
 ///
-/// Exit code: 0 if all is as expected, 1 if something is not, or is not what TLC said of it (`tlc` in the file), 2 if the input
-/// cannot be used, 130 if interrupted: what is known by then is printed.
+/// Exit code: 0 if all is as expected, 1 if something is not, or is not what TLC said of it (`tlc` in the file), 2 if
+/// the input cannot be used, 130 if interrupted: what is known by then is printed.
 #[derive(Parser)]
 #[command(
     after_help = "Example:\n  cargo run --release --example liveness -- --expect tlc tests/fixtures/liveness-cases.json"

@@ -27,8 +27,8 @@ pub enum Fault {
         /// The canonical form of that.
         again: String,
     },
-    /// Only one of a state and its canonical form can take this step. Steps are compared by label, by whether they change the state, and by the canonical
-    /// form of the state they lead to.
+    /// Only one of a state and its canonical form can take this step. Steps are compared by label, by whether they
+    /// change the state, and by the canonical form of the state they lead to.
     #[error(
         "{state} and its canonical form {representative} should have the same steps, but only {} has a step {label} \
          to {target}",
@@ -47,7 +47,10 @@ pub enum Fault {
         of_state: bool,
     },
     /// One of the model's own properties is true of only one of a state and its canonical form.
-    #[error("{state} and its canonical form {representative} should have the same properties, but {property} tells them apart")]
+    #[error(
+        "{state} and its canonical form {representative} should have the same properties, but {property} tells them \
+         apart"
+    )]
     OtherProperty {
         /// A state of the model.
         state: String,
@@ -67,7 +70,8 @@ pub(super) const KEPT: usize = 4096;
 
 /// Whether the states that the steps of this one lead to are looked at.
 pub(super) fn is_sampled(source: StateId) -> bool {
-    // Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4): a multiple of some number may well be a pattern of the model.
+    // Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4): a multiple of some number may well be a
+    // pattern of the model.
     source < FIRST || source.wrapping_mul(0x9e37_79b1) < u32::MAX / ONE_IN
 }
 
@@ -144,5 +148,6 @@ where
     }
 }
 
-/// The label, whether the state changes, and the canonical form of the state after; none if that is out of the boundary.
+/// The label, whether the state changes, and the canonical form of the state after; none if that is out of the
+/// boundary.
 type Step<M, L> = (L, bool, Option<<M as Model>::State>);

@@ -28,7 +28,8 @@ pub struct Run<S, L> {
     pub initial: S,
     /// The steps up to the loop: label and state after.
     pub stem: Vec<(L, S)>,
-    /// The steps of the loop, the last of which leads back to where the stem ends. If it is empty, the run stutters there for ever.
+    /// The steps of the loop, the last of which leads back to where the stem ends. If it is empty, the run stutters
+    /// there for ever.
     pub cycle: Vec<(L, S)>,
 }
 
@@ -82,7 +83,8 @@ pub(super) fn write_run<'a, S: Debug + 'a, L: Debug + 'a>(
     Ok(())
 }
 
-/// Why a lasso is not a run of the model. The graph was made from another model, with other labels or another canonical form.
+/// Why a lasso is not a run of the model. The graph was made from another model, with other labels or another canonical
+/// form.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RealizeError {
@@ -106,8 +108,8 @@ pub enum RealizeError {
 
 /// Executes a lasso of a graph on the model.
 ///
-/// In a quotient, `canonical` has to be the map that the graph was made with. A loop of a quotient may come back to the same class but
-/// to another state of it, so it is repeated until the concrete state recurs.
+/// In a quotient, `canonical` has to be the map that the graph was made with. A loop of a quotient may come back to the
+/// same class but to another state of it, so it is repeated until the concrete state recurs.
 ///
 /// # Errors
 /// [`RealizeError`] if the lasso cannot be followed.
@@ -191,7 +193,8 @@ pub enum Objection {
     },
 }
 
-/// Checks from the definitions, on the model itself, that a run is one, that it is fair, and that it violates a formula.
+/// Checks from the definitions, on the model itself, that a run is one, that it is fair, and that it violates a
+/// formula.
 ///
 /// The model itself is asked whether a label is enabled; steps out of its boundary count.
 ///

@@ -1,10 +1,10 @@
 //! The search for a fair loop and a path to it.
 //!
-//! The states where the loop may go are decomposed into strongly connected components (Tarjan 1972, without recursion). A
-//! component that meets the premise of a pair but not its conclusion can only hold a fair loop that avoids the premise: what
-//! is marked by the premise is taken out and the rest decomposed again (Emerson & Lei, *Modalities for model checking*, 1987).
-//! Components are classified when the breadth-first search for the stem reaches them, so the first fair one ends the search
-//! and its stem is a shortest one.
+//! The states where the loop may go are decomposed into strongly connected components (Tarjan 1972, without recursion).
+//! A component that meets the premise of a pair but not its conclusion can only hold a fair loop that avoids the
+//! premise: what is marked by the premise is taken out and the rest decomposed again (Emerson & Lei, *Modalities for
+//! model checking*, 1987). Components are classified when the breadth-first search for the stem reaches them, so the
+//! first fair one ends the search and its stem is a shortest one.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Debug, Display};
@@ -55,7 +55,8 @@ pub struct Lasso {
     pub stem: Vec<Edge>,
     /// From the end of the stem back to it; empty if the run stutters there for ever. States may repeat.
     pub cycle: Vec<Edge>,
-    /// Whether no loop from the end of this stem would do with fewer transitions. If this is false, a shorter one is not ruled out.
+    /// Whether no loop from the end of this stem would do with fewer transitions. If this is false, a shorter one is
+    /// not ruled out.
     pub cycle_is_shortest: bool,
 }
 
@@ -108,8 +109,8 @@ impl<S: Debug, L: Debug> Display for Displayed<'_, S, L> {
 
 /// Finds a lasso that answers the query and satisfies all pairs. Returns `None` if there is none.
 ///
-/// In every state a run may also stutter for ever; stuttering meets the marks of that state and no transition's. The same
-/// graph, pairs and query give the same lasso.
+/// In every state a run may also stutter for ever; stuttering meets the marks of that state and no transition's. The
+/// same graph, pairs and query give the same lasso.
 ///
 /// # Errors
 /// [`LivenessError::Cancelled`] once `cancel` is true.
@@ -142,7 +143,8 @@ pub(super) fn exists<S, L>(
     Ok(shortest_stem(graph, query, |state| components.is_fair(state))?.is_some())
 }
 
-/// The shortest path, confined as the query says, to a state that satisfies `goal`, with the initial state it starts from.
+/// The shortest path, confined as the query says, to a state that satisfies `goal`, with the initial state it starts
+/// from.
 fn shortest_stem<S, L>(
     graph: &Graph<S, L>,
     query: &Query,
@@ -232,8 +234,8 @@ struct Components<'a, S, L> {
     edges: BitSet,
     /// The greatest number that is in use.
     parts: u32,
-    /// While a state is on the stack: the smallest order known to be on the stack and reachable from it. Otherwise 0, until
-    /// [`FairLoop::new`] uses the same memory for the positions of the states of one component.
+    /// While a state is on the stack: the smallest order known to be on the stack and reachable from it. Otherwise 0,
+    /// until [`FairLoop::new`] uses the same memory for the positions of the states of one component.
     low: Vec<u32>,
     stack: Vec<StateId>,
     calls: Vec<Call>,
@@ -445,9 +447,9 @@ impl<'a, S, L> FairLoop<'a, S, L> {
 
     /// A fair walk from the entry back to it, and whether none is shorter.
     ///
-    /// The shortest walk that meets some of the demands bounds all fair ones from below. If it breaks a pair, the pair becomes
-    /// a demand too, until none is broken. Where there are too many demands to be searched for at once, or too little memory, they
-    /// are met in turn.
+    /// The shortest walk that meets some of the demands bounds all fair ones from below. If it breaks a pair, the pair
+    /// becomes a demand too, until none is broken. Where there are too many demands to be searched for at once, or too
+    /// little memory, they are met in turn.
     fn walk(&self) -> Result<(Vec<Edge>, bool), LivenessError> {
         let mut demands = vec![Demand { premise: None, conclusion: &self.components.query.must }];
         loop {

@@ -1,8 +1,10 @@
-//! Liveness under fairness by brute force: every set of transitions that a run could take infinitely often is looked at.
+//! Liveness under fairness by brute force: every set of transitions that a run could take infinitely often is looked
+//! at.
 //!
-//! The transitions that a run takes infinitely often form a strongly connected set, and each such set is taken infinitely often
-//! by some run: whatever a condition says of it can be read off the set. The only other runs stutter for ever in one state.
-//! So a graph of eleven transitions has at most 2,048 loops, and no component, splitting or shortest path is needed.
+//! The transitions that a run takes infinitely often form a strongly connected set, and each such set is taken
+//! infinitely often by some run: whatever a condition says of it can be read off the set. The only other runs stutter
+//! for ever in one state. So a graph of eleven transitions has at most 2,048 loops, and no component, splitting or
+//! shortest path is needed.
 
 /// A small labelled graph; sets of its states and of its transitions are bits.
 #[derive(Debug)]
@@ -135,7 +137,8 @@ impl Small {
         }
     }
 
-    /// Whether a run with this loop keeps clear of what the claim promises; the loop may still lack what makes that a violation.
+    /// Whether a run with this loop keeps clear of what the claim promises; the loop may still lack what makes that a
+    /// violation.
     pub fn keeps_clear(&self, claim: Claim, l: Loop) -> bool {
         match claim {
             Claim::Eventually(q) | Claim::LeadsTo(_, q) => l.states & q == 0,
