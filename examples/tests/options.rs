@@ -52,7 +52,7 @@ fn sample(option: &str) -> Vec<String> {
         "names" => &["g3-patch-2x4"],
         "faults" => &["--faults"],
         "full" => &["--full"],
-        "keep" => &["--keep", "/tmp/kept.jsonl"],
+        "keep" => &["--keep", concat!(env!("CARGO_TARGET_TMPDIR"), "/kept.jsonl")],
         "mutants" => &["--mutants"],
         "findings" => &["--findings=summary"],
         "list" => &["--list"],
