@@ -365,7 +365,7 @@ fn the_timeline_of_the_patch_is_executed() {
 fn a_trace_of_tlc_is_executed_and_drawn() {
     let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tlc-g3-c01-2x4-refines-spec.json");
     let output = run(&["g3-c01-2x4", "--from-tlc", trace]);
-    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let text = stdout(&output);
     assert!(text.contains("19 steps executed") && text.contains("reclaim(): WD1==QI_DONE"), "{text}");
     // The fixed ring does not have the last steps; another ring not even the first state.
