@@ -4,12 +4,12 @@
 //! search with the same properties into a graph with all transitions, and everything that `check` does: that search, then
 //! step refinement, its fair form and liveness.
 
-use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use stateright::{Checker as _, Model};
 use stateright_temporal::graph::{Graph, Limits, Search};
 use stateright_temporal::liveness::{Checker, Verdict};
 use vtd_qi::impl_qi::{Action, Label, Length, Ring, RingCfg, Rules, Slots, State};
-use vtd_qi::refine::{check_fairness, check_steps, RingToSpec};
+use vtd_qi::refine::{RingToSpec, check_fairness, check_steps};
 use vtd_qi::spec::Loss;
 
 type Small = Ring<8, 3>;

@@ -77,9 +77,11 @@ mod tests {
         let listed: BTreeSet<PathBuf> =
             SOURCES.iter().map(|(name, _)| root.join(name).canonicalize().unwrap()).collect();
         assert_eq!(listed, files);
-        assert!(["src/scenario.rs", "crates/temporal/src/liveness/marks.rs"]
-            .iter()
-            .all(|&name| SOURCES.iter().any(|(n, _)| *n == name)));
+        assert!(
+            ["src/scenario.rs", "crates/temporal/src/liveness/marks.rs"]
+                .iter()
+                .all(|&name| SOURCES.iter().any(|(n, _)| *n == name))
+        );
         assert!(SOURCES.iter().all(|(name, text)| std::fs::read(root.join(name)).unwrap() == *text));
     }
 

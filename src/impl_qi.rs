@@ -48,18 +48,18 @@ use std::ops::Deref;
 use crate::words;
 use stateright::{Model, Property};
 
-pub use assumptions::{assumption, Assumption, ASSUMPTIONS};
+pub use assumptions::{ASSUMPTIONS, Assumption, assumption};
 pub use driver::{Acquire, Bus, Call, FaultPass, Outcome, Pc, Step};
 pub use fairness::Slots;
-pub use faults::{AfterIte, FaultClass, Faults, Itesid, Quirk, MAX_DEVICES};
+pub use faults::{AfterIte, FaultClass, Faults, Itesid, MAX_DEVICES, Quirk};
 pub use fsts::Fsts;
 pub use ghost::{Ghost, Owner};
-pub use hardware::{Hardware, HwStep, Order, Unit, MAX_DEPTH};
+pub use hardware::{Hardware, HwStep, MAX_DEPTH, Order, Unit};
 pub use request::Request;
-pub use ring::{Desc, IdKind, Length, Queue, RingError, Slot, Status, WdData, MAX_IDS};
+pub use ring::{Desc, IdKind, Length, MAX_IDS, Queue, RingError, Slot, Status, WdData};
 pub use rules::{
-    CleanUp, Generation, IdStatus, IqeAt, IqePatch, IqeReturn, IteClear, IteWalk, Layout, Mark, PollUntil, Presence,
-    Publish, Reclaim, Room, RoomWait, Rules, Straddler, TimeOut, GENERATIONS,
+    CleanUp, GENERATIONS, Generation, IdStatus, IqeAt, IqePatch, IqeReturn, IteClear, IteWalk, Layout, Mark, PollUntil,
+    Presence, Publish, Reclaim, Room, RoomWait, Rules, Straddler, TimeOut,
 };
 pub use safety::{Safety, Witness};
 pub use state::State;
@@ -190,10 +190,10 @@ impl RingCfg {
         if needed > self.length.slots() {
             return Err(RingError::CountTooLarge { count: largest.into(), needed, slots: self.length.slots() });
         }
-        if self.rules.one_id_only() {
-            if let Some(&count) = self.counts.iter().find(|&&count| count != 1) {
-                return Err(RingError::OneIdOnly(count));
-            }
+        if self.rules.one_id_only()
+            && let Some(&count) = self.counts.iter().find(|&&count| count != 1)
+        {
+            return Err(RingError::OneIdOnly(count));
         }
         self.faults.validate()?;
         if self.checks_faults() && largest > MAX_IDS {

@@ -27,7 +27,7 @@
 use stateright::Model;
 
 pub use stateright_temporal::refinement::{
-    check_fairness, check_steps, AbstractFairness, FairnessError, Mapping, StepVerdict, Steps, Strength,
+    AbstractFairness, FairnessError, Mapping, StepVerdict, Steps, Strength, check_fairness, check_steps,
 };
 
 use crate::impl_qi::{Call, Desc, Fsts, Outcome, Owner, Pc, Ring, RingCfg, State, Status};

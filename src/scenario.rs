@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::impl_qi::{Slots, ValidRing};
 
 pub use property::Check;
-pub use table::{changed, rules, Table, TableError};
+pub use table::{Table, TableError, changed, rules};
 
 /// The witness that the ring goes round and round; the others are [`Witness`](crate::impl_qi::Witness).
 pub const WRAPS: &str = "ring-wraps-for-ever";

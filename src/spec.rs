@@ -65,8 +65,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use stateright::actor::{
-    model_timeout, Actor, ActorModel, ActorModelAction, ActorModelState, Envelope, Id, LossyNetwork, Network, Out,
-    RandomChoices, Timers,
+    Actor, ActorModel, ActorModelAction, ActorModelState, Envelope, Id, LossyNetwork, Network, Out, RandomChoices,
+    Timers, model_timeout,
 };
 use stateright::{Model, Path, Property};
 

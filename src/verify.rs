@@ -27,8 +27,8 @@ use crate::scenario::Scenario;
 use crate::with_ring;
 
 pub use counterexample::{Lap, Proven, Violation};
-pub use report::{not_checked, FaultBit, Fired, PropertyReport, Report, Verdict, WitnessReport};
-pub use surprises::{surprises, Found};
+pub use report::{FaultBit, Fired, PropertyReport, Report, Verdict, WitnessReport, not_checked};
+pub use surprises::{Found, surprises};
 
 /// Checks everything that a scenario asks for.
 ///

@@ -8,11 +8,11 @@ use stateright_temporal::liveness::{Checker, Formula, Occurs, Verdict as Livenes
 use vtd_qi::campaign::matrix::{Cell, CellResult, Matrix, Scope, Tier};
 use vtd_qi::campaign::mutants::Mutant;
 use vtd_qi::impl_qi::{
-    Action, AfterIte, FaultCheck, FaultClass, Faults, Generation, Hardware, HwStep, Label, Length, Pc, Ring, RingCfg,
-    Rules, Slots, State, Step, GENERATIONS,
+    Action, AfterIte, FaultCheck, FaultClass, Faults, GENERATIONS, Generation, Hardware, HwStep, Label, Length, Pc,
+    Ring, RingCfg, Rules, Slots, State, Step,
 };
 use vtd_qi::scenario::{Check, Scenario};
-use vtd_qi::verify::{verify, verify_with, Detail, Verdict};
+use vtd_qi::verify::{Detail, Verdict, verify, verify_with};
 
 type Small = Ring<8, 3, 1>;
 type SmallState = State<8, 3, 1>;

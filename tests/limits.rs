@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use stateright::{Model, Property};
 use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
-use stateright_temporal::liveness::{check, Fairness, Formula, Verdict};
+use stateright_temporal::liveness::{Fairness, Formula, Verdict, check};
 use stateright_temporal::memory::Memory;
 use vtd_qi::impl_qi::{Action, Label, Ring, RingCfg, Rules};
 
@@ -158,7 +158,10 @@ const BESIDE: u64 = 64_000_000;
 #[cfg(target_os = "linux")]
 fn measured(shell: &str, args: &[&str]) -> (Output, u64) {
     let peak = std::env::temp_dir().join(format!("vtd-qi-{}-peak", std::process::id()));
-    let script = format!("{shell}\n\"$0\" \"$@\" & child=$!; while kill -0 $child 2>/dev/null; do grep VmHWM /proc/$child/status >>{0} 2>/dev/null; sleep 0.02; done; wait $child", peak.display());
+    let script = format!(
+        "{shell}\n\"$0\" \"$@\" & child=$!; while kill -0 $child 2>/dev/null; do grep VmHWM /proc/$child/status >>{0} 2>/dev/null; sleep 0.02; done; wait $child",
+        peak.display()
+    );
     let output =
         Command::new("sh").arg("-c").arg(script).arg(example("check")).args(LARGE).args(args).output().unwrap();
     let seen = std::fs::read_to_string(&peak).unwrap();

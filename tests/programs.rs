@@ -6,7 +6,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
-use std::io::{pipe, BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write, pipe};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};

@@ -23,9 +23,9 @@ use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
 use vtd_qi::impl_qi::Rules;
-use vtd_qi_traces::events::{events_module, VisibleEvent};
+use vtd_qi_traces::events::{VisibleEvent, events_module};
 use vtd_qi_traces::qemu_log::Trace;
-use vtd_qi_traces::replay::{replay, Options, Qemu, Verdict};
+use vtd_qi_traces::replay::{Options, Qemu, Verdict, replay};
 use vtd_qi_twin::Value;
 
 /// Number of lines of the excerpt that spec/QITraceData.tla holds: 40 batches.

@@ -2,17 +2,17 @@
 
 use stateright::{Checker as _, Expectation, HasDiscoveries, Model, Property};
 use stateright_temporal::graph::{Graph, Limits, Search};
-use stateright_temporal::liveness::{judge, realize, Checker, Fairness, Formula, Verdict as Judged};
+use stateright_temporal::liveness::{Checker, Fairness, Formula, Verdict as Judged, judge, realize};
 use vtd_qi::impl_qi::{
     Action, AfterIte, FaultClass, Faults, Handout, Hardware, Label, Length, Lock, Owner, Ring, RingCfg, Rules, Slots,
     State, Status, Step,
 };
 use vtd_qi::refine::{
-    check_fairness, check_steps, AbstractFairness, FairnessError, Mapping, RingToSpec, StepVerdict, Steps, Strength,
+    AbstractFairness, FairnessError, Mapping, RingToSpec, StepVerdict, Steps, Strength, check_fairness, check_steps,
 };
 use vtd_qi::scenario::{Check, Table};
 use vtd_qi::spec::{self, Loss, Spec, View};
-use vtd_qi::verify::{verify, Verdict};
+use vtd_qi::verify::{Verdict, verify};
 
 type Small = Ring<8, 3>;
 type SmallState = State<8, 3>;

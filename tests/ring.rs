@@ -11,7 +11,7 @@ use vtd_qi::impl_qi::{
     Action, CleanUp, Hardware, IdStatus, Label, Layout, Length, Lock, Mark, PollUntil, Publish, Reclaim, Ring, RingCfg,
     RingError, Room, RoomWait, Rules, Slots, State, Status,
 };
-use vtd_qi::refine::{check_steps, RingToSpec, StepVerdict};
+use vtd_qi::refine::{RingToSpec, StepVerdict, check_steps};
 use vtd_qi::scenario::Table;
 use vtd_qi::spec::Loss;
 

@@ -7,7 +7,7 @@ use stateright::{Checker, Expectation, Model, Path};
 use stateright_temporal::graph::{Coverage, Graph, Search};
 use stateright_temporal::liveness::{self, Fairness};
 use vtd_qi::spec::{
-    label, view, waiting, Action, Batch, Faults, Label, Loss, Message, Spec, SpecCfg, SpecError, State, Submitter, View,
+    Action, Batch, Faults, Label, Loss, Message, Spec, SpecCfg, SpecError, State, Submitter, View, label, view, waiting,
 };
 
 fn spec(submitters: usize, counts: &[u8], loss: Loss) -> Spec {

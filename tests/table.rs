@@ -3,7 +3,7 @@
 use stateright_temporal::graph::Limits;
 use vtd_qi::impl_qi::Rules;
 use vtd_qi::scenario::{Check, Table, TableError};
-use vtd_qi::verify::{verify, Verdict};
+use vtd_qi::verify::{Verdict, verify};
 
 /// Scenarios that are too slow for a test; `check` runs them.
 fn slow(name: &str) -> bool {

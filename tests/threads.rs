@@ -2,7 +2,7 @@
 //!
 //! This is no check of anything but that the step machines are what they say they are: code that runs, over a [`Bus`].
 
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU8, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 use vtd_qi::impl_qi::{

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use vtd_qi::campaign::findings::{can_be_replayed, cells, violated, Confirmations, Finding, Findings, NEWEST};
+use vtd_qi::campaign::findings::{Confirmations, Finding, Findings, NEWEST, can_be_replayed, cells, violated};
 use vtd_qi::campaign::matrix::{Cell, Matrix, Scope};
-use vtd_qi::impl_qi::{assumption, AfterIte, ASSUMPTIONS, GENERATIONS};
+use vtd_qi::impl_qi::{ASSUMPTIONS, AfterIte, GENERATIONS, assumption};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{Detail, PropertyReport, Report, Verdict, Violation};
-use vtd_qi_terminal::{complain, Exit, Failure, Output};
+use vtd_qi_terminal::{Exit, Failure, Output, complain};
 
 use crate::arguments::Wanted;
-use crate::pool::{run_all, How};
+use crate::pool::{How, run_all};
 
 const INTRODUCTION: &str = include_str!("findings-introduction.md");
 const G5PLUS: &str = include_str!("findings-g5plus.md");

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, Report, Verdict};
-use vtd_qi_terminal::{arguments, interrupt, memory, Exit, Failure, Output};
+use vtd_qi_terminal::{Exit, Failure, Output, arguments, interrupt, memory};
 use vtd_qi_twin::timeline_of_trace;
 
 use arguments::{Expect, Mode, Request};
-use pool::{cores, run_all, How};
+use pool::{How, cores, run_all};
 use subjects::Subjects;
 
 mod arguments;

@@ -5,16 +5,16 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use comfy_table::{presets, CellAlignment, Table as Grid};
+use comfy_table::{CellAlignment, Table as Grid, presets};
 use vtd_qi::campaign::matrix::{Cell, CellResult, Matrix, Scope, Tier};
 use vtd_qi::impl_qi::Length;
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, FaultBit, Verdict};
-use vtd_qi_terminal::{complain, Exit, Failure, Output};
+use vtd_qi_terminal::{Exit, Failure, Output, complain};
 
 use crate::arguments::Args;
 use crate::kept::Kept;
-use crate::pool::{run_all, How};
+use crate::pool::{How, run_all};
 
 /// Where `--full` keeps finished cells.
 const KEPT: &str = "vtd-qi-faults.jsonl";
@@ -157,7 +157,10 @@ fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, CellResul
     for line in grid.lines() {
         writeln!(out, "{}", line.trim_end())?;
     }
-    writeln!(out, "\n+ holds in all cells of the row, X violated in all, x violated in some, ? unknown in some and violated in none,")?;
+    writeln!(
+        out,
+        "\n+ holds in all cells of the row, X violated in all, x violated in some, ? unknown in some and violated in none,"
+    )?;
     writeln!(out, "blank: not asked. IQE, ITE, ICE: transitions that raise it / that handle it.")?;
     for tier in Tier::ALL {
         writeln!(out, "{}  {}", tier.letter(), tier.meaning())?;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use comfy_table::{presets, Table as Grid};
-use vtd_qi::campaign::mutants::{equivalents, mutants, subjects, Equivalent, BASES};
+use comfy_table::{Table as Grid, presets};
+use vtd_qi::campaign::mutants::{BASES, Equivalent, equivalents, mutants, subjects};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, Report, Verdict};
 use vtd_qi_terminal::{Exit, Failure, Output};
 
-use crate::pool::{run_all, How};
+use crate::pool::{How, run_all};
 
 /// Most states of a mutant: what is violated beyond is not looked for.
 const MOST_STATES: u32 = 300_000;

@@ -1,15 +1,15 @@
 //! Checking many scenarios at a time, with progress on standard error.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{mpsc, Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration};
 use stateright_temporal::graph::Limits;
 use stateright_temporal::memory::Memory;
 use vtd_qi::scenario::Scenario;
-use vtd_qi::verify::{not_checked, verify_with, Detail, Report};
-use vtd_qi_terminal::{complain, ProgressLine};
+use vtd_qi::verify::{Detail, Report, not_checked, verify_with};
+use vtd_qi_terminal::{ProgressLine, complain};
 
 /// How to check.
 #[derive(Clone, Copy)]

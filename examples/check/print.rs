@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{Result, Write};
 
-use comfy_table::{presets, CellAlignment, Table as Grid};
+use comfy_table::{CellAlignment, Table as Grid, presets};
 use indicatif::HumanCount;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use vtd_qi::impl_qi::{Faults, Generation, Hardware, Lock, Order, RingCfg, Slots};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{PropertyReport, Report, Verdict, Violation};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use vtd_qi::campaign::matrix::Matrix;
-use vtd_qi::impl_qi::{Faults, Generation, Hardware, Length, RingCfg, Slots, GENERATIONS};
-use vtd_qi::scenario::{changed, Check, Scenario, Table};
+use vtd_qi::impl_qi::{Faults, GENERATIONS, Generation, Hardware, Length, RingCfg, Slots};
+use vtd_qi::scenario::{Check, Scenario, Table, changed};
 use vtd_qi::spec::MAX_COUNT;
 
 use crate::arguments::{Args, Mode, Request};

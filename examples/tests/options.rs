@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use clap::{CommandFactory, Parser};
 
-use arguments::{modes, typed, Args, Mode, Request};
+use arguments::{Args, Mode, Request, modes, typed};
 use subjects::Subjects;
 
 #[allow(dead_code)]
@@ -17,8 +17,7 @@ mod arguments;
 mod subjects;
 
 const TRACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/tlc-g3-c01-2x4-refines-spec.json");
-const TABLE: &str =
-    "[holds]\nno-deadlock = 'because it is so'\n[[scenario]]\nname = 'own'\ngeneration = 'g4'\nsubmitters = [2]\n\
+const TABLE: &str = "[holds]\nno-deadlock = 'because it is so'\n[[scenario]]\nname = 'own'\ngeneration = 'g4'\nsubmitters = [2]\n\
                      counts = [0]\nrings = [4]\nchecks = ['no-deadlock']\n";
 
 /// A scenario file with a single row.

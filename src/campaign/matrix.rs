@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::{fingerprint, of_sources};
 use crate::impl_qi::{
-    AfterIte, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, Itesid, Length, Lock, Order, RingCfg,
-    Safety, Slots, GENERATIONS,
+    AfterIte, FaultCheck, FaultClass, Faults, GENERATIONS, Generation, Handout, Hardware, Itesid, Length, Lock, Order,
+    RingCfg, Safety, Slots,
 };
 use crate::scenario::{Check, Cut, Expected, Scenario, TableError};
 use crate::verify::{self, Fired, Found, Report, Verdict};

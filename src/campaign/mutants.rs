@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::campaign::matrix::{Cell, Matrix, Scope};
 use crate::impl_qi::{AfterIte, FaultClass, Generation, Itesid, Label, Quirk, RingCfg, Rules};
-use crate::scenario::{rules, Scenario, TableError};
+use crate::scenario::{Scenario, TableError, rules};
 
 /// The generations that are mutated: the newest driver, and the one that holds under faults too.
 pub const BASES: [&str; 2] = ["g5", "g5plus"];

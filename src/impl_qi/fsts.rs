@@ -58,10 +58,6 @@ impl Fsts {
     pub fn names(self) -> String {
         let named = [(Fsts::IQE, "IQE"), (Fsts::ITE, "ITE"), (Fsts::ICE, "ICE")];
         let set: Vec<_> = named.iter().filter(|(fault, _)| self.has(*fault)).map(|(_, name)| *name).collect();
-        if set.is_empty() {
-            "-".to_string()
-        } else {
-            set.join("+")
-        }
+        if set.is_empty() { "-".to_string() } else { set.join("+") }
     }
 }

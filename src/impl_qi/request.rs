@@ -1,8 +1,8 @@
 //! Requests: what a caller of `qi_submit_sync` brings.
 
-use super::faults::{FaultClass, Faults};
-use super::ring::{id_kind_bits, id_kind_from_bits, IdKind, RingError, MAX_IDS};
 use super::RingCfg;
+use super::faults::{FaultClass, Faults};
+use super::ring::{IdKind, MAX_IDS, RingError, id_kind_bits, id_kind_from_bits};
 
 /// What a caller of `qi_submit_sync` brings: its IDs, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -66,11 +66,7 @@ impl Length {
     /// How many places `to` lies after `from`: `0..QI_LENGTH`.
     pub fn distance(self, from: Slot, to: Slot) -> u16 {
         let (from, to) = (u16::from(from), u16::from(to));
-        if to >= from {
-            to - from
-        } else {
-            to + self.0 - from
-        }
+        if to >= from { to - from } else { to + self.0 - from }
     }
 
     /// Whether `slot` lies in the half-open stretch `[from, to)`, which is empty when `from == to`.

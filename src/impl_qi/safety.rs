@@ -69,7 +69,9 @@ impl Safety {
             }
             Safety::IqtDiffersFromIqh => "after every post IQT differs from IQH: a full ring does not look empty",
             Safety::HwFetchedUnowned => "hardware never fetches what was not submitted",
-            Safety::SuccessAfterExecution => "a call returns success only after all its IDs were executed since it began",
+            Safety::SuccessAfterExecution => {
+                "a call returns success only after all its IDs were executed since it began"
+            }
             Safety::NoStrangerDone => "no submitter takes a DONE that was written for another's WD",
             Safety::LockHeldOnAccess => "every access but taking the lock is made with the lock held",
             Safety::NoSlotLeak => "with no call pending and hardware idle, free_cnt is QI_LENGTH",

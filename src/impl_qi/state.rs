@@ -2,15 +2,15 @@
 
 use std::fmt;
 
+use super::Lock;
 use super::driver::{Acquire, Bus, Call, FaultPass, Outcome, Pc};
 use super::faults::Quirk;
 use super::fsts::Fsts;
 use super::ghost::{Ghost, Owner};
-use super::hardware::{Unit, MAX_DEPTH};
+use super::hardware::{MAX_DEPTH, Unit};
 use super::request::Request;
 use super::ring::{Desc, Length, Queue, Slot, Status};
 use super::rules::Rules;
-use super::Lock;
 
 /// Memory, registers, lock and local variables, for at most `N` slots and `T` submitters; `F` is 1 where the fault check is
 /// modelled and 0 where not.

@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use super::{Check, Cut, Expected, Scenario, Script, WRAPS};
 use crate::impl_qi::{
-    FaultCheck, Faults, Generation, Handout, Hardware, Label, Length, Lock, Order, RingCfg, Rules, Slots, Witness,
-    GENERATIONS,
+    FaultCheck, Faults, GENERATIONS, Generation, Handout, Hardware, Label, Length, Lock, Order, RingCfg, Rules, Slots,
+    Witness,
 };
 
 /// All scenarios of one file.

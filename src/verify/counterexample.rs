@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use stateright::Model;
 use stateright_temporal::graph::Edge;
-use stateright_temporal::liveness::{find, judge, realize, Checker, Formula, Lasso, Objection, Query, Run};
+use stateright_temporal::liveness::{Checker, Formula, Lasso, Objection, Query, Run, find, judge, realize};
 
 use super::judge::Judge;
 use crate::fingerprint::fingerprint;

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use stateright::Expectation;
 use stateright_temporal::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
-use stateright_temporal::liveness::{self, find, Checker, Condition, Fairness, Formula, Lasso, Query};
+use stateright_temporal::liveness::{self, Checker, Condition, Fairness, Formula, Lasso, Query, find};
 
 use super::report::Shown;
 use super::{Detail, FaultBit, Fired, PropertyReport, Report, Verdict, WitnessReport};
 use crate::impl_qi::{Action, Label, Lock, Ring, Safety, State, Step};
-use crate::refine::{check_fairness, check_steps, RingToSpec, StepVerdict, Steps};
+use crate::refine::{RingToSpec, StepVerdict, Steps, check_fairness, check_steps};
 use crate::scenario::{Check, Scenario, WRAPS};
 use crate::spec::{self, Loss, View};
 
@@ -104,11 +104,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
 
     /// Holds, or unknown if the search was cut.
     fn nothing_found(&self) -> Shown {
-        if self.complete() {
-            Shown::holds(None)
-        } else {
-            Shown::unknown(self.cut())
-        }
+        if self.complete() { Shown::holds(None) } else { Shown::unknown(self.cut()) }
     }
 
     /// Why not all of it was seen.

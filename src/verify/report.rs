@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{surprises, Found, Violation};
+use super::{Found, Violation, surprises};
 use crate::scenario::{Check, Scenario};
 
 /// What is known of a property.

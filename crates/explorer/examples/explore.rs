@@ -12,17 +12,17 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use stateright::{Model, Path};
-use stateright_front::{hidden_address, leave_working_directory, Front, Page};
+use stateright_front::{Front, Page, hidden_address, leave_working_directory};
 use stateright_temporal::graph::{Limits, Search};
-use stateright_temporal::liveness::{judge, realize, Checker, Run, Verdict};
+use stateright_temporal::liveness::{Checker, Run, Verdict, judge, realize};
 use vtd_qi::impl_qi::Action;
 use vtd_qi::refine::spec_cfg;
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::spec::{self, Loss, Spec};
-use vtd_qi::verify::{self, verify, PropertyReport, Report};
+use vtd_qi::verify::{self, PropertyReport, Report, verify};
 use vtd_qi::with_ring;
 use vtd_qi_explorer::drawing::Drawn;
-use vtd_qi_terminal::{arguments, complain, interrupt, unless_interrupted, Exit, Failure, Output};
+use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, interrupt, unless_interrupted};
 
 /// Explore the model of VT-d queued invalidation in a browser, step by step, with pictures.
 #[derive(Parser)]

@@ -223,11 +223,7 @@ fn desc_name(desc: Desc) -> String {
 }
 
 fn or(text: String, if_empty: &str) -> String {
-    if text.is_empty() {
-        if_empty.to_string()
-    } else {
-        text
-    }
+    if text.is_empty() { if_empty.to_string() } else { text }
 }
 
 /// A path as a run. If its last state has occurred before, the steps since then are a loop.
@@ -323,11 +319,7 @@ impl Cell {
     const SMALL: Cell = Cell { width: 38, height: 34, letter: (27, 16, 13), full: false };
 
     fn of(slots: u16) -> &'static Cell {
-        if slots <= 2 * PER_ROW {
-            &Cell::FULL
-        } else {
-            &Cell::SMALL
-        }
+        if slots <= 2 * PER_ROW { &Cell::FULL } else { &Cell::SMALL }
     }
 
     fn centre(&self, slot: Slot) -> usize {

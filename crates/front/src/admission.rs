@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hyper::header::{HeaderName, HOST, ORIGIN};
+use hyper::header::{HOST, HeaderName, ORIGIN};
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, StatusCode};
 use thiserror::Error;
@@ -52,11 +52,7 @@ pub fn admit<B>(request: &Request<B>, own: &[IpAddr]) -> Result<(), Refusal> {
     let one = |name: HeaderName| {
         let mut values = request.headers().get_all(name).iter();
         let value = values.next().map(|value| value.to_str().unwrap_or_default());
-        if values.next().is_some() {
-            Err(())
-        } else {
-            Ok(value)
-        }
+        if values.next().is_some() { Err(()) } else { Ok(value) }
     };
     if request.uri().authority().is_some() {
         return Err(Refusal::NoHost);

@@ -49,9 +49,9 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{HeaderName, HeaderValue, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{server, Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, server};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
@@ -59,8 +59,8 @@ use tokio::time::{sleep, timeout};
 
 pub use page::{Page, PageError};
 
-use admission::{admit, Refusal};
-use route::{Route, FILES};
+use admission::{Refusal, admit};
+use route::{FILES, Route};
 
 mod admission;
 mod explorer;

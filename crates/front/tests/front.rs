@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use stateright::{Model, Property};
-use stateright_front::{hidden_address, leave_working_directory, Front, Page};
+use stateright_front::{Front, Page, hidden_address, leave_working_directory};
 
 /// A counter up to 3.
 struct Counter;

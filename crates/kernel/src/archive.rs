@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
-use super::source::{wanted, SourceError, SourceFile, DMAR_C, OLD_DMAR_C};
+use super::source::{DMAR_C, OLD_DMAR_C, SourceError, SourceFile, wanted};
 
 /// Most bytes of one file that is looked at, in an archive or in a tree: the kernel's largest of them has 63,000.
 pub(super) const FILE_BYTES: u64 = 4 << 20;

@@ -10,7 +10,7 @@ use corosensei::Yielder;
 use super::access::{Access, Field, Kind, RawStatus, Register};
 use super::program::{Loaded, Piece};
 use vtd_qi::impl_qi::{
-    Desc, Fsts, IdKind, Length, Queue, Request, Slot, Status, Unit, WdData, MAX_DEPTH, MAX_SUBMITTERS,
+    Desc, Fsts, IdKind, Length, MAX_DEPTH, MAX_SUBMITTERS, Queue, Request, Slot, Status, Unit, WdData,
 };
 
 /// Why a submitter stands where it stands.

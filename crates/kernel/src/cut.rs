@@ -86,7 +86,9 @@ pub enum CutError {
         line: usize,
     },
     /// Definitions that name others, which name others, and so on, further than any driver's.
-    #[error("{from}: {name} is reached by definitions that name each other more than {DEEPEST} deep, which is more than is read")]
+    #[error(
+        "{from}: {name} is reached by definitions that name each other more than {DEEPEST} deep, which is more than is read"
+    )]
     Chain {
         /// The tree.
         from: String,
@@ -597,8 +599,8 @@ impl Writer<'_> {
             }
             logging if what == What::Function && LOGGING.contains(&logging) => {
                 self.text += &format!(
-                "#define {logging}(...) (vtd_qi_log_enter(), (void)({logging})(__VA_ARGS__), vtd_qi_log_leave())\n\n"
-            )
+                    "#define {logging}(...) (vtd_qi_log_enter(), (void)({logging})(__VA_ARGS__), vtd_qi_log_leave())\n\n"
+                )
             }
             _ => {}
         }
@@ -680,12 +682,12 @@ pub fn cut(source: &Source) -> Result<Cut, CutError> {
 /// Functions that the shim declares: they count as provided.
 fn add_prototypes<'a>(shim: &mut Index<'a>, file: &'a Parsed) {
     visit(file.tree.root_node(), &mut |node| {
-        if node.kind() == "function_declarator" {
-            if let Some(name) = declared(node) {
-                let id = shim.items.len();
-                shim.items.push(Item { what: What::Function, node, file });
-                shim.names.entry((Space::Ordinary, file.text(name).to_string())).or_insert(id);
-            }
+        if node.kind() == "function_declarator"
+            && let Some(name) = declared(node)
+        {
+            let id = shim.items.len();
+            shim.items.push(Item { what: What::Function, node, file });
+            shim.names.entry((Space::Ordinary, file.text(name).to_string())).or_insert(id);
         }
     });
 }

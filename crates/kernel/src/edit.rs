@@ -6,7 +6,7 @@
 use thiserror::Error;
 use tree_sitter::{Node, Parser, Tree};
 
-use super::source::{Source, DMAR_C};
+use super::source::{DMAR_C, Source};
 
 /// A rule to be taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -523,8 +523,10 @@ mod tests {
             unsafe { std::ptr::write_volatile(std::ptr::null_mut::<u8>(), 1) }
         });
         assert_eq!(crash, Err(Death::Signal { signal: libc::SIGSEGV, seed: 7 }));
-        let silence: Result<(), Death> = child(|_| loop {
-            std::hint::spin_loop();
+        let silence: Result<(), Death> = child(|_| {
+            loop {
+                std::hint::spin_loop();
+            }
         });
         assert_eq!(silence, Err(Death::Silent { seconds: 0, seed: 0 }));
         let cancelled: Result<u64, Death> =
@@ -556,8 +558,10 @@ mod tests {
         let write = |file, bytes: &[u8]| _ = unsafe { libc::write(file, bytes.as_ptr().cast(), bytes.len()) };
         let writes: Result<(), Death> = child(|_| (3..1024).for_each(|file| write(file, b"x")));
         assert!(matches!(writes, Err(Death::Garbled { .. })), "{writes:?}");
-        let floods: Result<(), Death> = child(|_| loop {
-            (3..64).for_each(|file| write(file, &[0; 4096]));
+        let floods: Result<(), Death> = child(|_| {
+            loop {
+                (3..64).for_each(|file| write(file, &[0; 4096]));
+            }
         });
         assert!(matches!(floods, Err(Death::Garbled { bytes, .. }) if bytes <= SAID_BYTES + (1 << 16)), "{floods:?}");
     }

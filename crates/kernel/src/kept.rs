@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::source::{SourceFile, LOOKED_FOR};
+use super::source::{LOOKED_FOR, SourceFile};
 
 /// What stands in a file behind the checksum.
 #[derive(Serialize, Deserialize)]

@@ -25,7 +25,9 @@
 #![allow(unsafe_code)]
 
 #[cfg(not(target_os = "linux"))]
-compile_error!("the kernel's C is run on Linux only: its compiled form lies in files in memory, and /proc tells how its process fares");
+compile_error!(
+    "the kernel's C is run on Linux only: its compiled form lies in files in memory, and /proc tells how its process fares"
+);
 
 mod access;
 mod archive;
@@ -46,12 +48,12 @@ mod tour;
 
 pub use access::{Access, Field, RawStatus, Register};
 pub use board::{Board, Wrong};
-pub use compare::{confirm, exhaustive, random, Confirmation, Covered, Difference, Sameness, Tally, LAPS};
-pub use cut::{cut, Broken, Cut, CutError, FUNCTIONS};
-pub use edit::{edit, Edit, EditError};
-pub use isolate::{isolated, Death, Pulse};
+pub use compare::{Confirmation, Covered, Difference, LAPS, Sameness, Tally, confirm, exhaustive, random};
+pub use cut::{Broken, Cut, CutError, FUNCTIONS, cut};
+pub use edit::{Edit, EditError, edit};
+pub use isolate::{Death, Pulse, isolated};
 pub use machine::{Grain, Machine};
-pub use probe::{recognise, Nearest, Recognised};
-pub use program::{compiler, flags, BuildError, Optimise, Program};
-pub use search::{draw, last_steps, replay, search, Choice, Finding, Found, SearchCfg, Searched, Strategy};
-pub use source::{Source, SourceError, SourceFile, DMAR_C};
+pub use probe::{Nearest, Recognised, recognise};
+pub use program::{BuildError, Optimise, Program, compiler, flags};
+pub use search::{Choice, Finding, Found, SearchCfg, Searched, Strategy, draw, last_steps, replay, search};
+pub use source::{DMAR_C, Source, SourceError, SourceFile};

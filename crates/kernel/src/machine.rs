@@ -11,9 +11,9 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, Yielder};
 
 use super::access::{Access, Kind, RawStatus};
-use super::board::{rid, At, Board, Decide, Stop, MARK};
+use super::board::{At, Board, Decide, MARK, Stop, rid};
 use super::program::{BuildError, Loaded, Piece, Program};
-use vtd_qi::impl_qi::{Fsts, IdKind, Request, MAX_SUBMITTERS};
+use vtd_qi::impl_qi::{Fsts, IdKind, MAX_SUBMITTERS, Request};
 
 /// Which accesses are stopped at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

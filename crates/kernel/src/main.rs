@@ -13,17 +13,17 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use indicatif::HumanCount;
 use serde::Serialize;
 use stateright_temporal::graph::Limits;
-use vtd_qi::campaign::findings::{can_be_replayed, cells, violated, Confirmations, NEWEST};
+use vtd_qi::campaign::findings::{Confirmations, NEWEST, can_be_replayed, cells, violated};
 use vtd_qi::campaign::matrix::{Matrix, Scope};
 use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg};
 use vtd_qi::scenario::{Check, Scenario, Table};
-use vtd_qi::verify::{verify_with, Detail, PropertyReport, Verdict, Violation};
+use vtd_qi::verify::{Detail, PropertyReport, Verdict, Violation, verify_with};
 use vtd_qi_kernel::{
-    compiler, confirm, cut, draw, edit, exhaustive, flags, isolated, random, recognise, replay, search, Confirmation,
-    Covered, Cut, Death, Difference, Edit, Finding, Found, Grain, Machine, Optimise, Program, Pulse, Recognised,
-    Sameness, SearchCfg, Searched, Source, Strategy, Tally,
+    Confirmation, Covered, Cut, Death, Difference, Edit, Finding, Found, Grain, Machine, Optimise, Program, Pulse,
+    Recognised, Sameness, SearchCfg, Searched, Source, Strategy, Tally, compiler, confirm, cut, draw, edit, exhaustive,
+    flags, isolated, random, recognise, replay, search,
 };
-use vtd_qi_terminal::{arguments, interrupt, Exit, Failure, Output, ProgressLine};
+use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt};
 
 /// Run the kernel's own qi_submit_sync, qi_check_fault and reclaim_free_desc: which generation they are, whether they are the
 /// model step for step, whether its counterexamples are theirs, and whether they hang.

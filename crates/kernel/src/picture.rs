@@ -1,6 +1,6 @@
 //! A run of the C as a timeline, in the layout of [`vtd_qi::timeline`].
 
-use super::access::{errno, Access};
+use super::access::{Access, errno};
 use super::board::Board;
 use super::machine::Machine;
 use vtd_qi::impl_qi::{Desc, HwStep, Request, Slot, Unit};

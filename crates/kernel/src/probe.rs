@@ -13,7 +13,7 @@ use super::machine::{Grain, Machine};
 use super::program::{BuildError, Program};
 use super::reference::Reference;
 use vtd_qi::impl_qi::{
-    Faults, Fsts, Generation, Hardware, IdKind, Length, Queue, Request, Slot, Status, TimeOut, Unit, GENERATIONS,
+    Faults, Fsts, GENERATIONS, Generation, Hardware, IdKind, Length, Queue, Request, Slot, Status, TimeOut, Unit,
 };
 
 /// What a tree was recognised as.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::cut::{Cut, SHIM_H};
-use super::isolate::{isolated, Death, Pulse};
+use super::isolate::{Death, Pulse, isolated};
 use vtd_qi::impl_qi::Length;
 
 const SHIM_C: &str = include_str!("shim/shim.c");
@@ -295,11 +295,11 @@ impl Compiling<'_> {
     fn refusal(&self, compiler: String, status: ExitStatus, said: &str) -> BuildError {
         let from = self.cut.from.clone();
         // The shim's own words about structures that do not fit.
-        if let Some((_, words)) = said.split_once("static assertion failed") {
-            if let Some((_, words)) = words.split_once('"') {
-                let message = words.split('"').next().unwrap_or_default().to_string();
-                return BuildError::Layout { from, message };
-            }
+        if let Some((_, words)) = said.split_once("static assertion failed")
+            && let Some((_, words)) = words.split_once('"')
+        {
+            let message = words.split('"').next().unwrap_or_default().to_string();
+            return BuildError::Layout { from, message };
         }
         let first = said.lines().find(|line| line.contains("error: ")).or(said.lines().next()).unwrap_or_default();
         let message = match first.split_once(": error: ") {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::access::{Access, RawStatus, Register};
 use super::board::rid;
 use vtd_qi::impl_qi::{
-    Acquire, Bus, Call, Desc, Fsts, Length, Outcome, Pc, Queue, Request, Rules, Slot, Status, Step, Unit, MAX_DEPTH,
+    Acquire, Bus, Call, Desc, Fsts, Length, MAX_DEPTH, Outcome, Pc, Queue, Request, Rules, Slot, Status, Step, Unit,
 };
 
 /// Memory, registers, hardware and lock.

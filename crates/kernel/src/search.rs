@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::access::{Access, Kind, Pending};
 use super::board::{Board, Wrong};
-use super::isolate::{isolated, Death, Pulse};
+use super::isolate::{Death, Pulse, isolated};
 use super::machine::{Grain, Machine};
 use super::picture::Picture;
-use super::program::{file_in_memory, Program};
+use super::program::{Program, file_in_memory};
 use vtd_qi::impl_qi::{Faults, Hardware, HwStep, Request, Unit};
 use vtd_qi::timeline::Timeline;
 
@@ -560,10 +560,10 @@ pub fn search(
         searched.seconds = started.elapsed().as_secs_f64();
         if let Some((found, _)) = ended.found {
             searched.hits += 1;
-            if searched.findings.iter().all(|finding| finding.found != found) {
-                if let Some(finding) = replay(machine, cfg, seed) {
-                    searched.findings.push(finding);
-                }
+            if searched.findings.iter().all(|finding| finding.found != found)
+                && let Some(finding) = replay(machine, cfg, seed)
+            {
+                searched.findings.push(finding);
             }
         }
     }

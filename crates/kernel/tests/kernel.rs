@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use stateright_temporal::graph::Limits;
 use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg, ValidRing};
 use vtd_qi_kernel::{
-    cut, edit, exhaustive, isolated, last_steps, random, recognise, replay, search, Cut, Death, Edit, Found, Grain,
-    Machine, Optimise, Program, Pulse, Recognised, Sameness, SearchCfg, Searched, Source, SourceFile, Strategy, DMAR_C,
+    Cut, DMAR_C, Death, Edit, Found, Grain, Machine, Optimise, Program, Pulse, Recognised, Sameness, SearchCfg,
+    Searched, Source, SourceFile, Strategy, cut, edit, exhaustive, isolated, last_steps, random, recognise, replay,
+    search,
 };
 
 /// Longer than any comparison takes, on a machine that has much else to do too.

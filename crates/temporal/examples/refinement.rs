@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use stateright_temporal::graph::Search;
 use stateright_temporal::liveness::{Checker, Fairness, Verdict};
-use stateright_temporal::refinement::{check_fairness, check_steps, AbstractFairness, Mapping, StepVerdict, Strength};
+use stateright_temporal::refinement::{AbstractFairness, Mapping, StepVerdict, Strength, check_fairness, check_steps};
 use stateright_temporal::stateright::Model;
 use vtd_qi_terminal::{Exit, Failure, Output};
 

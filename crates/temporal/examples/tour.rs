@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use stateright_temporal::graph::{Coverage, Graph, Search};
-use stateright_temporal::liveness::{check, judge, realize, Fairness, Formula, Run, Verdict};
+use stateright_temporal::liveness::{Fairness, Formula, Run, Verdict, check, judge, realize};
 use stateright_temporal::stateright::{Expectation, Model, Property};
 use vtd_qi_terminal::{Exit, Failure, Output};
 

@@ -54,7 +54,7 @@ use stateright::{Expectation, Model, Property};
 use crate::memory::{Exhausted, Memory, Share};
 
 pub use quotient::Fault;
-use quotient::{is_sampled, Quotient, KEPT};
+use quotient::{KEPT, Quotient, is_sampled};
 
 mod quotient;
 
@@ -587,10 +587,10 @@ where
         for id in range {
             let state = &found.graph.states[id];
             for (finding, condition) in chunk.findings.iter_mut().zip(conditions) {
-                if let (None, Some((condition, always))) = (&finding, condition) {
-                    if condition(self.model, state) != *always {
-                        *finding = Some(id as StateId);
-                    }
+                if let (None, Some((condition, always))) = (&finding, condition)
+                    && condition(self.model, state) != *always
+                {
+                    *finding = Some(id as StateId);
                 }
             }
             let before = chunk.edges.len();
@@ -824,10 +824,10 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
                         id
                     }
                 };
-                if let Some((_, state)) = sample.next_if(|(edge, _)| *edge == position) {
-                    if self.graph.sample.len() < KEPT {
-                        self.graph.sample.push((state, target));
-                    }
+                if let Some((_, state)) = sample.next_if(|(edge, _)| *edge == position)
+                    && self.graph.sample.len() < KEPT
+                {
+                    self.graph.sample.push((state, target));
                 }
                 if !self.is_repeated(begin, target, label) {
                     self.graph.target.push(target);

@@ -54,8 +54,8 @@ mod search;
 mod toy;
 
 pub use marks::{BitSet, Marks, Pair};
-pub use run::{judge, realize, Objection, RealizeError, Run};
-pub use search::{find, Lasso, Origin, Query};
+pub use run::{Objection, RealizeError, Run, judge, realize};
+pub use search::{Lasso, Origin, Query, find};
 pub use toy::Toy;
 
 /// Checks one formula on all runs of a graph that satisfy the fairness conditions.

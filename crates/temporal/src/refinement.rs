@@ -59,7 +59,7 @@ use stateright::Model;
 use thiserror::Error;
 
 use crate::graph::{Coverage, Edge, Fault, Graph, StateId};
-use crate::liveness::{find, BitSet, Formula, LivenessError, Marks, Occurs, Pair, Query, Verdict};
+use crate::liveness::{BitSet, Formula, LivenessError, Marks, Occurs, Pair, Query, Verdict, find};
 
 /// An abstraction function from the states of an implementation to those of a specification.
 pub trait Mapping {

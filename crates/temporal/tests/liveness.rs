@@ -12,8 +12,8 @@ use oracle::{Claim, Event, Fair, Loop, Small};
 use stateright::{Checker as _, Model, Property};
 use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
 use stateright_temporal::liveness::{
-    check, find, judge, realize, BitSet, Checker, Fairness, Formula, Lasso, LivenessError, Marks, Objection, Occurs,
-    Pair, Query, RealizeError, Run, Toy, Vacuity, Verdict,
+    BitSet, Checker, Fairness, Formula, Lasso, LivenessError, Marks, Objection, Occurs, Pair, Query, RealizeError, Run,
+    Toy, Vacuity, Verdict, check, find, judge, realize,
 };
 
 type Condition<'a> = Fairness<'a, u32, &'static str>;
@@ -847,11 +847,7 @@ mod brute_force {
 
         fn subset(&mut self) -> u32 {
             let dense = self.bits() as u32;
-            if self.below(2) == 0 {
-                dense
-            } else {
-                dense & self.bits() as u32
-            }
+            if self.below(2) == 0 { dense } else { dense & self.bits() as u32 }
         }
 
         fn sparse(&mut self) -> u32 {
@@ -870,11 +866,7 @@ mod brute_force {
         }
 
         fn event(&mut self) -> Event {
-            if self.below(2) == 0 {
-                Event::States(self.subset())
-            } else {
-                Event::Steps(self.subset())
-            }
+            if self.below(2) == 0 { Event::States(self.subset()) } else { Event::Steps(self.subset()) }
         }
 
         /// Up to seven conditions, on labels that occur.

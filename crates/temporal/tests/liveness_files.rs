@@ -13,10 +13,10 @@ use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
-use examine::{examine, Examined};
-use file::{parse, Unusable, Word};
+use examine::{Examined, examine};
+use file::{Unusable, Word, parse};
 
 const FIXTURE: &str = include_str!("../../../tests/fixtures/liveness-cases.json");
 const DOCUMENT: &str = include_str!("../../../docs/liveness-files.md");
@@ -249,7 +249,9 @@ fn a_refusal_names_the_value_and_the_limit() {
     let mut many = labels(32_768);
     many["conditions"] = conditions.into();
     let why = refusal(json!([many]).to_string().as_bytes());
-    assert!(why.starts_with("case 1: 32769 fairness conditions over 32768 edges are 1073774592 facts to keep, at most"));
+    assert!(
+        why.starts_with("case 1: 32769 fairness conditions over 32768 edges are 1073774592 facts to keep, at most")
+    );
 }
 
 /// In the square, what follows would take hours.

@@ -2,8 +2,8 @@
 
 use stateright::Model;
 use stateright_temporal::graph::Search;
-use stateright_temporal::liveness::{check, judge, realize, Fairness, Formula, Toy, Verdict};
-use stateright_temporal::refinement::{check_fairness, check_steps, AbstractFairness, Mapping, StepVerdict, Strength};
+use stateright_temporal::liveness::{Fairness, Formula, Toy, Verdict, check, judge, realize};
+use stateright_temporal::refinement::{AbstractFairness, Mapping, StepVerdict, Strength, check_fairness, check_steps};
 
 #[test]
 fn liveness_with_labels_that_are_texts() {

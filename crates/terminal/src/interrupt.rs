@@ -2,14 +2,14 @@
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{mpsc, Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::{complain, Exit};
+use crate::{Exit, complain};
 
 /// How long work that does not look at the flag is waited for after a signal.
 const GRACE: Duration = Duration::from_millis(1000);

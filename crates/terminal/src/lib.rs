@@ -44,11 +44,7 @@ pub enum Exit {
 impl Exit {
     /// [`Exit::Success`] if so, else [`Exit::Negative`].
     pub fn success_if(fine: bool) -> Exit {
-        if fine {
-            Exit::Success
-        } else {
-            Exit::Negative
-        }
+        if fine { Exit::Success } else { Exit::Negative }
     }
 
     /// The exit code: 0, 1 or 130.

@@ -7,21 +7,21 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::{Parser, ValueEnum};
 use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
 use thiserror::Error;
-use vtd_qi::impl_qi::{AfterIte, Generation, GENERATIONS};
+use vtd_qi::impl_qi::{AfterIte, GENERATIONS, Generation};
 use vtd_qi_terminal::{
-    arguments, complain, interrupt, printable, unless_interrupted, Exit, Failure, Output, ProgressLine,
+    Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, printable, unless_interrupted,
 };
-use vtd_qi_traces::events::{events_module, VisibleEvent};
+use vtd_qi_traces::events::{VisibleEvent, events_module};
 use vtd_qi_traces::qemu_log::{Summary, Trace, TraceError};
 use vtd_qi_traces::replay::{
-    replay, Cause, End, GivenUp, Grain, Options, Qemu, Rejection, Replayed, SpecSteps, Verdict,
+    Cause, End, GivenUp, Grain, Options, Qemu, Rejection, Replayed, SpecSteps, Verdict, replay,
 };
 
 /// Checks a QEMU trace of the real driver against the model of the ring and against the specification.

@@ -53,7 +53,7 @@ use std::io::{self, BufRead, Read};
 
 use thiserror::Error;
 
-use vtd_qi::impl_qi::{Length, Slot, MAX_SUBMITTERS};
+use vtd_qi::impl_qi::{Length, MAX_SUBMITTERS, Slot};
 
 /// Longest line that is read, in bytes; those of QEMU have less than 200.
 pub const MAX_LINE: usize = 4096;

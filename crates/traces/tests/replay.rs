@@ -42,11 +42,11 @@ use std::process::{Command, Output};
 use flate2::read::GzDecoder;
 use stateright::Model;
 use vtd_qi::impl_qi::{
-    Action, AfterIte, CleanUp, Desc, Generation, Hardware, HwStep, IdStatus, Layout, Length, Mark, PollUntil, Publish,
-    Reclaim, Ring, RingCfg, Room, Rules, Step, GENERATIONS,
+    Action, AfterIte, CleanUp, Desc, GENERATIONS, Generation, Hardware, HwStep, IdStatus, Layout, Length, Mark,
+    PollUntil, Publish, Reclaim, Ring, RingCfg, Room, Rules, Step,
 };
 use vtd_qi_traces::qemu_log::{AddressError, Trace, TraceError};
-use vtd_qi_traces::replay::{replay, End, Grain, MostStates, Options, Qemu, Reason, Replayed, SpecSteps, Verdict};
+use vtd_qi_traces::replay::{End, Grain, MostStates, Options, Qemu, Reason, Replayed, SpecSteps, Verdict, replay};
 
 const STOCK: Options = Options {
     hardware: Qemu::Stock,

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use clap::Parser;
 use thiserror::Error;
-use vtd_qi_terminal::{arguments, interrupt, Exit, Failure, Output, ProgressLine};
+use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt};
 use vtd_qi_twin::{
-    cover, race, replay, trace_module, Cover, Entry, Manifest, Model, News, Pairer, Pairing, Property, Race, Selection,
-    Side, Theirs, Tlc, TwinError, Verdict,
+    Cover, Entry, Manifest, Model, News, Pairer, Pairing, Property, Race, Selection, Side, Theirs, Tlc, TwinError,
+    Verdict, cover, race, replay, trace_module,
 };
 
 /// Pair the TLA+ specifications of spec/ with the Rust: states, transitions, depth, verdicts, counterexamples.
@@ -315,8 +315,7 @@ fn without_tlc(out: &mut Output, args: &Args, selection: &Selection, models: &[M
 
 #[cfg(not(feature = "tla-checker"))]
 fn without_tlc(_: &mut Output, _: &Args, _: &Selection, _: &[Model]) -> Result<Exit, Trouble> {
-    let what =
-        "there is no TLC: name its jar with --jar or TLA2TOOLS_JAR, put the command tlc on the PATH, or build with \
+    let what = "there is no TLC: name its jar with --jar or TLA2TOOLS_JAR, put the command tlc on the PATH, or build with \
                 --features tla-checker for the embedded checker";
     Err(TwinError::NoTlc(what.into()).into())
 }

@@ -8,10 +8,10 @@ use tla_checker::checker::{self, CheckResult, CheckStats};
 use tla_checker::export::DotMode;
 use tla_checker::load;
 
-use super::dump::{split_string, unescape, Agreement};
+use super::dump::{Agreement, split_string, unescape};
 use super::model::{Model, Property, Subject};
-use super::pairing::{compared, constants, Theirs};
-use super::rust::{check, Side, Verdict};
+use super::pairing::{Theirs, compared, constants};
+use super::rust::{Side, Verdict, check};
 use super::states::Twin;
 use super::tlc::Scratch;
 use super::{TwinError, Value};

@@ -47,17 +47,17 @@ mod tlc;
 mod trace;
 mod value;
 
-pub use cover::{cover, Cover};
-pub use dump::{compare, Agreement};
+pub use cover::{Cover, cover};
+pub use dump::{Agreement, compare};
 #[cfg(feature = "tla-checker")]
 pub use embedded::{Embedded, EmbeddedPairing, ONLY_TLC};
 pub use manifest::{Change, Confirmed, Entry, Manifest};
-pub use model::{Model, Property, Selection, Subject, MOST_STATES};
-pub use pairing::{race, News, Pairer, Pairing, Race, Theirs};
-pub use rust::{check, check_with, graph_hash, Side, Verdict};
+pub use model::{MOST_STATES, Model, Property, Selection, Subject};
+pub use pairing::{News, Pairer, Pairing, Race, Theirs, race};
+pub use rust::{Side, Verdict, check, check_with, graph_hash};
 pub use states::Twin;
 pub use tlc::{Run, Tlc};
-pub use trace::{replay, timeline_of_trace, trace_module, Replayed, TraceModule};
+pub use trace::{Replayed, TraceModule, replay, timeline_of_trace, trace_module};
 pub use value::Value;
 
 /// Why a pairing cannot be made. Each is one sentence about input that cannot be used.

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::TwinError;
 use super::model::{Model, Selection};
 use super::pairing::Pairing;
-use super::rust::{check, Side, Verdict};
-use super::TwinError;
+use super::rust::{Side, Verdict, check};
 
 /// What is known of one model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -962,7 +962,11 @@ const SMALL: &[SmallModel] = &{
         SmallModel {
             count: 2,
             faults: SmallFaults::One(FaultClass::LostAnswer),
-            ..alone("first-id-lost", "the first of two IDs in hardware is not answered, and both are dropped", Rules::G5)
+            ..alone(
+                "first-id-lost",
+                "the first of two IDs in hardware is not answered, and both are dropped",
+                Rules::G5,
+            )
         },
         SmallModel {
             faults: SmallFaults::One(FaultClass::DeviceGone),
@@ -1085,8 +1089,10 @@ mod tests {
             "a hardware that holds 9 fetched descriptors cannot be modelled; the depth must be 1 to 4"
         );
         assert!(message(|text| text.replace("Length = 6", "Width = 6")).ends_with("the constant Length has no value"));
-        assert!(message(|text| text.replace("Length = 6", "Length = 6 Width = 6"))
-            .starts_with("there is no constant Width; there are Counts, Depth, Generation,"));
+        assert!(
+            message(|text| text.replace("Length = 6", "Length = 6 Width = 6"))
+                .starts_with("there is no constant Width; there are Counts, Depth, Generation,")
+        );
         assert_eq!(
             message(|text| text.replace("Length = 6", "Length = 6 Length = 8")),
             "the constant Length has two values"
@@ -1099,14 +1105,18 @@ mod tests {
             message(|text| text.replace("Length = 6", "Length = \"six\"")),
             "the constant Length is \"six\", which is not a number of its range"
         );
-        assert!(message(|text| text.replace("\"strong-fair\"", "\"weak\""))
-            .starts_with("the constant Lock: \"weak\" is no value of lock; there are strong-fair, fifo"));
+        assert!(
+            message(|text| text.replace("\"strong-fair\"", "\"weak\""))
+                .starts_with("the constant Lock: \"weak\" is no value of lock; there are strong-fair, fifo")
+        );
         assert_eq!(
             message(|text| text.replace("\"G3\"", "\"G5\"")),
             "the constant Generation is \"G5\", which is not \"G3\" or \"G4\""
         );
-        assert!(message(|text| text.replace("NoDeadlock", "NoDeadlok"))
-            .starts_with("there is no property NoDeadlok; there are TypeOK,"));
+        assert!(
+            message(|text| text.replace("NoDeadlock", "NoDeadlok"))
+                .starts_with("there is no property NoDeadlok; there are TypeOK,")
+        );
         assert_eq!(
             message(|text| text + "SYMMETRY Perms"),
             "SYMMETRY is not paired: TLC would explore other states than the Rust side"

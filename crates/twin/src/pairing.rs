@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::dump::{compare, Agreement};
+use super::TwinError;
+use super::dump::{Agreement, compare};
 use super::model::{Model, Property};
-use super::rust::{check, check_with, Side, Verdict};
+use super::rust::{Side, Verdict, check, check_with};
 use super::tlc::{Record, Run, RunOptions, Tlc};
 use super::trace::{replay_written, trace_module};
-use super::TwinError;
 
 /// What TLC, or the checker in its place, found of a model.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,7 +12,7 @@ use super::{TwinError, Value};
 use stateright_temporal::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
 use stateright_temporal::liveness::{self, Checker, Formula, Lasso, Run};
 use vtd_qi::impl_qi::{Label, Ring, Slots, State};
-use vtd_qi::refine::{check_fairness, check_steps, FairnessError, RingToSpec, StepVerdict, Steps};
+use vtd_qi::refine::{FairnessError, RingToSpec, StepVerdict, Steps, check_fairness, check_steps};
 use vtd_qi::scenario::Check;
 use vtd_qi::spec::{self, Loss, Spec, View};
 use vtd_qi::with_ring;

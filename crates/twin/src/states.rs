@@ -7,8 +7,8 @@ use std::hash::Hash;
 
 use stateright::Model;
 
-use super::model::plain_generation;
 use super::Value;
+use super::model::plain_generation;
 use vtd_qi::impl_qi::{Call, Desc, Fsts, IdKind, Label, Owner, Pc, Request, Ring, Slot, State};
 use vtd_qi::spec::{self, Spec, Submitter};
 

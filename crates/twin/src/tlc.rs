@@ -9,10 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::TwinError;
 use super::model::Model;
 use super::rust::Verdict;
 use super::trace::{self, Written};
-use super::TwinError;
 
 /// Where TLC's jar is looked for if it is not named.
 const JAR: &str = "TLA2TOOLS_JAR";
@@ -110,11 +110,7 @@ impl Finished {
     /// The counterexample of [`Record::Trace`]: as JSON where TLC writes it, else as it stands in the output.
     pub(super) fn trace(&self) -> Result<Written, TwinError> {
         let json = self.folder.file("trace.json");
-        if json.exists() {
-            trace::read(&json)
-        } else {
-            trace::understand_text(&self.output)
-        }
+        if json.exists() { trace::read(&json) } else { trace::understand_text(&self.output) }
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::Value as Json;
 
 use super::model::{Model, Property, Subject};
-use super::rust::{counterexample, Verdict};
+use super::rust::{Verdict, counterexample};
 use super::states::Twin;
 use super::tlc::{RunOptions, Scratch, Tlc};
 use super::{TwinError, Value};

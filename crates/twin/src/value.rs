@@ -128,11 +128,7 @@ impl std::str::FromStr for Value {
     fn from_str(text: &str) -> Result<Value, TwinError> {
         let mut reader = Reader { text, at: 0, depth: 0 };
         let value = reader.value()?;
-        if reader.at_end() {
-            Ok(value)
-        } else {
-            Err(reader.expected("the end of the value"))
-        }
+        if reader.at_end() { Ok(value) } else { Err(reader.expected("the end of the value")) }
     }
 }
 
@@ -217,11 +213,7 @@ impl Reader<'_> {
     }
 
     fn expect(&mut self, token: &str) -> Result<(), TwinError> {
-        if self.take(token) {
-            Ok(())
-        } else {
-            Err(self.expected(&format!("`{token}'")))
-        }
+        if self.take(token) { Ok(()) } else { Err(self.expected(&format!("`{token}'"))) }
     }
 
     fn expected(&mut self, what: &str) -> TwinError {

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use vtd_qi_twin::{check, Model, Verdict};
+use vtd_qi_twin::{Model, Verdict, check};
 
 #[test]
 fn the_large_model_is_the_same_in_rust() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use vtd_qi::impl_qi::{Quirk, RingCfg, Slots};
 use vtd_qi::scenario::Check;
 use vtd_qi_twin::{
-    check, graph_hash, trace_module, Change, Confirmed, Manifest, Model, Property, Selection, Subject, Value, Verdict,
+    Change, Confirmed, Manifest, Model, Property, Selection, Subject, Value, Verdict, check, graph_hash, trace_module,
 };
 
 fn spec() -> PathBuf {

@@ -202,20 +202,12 @@ impl Call {
 
     /// Where the fault check goes on when IQE has been seen to.
     fn after_iqe(&self) -> Pc {
-        if self.check.fault.has(Fsts::ITE) {
-            Pc::IteIqh
-        } else {
-            self.after_ite_check()
-        }
+        if self.check.fault.has(Fsts::ITE) { Pc::IteIqh } else { self.after_ite_check() }
     }
 
     /// Where it goes on when ITE has been seen to.
     fn after_ite_check(&self) -> Pc {
-        if self.check.fault.has(Fsts::ICE) {
-            Pc::ClearIce
-        } else {
-            Pc::PollUnlock
-        }
+        if self.check.fault.has(Fsts::ICE) { Pc::ClearIce } else { Pc::PollUnlock }
     }
 
     /// Forgets the local variables of a pass that is over.

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use serde::Serialize;
 use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
 use stateright_temporal::liveness::{
-    self, judge, realize, Checker, Fairness, Formula, LivenessError, Occurs, Run, Toy, Verdict,
+    self, Checker, Fairness, Formula, LivenessError, Occurs, Run, Toy, Verdict, judge, realize,
 };
 use thiserror::Error;
 

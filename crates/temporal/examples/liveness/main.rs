@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
-use vtd_qi_terminal::{arguments, Exit, Failure, Output};
+use vtd_qi_terminal::{Exit, Failure, Output, arguments};
 
-use examine::{examine, Examined, Undecided};
+use examine::{Examined, Undecided, examine};
 use file::{Case, Word};
 
 mod examine;

@@ -10,9 +10,9 @@ use std::collections::VecDeque;
 use std::fmt::{self, Debug, Display};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::LivenessError;
 use super::marks::{BitSet, Marks, Pair};
 use super::run::write_run;
-use super::LivenessError;
 use crate::graph::{Edge, Graph, StateId};
 
 /// What [`find`] looks for: a path, then a loop.
@@ -544,9 +544,5 @@ impl<'a, S, L> FairLoop<'a, S, L> {
 /// Now and then asks whether the search was cancelled.
 fn cancelled(cancel: Option<&AtomicBool>, step: usize) -> Result<(), LivenessError> {
     let asked = step.is_multiple_of(8192) && cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed));
-    if asked {
-        Err(LivenessError::Cancelled)
-    } else {
-        Ok(())
-    }
+    if asked { Err(LivenessError::Cancelled) } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
 //! Which reason is given where no state is left: what all the states before have in common.
 
-use super::tracker::Tracker;
 use super::Reason;
+use super::tracker::Tracker;
 use vtd_qi::impl_qi::{Desc, Fsts, IteClear, Outcome, Pc, Slot, State, Status};
 
 impl<const N: usize, const T: usize, const F: usize> Tracker<'_, N, T, F> {

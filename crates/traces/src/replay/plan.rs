@@ -1,7 +1,7 @@
 //! What the whole trace says ahead of its lines: who posts what, and which IDs get no answer.
 
 use crate::qemu_log::{Event, Fetched, Trace, What};
-use vtd_qi::impl_qi::{IdKind, Length, Request, Rules, Slot, MAX_IDS};
+use vtd_qi::impl_qi::{IdKind, Length, MAX_IDS, Request, Rules, Slot};
 
 /// What a trace says ahead.
 pub(super) struct Plan {

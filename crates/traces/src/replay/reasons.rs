@@ -180,7 +180,9 @@ pub enum Reason {
     #[error("no answer comes to slot {0}, but no device-TLB invalidation has been fetched from there just before")]
     NoRequest(u64),
     /// A WD that waits and was not fetched.
-    #[error("the WD of slot {0} is said to wait, but no WD with this status address has been fetched from there just before")]
+    #[error(
+        "the WD of slot {0} is said to wait, but no WD with this status address has been fetched from there just before"
+    )]
     NoWait(u64),
     /// A WD that waits for nothing.
     #[error("the WD of slot {0} is said to wait, but every ID ahead of it has been answered")]
@@ -218,9 +220,7 @@ pub enum Reason {
     #[error("FSTS is {0:#x} after it was written, with IQE or ICE set, of which no line has told")]
     OtherFault(u64),
     /// A write of FSTS after which ITE is set.
-    #[error(
-        "FSTS is {0:#x} after it was written, with ITE still set, but the driver writes it here to clear ITE only"
-    )]
+    #[error("FSTS is {0:#x} after it was written, with ITE still set, but the driver writes it here to clear ITE only")]
     IteStays(u64),
     /// FSTS is written by a thread that is no CPU.
     #[error("thread {0} writes FSTS, but is no CPU: it never writes IQT")]

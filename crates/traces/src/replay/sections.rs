@@ -93,14 +93,16 @@ impl<const N: usize, const T: usize, const F: usize> Tracker<'_, N, T, F> {
         let Some(request) = post.request else { return Ok(None) };
         self.undisturbed(&run.0, run.0.queue().free_head, slots)?;
         let called = if again { Some(run) } else { self.step(run, Action::Call { t, request }) };
-        let posted = called.and_then(|mut run| loop {
-            let pc = run.0.call(t.into()).pc;
-            if pc == Pc::NoRoom {
-                break None;
-            }
-            run = self.driver(run, t)?;
-            if pc == Pc::WriteIqt {
-                break Some(run);
+        let posted = called.and_then(|mut run| {
+            loop {
+                let pc = run.0.call(t.into()).pc;
+                if pc == Pc::NoRoom {
+                    break None;
+                }
+                run = self.driver(run, t)?;
+                if pc == Pc::WriteIqt {
+                    break Some(run);
+                }
             }
         });
         Ok(posted.and_then(|run| if self.sees_done(&run.0, t) { Some(run) } else { self.section(run, t) }))
@@ -143,11 +145,7 @@ impl<const N: usize, const T: usize, const F: usize> Tracker<'_, N, T, F> {
         let mut unfetched = (0..posted).map(|k| length.add(state.iqh(), k));
         let sound = unfetched.all(|slot| !own(slot) && harmless(state.desc(slot)))
             && state.pending().all(|(desc, _)| harmless(desc));
-        if sound {
-            Ok(())
-        } else {
-            Err(Unsound)
-        }
+        if sound { Ok(()) } else { Err(Unsound) }
     }
 
     /// Those who can see DONE or ABORT do, and clean up; who holds the lock goes on.

@@ -166,10 +166,10 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
     fn event(&mut self, event: &Event) -> Result<(), Stop> {
         self.spec.refused = None;
         let register = self.register.take();
-        if let Some((thread, value)) = register {
-            if thread != event.thread || !matches!(event.what, What::IqtWrite { .. }) {
-                return Err(Reason::Torn { value, thread }.into());
-            }
+        if let Some((thread, value)) = register
+            && (thread != event.thread || !matches!(event.what, What::IqtWrite { .. }))
+        {
+            return Err(Reason::Torn { value, thread }.into());
         }
         let next = match event.what {
             What::Register { value } => {

@@ -1,11 +1,11 @@
 //! Logs that are no honest logs: mutated at random, endless, cut off, or made to be misread.
 
 use std::io::Write;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use flate2::write::GzEncoder;
 use flate2::Compression;
-use vtd_qi_traces::events::{events_module, VisibleEvent};
+use flate2::write::GzEncoder;
+use vtd_qi_traces::events::{VisibleEvent, events_module};
 use vtd_qi_traces::qemu_log::{MAX_EVENTS, MAX_KINDS, MAX_TEXT};
 use vtd_qi_traces::replay::{Cause, GivenUp};
 
