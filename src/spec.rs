@@ -58,10 +58,11 @@
 //! # Ok::<(), vtd_qi::spec::SpecError>(())
 //! ```
 
+mod diagram;
+mod list;
+
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
-use std::hash::{Hash, Hasher};
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use stateright::actor::{
@@ -74,12 +75,11 @@ use stateright_temporal::liveness::{Fairness, Formula, Occurs};
 
 use crate::words;
 
+pub use diagram::escape;
+pub use list::List;
+
 /// Most submitters that a specification can have.
 pub const MAX_SUBMITTERS: usize = 8;
-
-/// Room in a [`List`]: a batch of each submitter, and whatever a hardware that holds four descriptors can add to that when
-/// the ring has gone wrong.
-const ROOM: usize = MAX_SUBMITTERS + 4;
 
 /// Most IDs in one batch: `qi_submit_sync` wants `count + 2` free slots, and the ring has `QI_LENGTH` = 256.
 pub const MAX_COUNT: u8 = 254;
@@ -872,231 +872,4 @@ impl Display for View {
         }
         Ok(())
     }
-}
-
-/// A few items in place: a slice that can grow at its end and shrink at its front.
-///
-/// There is room for 12: a legal state has at most [`MAX_SUBMITTERS`], one that a faulty ring maps to may have more.
-///
-/// # Examples
-/// ```
-/// use vtd_qi::spec::List;
-///
-/// let mut list = List::default();
-/// list.push(7);
-/// list.push(8);
-/// list.pop_front();
-/// assert_eq!(list[..], [8]);
-/// ```
-#[derive(Clone, Copy)]
-pub struct List<T> {
-    /// Those from `len` on mean nothing.
-    items: [T; ROOM],
-    len: u8,
-}
-
-impl<T: Copy> List<T> {
-    /// Adds an item at the end.
-    ///
-    /// # Panics
-    /// If there are 12 already.
-    pub fn push(&mut self, item: T) {
-        assert!(self.len() < ROOM, "more than {ROOM} items");
-        self.items[usize::from(self.len)] = item;
-        self.len += 1;
-    }
-
-    /// Removes the items that are not to be kept.
-    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
-        let mut kept = 0;
-        for i in 0..usize::from(self.len) {
-            if keep(&self.items[i]) {
-                self.items[kept] = self.items[i];
-                kept += 1;
-            }
-        }
-        self.len = kept as u8;
-    }
-
-    /// Removes the first item.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub fn pop_front(&mut self) {
-        self.items.copy_within(1..usize::from(self.len), 0);
-        self.len -= 1;
-    }
-}
-
-impl<T: Copy + Default> Default for List<T> {
-    fn default() -> Self {
-        List { items: [T::default(); ROOM], len: 0 }
-    }
-}
-
-impl<T> Deref for List<T> {
-    type Target = [T];
-    fn deref(&self) -> &[T] {
-        &self.items[..usize::from(self.len)]
-    }
-}
-
-impl<T> DerefMut for List<T> {
-    fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.items[..usize::from(self.len)]
-    }
-}
-
-impl<T: PartialEq> PartialEq for List<T> {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
-
-impl<T: Eq> Eq for List<T> {}
-
-impl<T: Hash> Hash for List<T> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (**self).hash(state);
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for List<T> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-// The drawing, in pixels: a column of text, then a time line for each party; a row for each step.
-const TEXT: usize = 250;
-const COLUMN: usize = 150;
-const HEAD: usize = 70;
-const ROW: usize = 30;
-
-impl Spec {
-    /// Draws a path as a sequence diagram, lost messages and those still in flight included. Each step is named on the
-    /// left, with the state after it as a tooltip.
-    fn sequence_diagram(&self, path: Path<State, Action>) -> String {
-        let parties = self.actors.actors.len();
-        let in_flight = view(path.last_state());
-        let path = path.into_vec();
-        let end = path.len() - 1;
-        let (width, height) = (TEXT + COLUMN * parties, HEAD + ROW * (end + 1));
-        let mut svg = format!(
-            "<svg xmlns='http://www.w3.org/2000/svg' role='img' width='{width}' height='{height}' \
-             viewBox='0 0 {width} {height}' font-family='sans-serif' font-size='12' fill='currentColor'>\n\
-             <title>VT-d queued invalidation, {end} steps</title>\n\
-             <defs><marker id='qi-arrow' markerWidth='12' markerHeight='10' refX='12' refY='5' orient='auto'>\
-             <path d='M0,0 L12,5 L0,10 z'/></marker></defs>\n"
-        );
-        svg.extend((0..parties).map(|party| time_line(party, end)));
-        // Row in which the last message from or to each submitter was sent.
-        let mut sent = [0; MAX_SUBMITTERS];
-        for (row, step) in path.windows(2).enumerate() {
-            let [(_, Some(action)), (after, _)] = step else { unreachable!("the last state alone has no action") };
-            svg += &format!(
-                "<text x='10' y='{}'><title>{}</title>{}. {}</text>\n",
-                y(row) + 4,
-                escape(&view(after).to_string()),
-                row + 1,
-                escape(&self.format_action(action)),
-            );
-            match *action {
-                Action::SelectRandom { actor, .. } => sent[usize::from(submitter(actor))] = row,
-                Action::Timeout(_, Step::Complete(t) | Step::CompleteEarly(t) | Step::Refuse(t)) => {
-                    sent[usize::from(t)] = row
-                }
-                Action::Timeout(_, Step::Abort(batches)) => {
-                    submitters_in(batches).for_each(|t| sent[usize::from(t)] = row);
-                }
-                Action::Timeout(_, Step::Execute(t)) => svg += &execution(t, row),
-                Action::Deliver { src, dst, msg } => {
-                    svg += &flight(Envelope { src, dst, msg }, &sent, row, Fate::Arrives)
-                }
-                Action::Drop(message) => svg += &flight(message, &sent, row, Fate::Lost),
-                Action::Crash(_) | Action::Recover(_) => unreachable!("actors of the specification do not crash"),
-            }
-        }
-        svg.extend(in_flight.messages().map(|message| flight(message, &sent, end, Fate::Open)));
-        svg + "</svg>\n"
-    }
-}
-
-fn x(party: usize) -> usize {
-    TEXT + COLUMN / 2 + COLUMN * party
-}
-
-fn y(row: usize) -> usize {
-    HEAD + ROW * row
-}
-
-fn time_line(party: usize, end: usize) -> String {
-    let (name, role) = match party {
-        HARDWARE => ("Hardware".into(), "invalidation unit"),
-        t => (format!("T{t}"), "submitter"),
-    };
-    let (x, top, bottom) = (x(party), HEAD - 20, y(end));
-    format!(
-        "<g text-anchor='middle'><text x='{x}' y='20' font-weight='bold'>{name}</text><text x='{x}' y='36'>{role}</text>\
-         <line x1='{x}' y1='{top}' x2='{x}' y2='{bottom}' stroke='currentColor' stroke-opacity='0.4'/></g>\n"
-    )
-}
-
-fn execution(t: u8, row: usize) -> String {
-    let (x, y) = (x(HARDWARE), y(row));
-    format!(
-        "<rect x='{}' y='{}' width='10' height='10'/><text x='{}' y='{}'>ID of T{}</text>\n",
-        x - 5,
-        y - 5,
-        x + 10,
-        y + 4,
-        t + 1
-    )
-}
-
-/// How the flight of a message ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// It is delivered: an arrow.
-    Arrives,
-    /// It is lost: a broken line to a cross.
-    Lost,
-    /// It is still in flight: a broken line.
-    Open,
-}
-
-fn flight(message: Envelope<Message>, sent: &[usize; MAX_SUBMITTERS], row: usize, fate: Fate) -> String {
-    let t = submitter(message.src.max(message.dst));
-    let (x1, y1) = (x(message.src.into()), y(sent[usize::from(t)]));
-    let (receiver, y2) = (x(message.dst.into()), y(row));
-    let short = if receiver < x1 { receiver + COLUMN / 3 } else { receiver - COLUMN / 3 };
-    let (x2, style, end) = match fate {
-        Fate::Arrives => (receiver, "marker-end='url(#qi-arrow)'", String::new()),
-        Fate::Lost => (short, "stroke-dasharray='4'", cross(short, y2)),
-        Fate::Open => (short, "stroke-dasharray='4'", String::new()),
-    };
-    // The text stands between the submitter's time line and the one on its left, where no other message's text can be.
-    let text = x(id(t).into()) - COLUMN / 2;
-    let above = y1 + (y2 - y1) * text.abs_diff(x1) / x2.abs_diff(x1) - 8;
-    format!(
-        "<g><circle cx='{x1}' cy='{y1}' r='3'/>\
-         <line x1='{x1}' y1='{y1}' x2='{x2}' y2='{y2}' stroke='currentColor' {style}/>\
-         <text x='{text}' y='{above}' text-anchor='middle'>{}</text>{end}</g>\n",
-        escape(&message.msg.to_string()),
-    )
-}
-
-fn cross(x: usize, y: usize) -> String {
-    format!(
-        "<path d='M{},{} l12,12 m0,-12 l-12,12' stroke='red' stroke-width='3'/><text x='{}' y='{}' fill='red'>lost</text>",
-        x - 6,
-        y - 6,
-        x + 10,
-        y + 4
-    )
-}
-
-/// Text as it has to be written between tags and in attributes of an XML document.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;").replace('"', "&quot;")
 }
