@@ -32,7 +32,12 @@ pub fn run(out: &mut Output, args: &Args, how: How, cancel: &'static AtomicBool)
     let cells: Vec<&Cell> = cells.iter().collect();
     let file = args.keep.as_deref().or_else(|| args.full.then(|| Path::new(KEPT)));
     let (mut kept, mut results) = match file.map(Kept::open).transpose().map_err(Failure::Unusable)? {
-        Some((kept, results)) => (Some(kept), results),
+        Some((kept, results)) => {
+            if let Some(damage) = &kept.damage {
+                complain(format_args!("{}: {damage}", kept.name));
+            }
+            (Some(kept), results)
+        }
         None => (None, BTreeMap::new()),
     };
     let by_name: BTreeMap<&str, &Cell> = cells.iter().map(|cell| (cell.scenario.name.as_str(), *cell)).collect();
