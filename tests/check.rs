@@ -89,6 +89,19 @@ fn a_configuration_of_ones_own_is_fine_if_all_of_it_holds() {
     let one_of_two = ["--property", "no-deadlock", "--property", "refines-spec"];
     assert_eq!(code(&[&g3[..], &one_of_two].concat()), Some(1));
     assert_eq!(code(&[&g3[..], &one_of_two, &["--expect", "violated"]].concat()), Some(0));
+    // The table says by what it judges, and judges as the exit code does.
+    let judged = |more: &[&str], by: &str| -> bool {
+        let output = run(&[&g3[..], more].concat());
+        let text = stdout(&output);
+        let row = text.lines().find(|line| line.starts_with(" g3-own-2x8")).unwrap();
+        assert!(text.contains(&format!("\nas expected: {by}")), "{text}");
+        assert_eq!(row.ends_with(" yes"), output.status.success(), "{row}");
+        assert!(row.ends_with(" yes") || row.ends_with(" NO"), "{row}");
+        output.status.success()
+    };
+    assert!(judged(&["--property", "no-deadlock"], "every property has to hold, since no row"));
+    assert!(!judged(&[], "every property has to hold, since no row"));
+    assert!(judged(&["--expect", "violated"], "at least one property has to be violated (--expect violated)"));
     let cut = run(&[&g3[..], &["--max-states", "50"]].concat());
     assert_eq!(cut.status.code(), Some(1));
     assert!(stdout(&cut).contains("unknown") && !stdout(&cut).contains("  holds "));
@@ -159,6 +172,21 @@ fn properties_of_named_scenarios_are_chosen() {
     let text = stdout(&violated);
     assert!(text.contains("no-stranger-done violated, of which its row says nothing"), "{text}");
     assert!(text.contains("1 scenarios: 0 as expected, 1 not"), "{text}");
+    // What the table says of it is what the exit code says, be it listed, unlisted or both.
+    for (properties, code, by) in [
+        (&["refines-spec"][..], 0, "has to be the one of the scenario's row\n"),
+        (&["no-deadlock"], 0, "every property has to hold, since no row"),
+        (&["no-stranger-done"], 1, "every property has to hold, since no row"),
+        (&["wd-eventually-observed-done", "no-deadlock"], 0, "what that does not speak of has to hold"),
+    ] {
+        let scenario = if properties == ["refines-spec"] { "g3-c01-2x4" } else { "g3-patch-2x4" };
+        let asked = properties.iter().flat_map(|name| ["--property", name]);
+        let output = run(&[scenario].into_iter().chain(asked).collect::<Vec<_>>());
+        let text = stdout(&output);
+        let row = text.lines().find(|line| line.starts_with(&format!(" {scenario}"))).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{properties:?}");
+        assert!(row.ends_with(if code == 0 { " yes" } else { " NO" }) && text.contains(by), "{text}");
+    }
 }
 
 /// A name alone is of scenarios: the matrix is large.
@@ -290,6 +318,7 @@ fn broken_scenario_files_are_refused() {
     refused(&["--scenarios", &file("empty.toml", b"")], &["no scenario"]);
     refused(&["--scenarios", &file("cut.toml", b"[[scenario]]\nname = \"x")], &["cut.toml"]);
     refused(&["--scenarios", std::env::temp_dir().to_str().unwrap()], &["cannot be read"]);
+    refused(&["--scenarios", "/dev/zero"], &["/dev/zero has more than 1048576 bytes"]);
 }
 
 /// A search that would take long is interrupted: what is known is printed, the rest is unknown.

@@ -194,31 +194,38 @@ pub enum Mode {
     Trace,
 }
 
+/// The options that ask for a mode, by their fields of [`Args`]; at most one can be given.
+const SWITCHES: [(&str, Mode); 5] = [
+    ("faults", Mode::Faults),
+    ("mutants", Mode::Mutants),
+    ("findings", Mode::Findings),
+    ("list", Mode::List),
+    ("from_tlc", Mode::Trace),
+];
+
 impl Mode {
-    /// What decides on it, in the words of a message.
+    /// What it is, in the words of a message.
     fn name(self) -> &'static str {
         match self {
             Mode::Scenarios => "scenarios of the table",
-            Mode::Own => "a configuration of one's own",
-            Mode::Faults => "--faults",
-            Mode::Mutants => "--mutants",
-            Mode::Findings => "--findings",
-            Mode::List => "--list",
-            Mode::Trace => "--from-tlc",
+            Mode::Own => "a configuration of one's own, which --generation or the NAME of a scenario begins",
+            Mode::Faults => "--faults, which checks the verdict matrix",
+            Mode::Mutants => "--mutants, which shows what notices an altered rule",
+            Mode::Findings => "--findings, which prints what the newest driver does under faults",
+            Mode::List => "--list, which checks nothing and lists what there is",
+            Mode::Trace => "--from-tlc, which draws the one run that a file holds",
         }
+    }
+
+    /// The option that asks for it, by its field of [`Args`], if a single one does.
+    fn switch(self) -> Option<&'static str> {
+        SWITCHES.iter().find(|(_, mode)| *mode == self).map(|(option, _)| *option)
     }
 
     /// The mode that the options mean which were given.
     fn of(given: &[&str]) -> Mode {
-        let switches = [
-            ("faults", Mode::Faults),
-            ("mutants", Mode::Mutants),
-            ("findings", Mode::Findings),
-            ("list", Mode::List),
-            ("from_tlc", Mode::Trace),
-        ];
-        match switches.into_iter().find(|(option, _)| given.contains(option)) {
-            Some((_, mode)) => mode,
+        match SWITCHES.iter().find(|(option, _)| given.contains(option)) {
+            Some((_, mode)) => *mode,
             None if given.iter().any(|option| is_of_configuration(option)) => Mode::Own,
             None => Mode::Scenarios,
         }
@@ -276,9 +283,7 @@ impl Request {
         for option in given {
             let modes = modes(option).unwrap_or_default();
             if !modes.contains(&mode) {
-                let known: Vec<_> = modes.iter().map(|mode| mode.name()).collect();
-                let (option, known) = (typed(option), known.join(", "));
-                return Err(format!("{option} means nothing with {}; it is for {known}", mode.name()));
+                return Err(means_nothing(option, modes, mode));
             }
         }
         if let Some((one, other, why)) = EXCLUDE.iter().find(|(a, b, _)| given.contains(a) && given.contains(b)) {
@@ -292,6 +297,19 @@ impl Request {
             _ => Ok(mode),
         }
     }
+}
+
+/// Why an option is refused that means something in other modes than the present one.
+fn means_nothing(option: &str, modes: &[Mode], mode: Mode) -> String {
+    let (asked, present) = (typed(option), mode.name());
+    if let ([other], Some(switch)) = (modes, mode.switch())
+        && other.switch() == Some(option)
+    {
+        let (switch, other) = (typed(switch), other.name());
+        return format!("{asked} means nothing beside {switch}; give one of the two: {present}, or {other}");
+    }
+    let known: Vec<_> = modes.iter().map(|mode| mode.name()).collect();
+    format!("{asked} means nothing with {present}; it is for {}", known.join("; for "))
 }
 
 /// An option as one types it.

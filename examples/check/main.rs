@@ -56,25 +56,24 @@ fn check(out: &mut Output, request: &Request, subjects: Subjects, how: How) -> R
     let reports = run_all(&subjects.scenarios, how, cancel, |_, _| ());
     match args.json {
         true => print::json(out, &subjects, &reports)?,
-        false => print::all(out, &subjects, &reports, args.timelines)?,
+        false => print::all(out, &subjects, &reports, args)?,
     }
     if cancel.load(Ordering::Relaxed) {
         return Ok(Exit::Interrupted);
     }
-    Ok(Exit::success_if(match args.expect {
-        Some(Expect::Violated) => reports.iter().any(violates),
-        Some(Expect::Holds) | None => reports.iter().all(is_fine),
-    }))
+    Ok(Exit::success_if(reports.iter().all(|report| is_fine(report, args.expect))))
 }
 
-fn violates(report: &Report) -> bool {
-    report.properties.iter().any(|outcome| outcome.verdict == Verdict::Violated)
-}
-
-/// Whether it is as its row expects, and what no row speaks of holds: the judge of the exit code and of the last line.
-fn is_fine(report: &Report) -> bool {
-    let mut without_row = report.properties.iter().filter(|outcome| outcome.expected.is_none());
-    report.as_expected() && without_row.all(|outcome| outcome.verdict == Verdict::Holds)
+/// Whether what was found is as expected: the judge of the exit code, of the table and of the last line. A scenario is to be as its
+/// row says, and what no row speaks of is to hold, unless somebody expects a violation.
+fn is_fine(report: &Report, expect: Option<Expect>) -> bool {
+    match expect {
+        Some(Expect::Violated) => report.properties.iter().any(|outcome| outcome.verdict == Verdict::Violated),
+        Some(Expect::Holds) | None => {
+            let mut without_row = report.properties.iter().filter(|outcome| outcome.expected.is_none());
+            report.as_expected() && without_row.all(|outcome| outcome.verdict == Verdict::Holds)
+        }
+    }
 }
 
 /// Draws a trace of TLC, after having executed each of its steps on the ring.

@@ -10,7 +10,7 @@ use vtd_qi::impl_qi::{Faults, Generation, Hardware, Lock, Order, RingCfg, Slots}
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{PropertyReport, Report, Verdict, Violation};
 
-use crate::arguments::Timelines;
+use crate::arguments::{Args, Expect, Timelines};
 use crate::is_fine;
 use crate::subjects::{Own, Subjects};
 
@@ -71,8 +71,9 @@ fn pretty(out: &mut impl Write, json: &Value) -> Result<()> {
 }
 
 /// The reports for a person.
-pub fn all(out: &mut impl Write, subjects: &Subjects, reports: &[Report], timelines: Option<Timelines>) -> Result<()> {
+pub fn all(out: &mut impl Write, subjects: &Subjects, reports: &[Report], args: &Args) -> Result<()> {
     let Subjects { scenarios, own } = subjects;
+    let &Args { timelines, expect, .. } = args;
     let drawn = |report: &Report, outcome: &PropertyReport| is_drawn(report, outcome, own.is_some(), timelines);
     if let Some(own) = own {
         introduce(out, own)?;
@@ -86,7 +87,7 @@ pub fn all(out: &mut impl Write, subjects: &Subjects, reports: &[Report], timeli
             counterexample(out, report, outcome)?;
         }
     }
-    table(out, reports)?;
+    table(out, reports, expect)?;
     match own {
         Some(_) => reports.iter().try_for_each(|report| summary_of_own(out, report)),
         None => summary(out, reports),
@@ -114,7 +115,7 @@ fn summary(out: &mut impl Write, reports: &[Report]) -> Result<()> {
     }
     let undecided = reports.iter().filter(|report| !report.is_decided()).count();
     let undecided = if undecided > 0 { format!(", {undecided} with something unknown") } else { String::new() };
-    let fine = reports.iter().filter(|report| is_fine(report)).count();
+    let fine = reports.iter().filter(|report| is_fine(report, None)).count();
     writeln!(out, "{} scenarios: {fine} as expected, {} not{undecided}", reports.len(), reports.len() - fine)
 }
 
@@ -283,8 +284,23 @@ fn steps(run: &Violation) -> String {
     }
 }
 
+/// By what the column `as expected` judges.
+fn what_is_expected(reports: &[Report], expect: Option<Expect>) -> &'static str {
+    let mut outcomes = reports.iter().flat_map(|report| &report.properties);
+    match expect {
+        Some(Expect::Violated) => "at least one property has to be violated (--expect violated)",
+        _ if outcomes.clone().all(|outcome| outcome.expected.is_none()) => {
+            "every property has to hold, since no row of the table speaks of it"
+        }
+        _ if outcomes.all(|outcome| outcome.expected.is_some()) => {
+            "every verdict has to be the one of the scenario's row"
+        }
+        _ => "every verdict has to be the one of the scenario's row; what that does not speak of has to hold",
+    }
+}
+
 /// One row per scenario, one narrow column per property.
-fn table(out: &mut impl Write, reports: &[Report]) -> Result<()> {
+fn table(out: &mut impl Write, reports: &[Report], expect: Option<Expect>) -> Result<()> {
     let columns: Vec<Check> =
         Check::all().filter(|&check| reports.iter().any(|report| report.outcome(check).is_some())).collect();
     let mut grid = Grid::new();
@@ -301,11 +317,7 @@ fn table(out: &mut impl Write, reports: &[Report]) -> Result<()> {
         });
         let states = HumanCount(report.states as u64).to_string();
         let transitions = HumanCount(report.transitions as u64).to_string();
-        let expected = match () {
-            _ if report.properties.iter().all(|o| o.expected.is_none()) => "-",
-            _ if report.as_expected() => "yes",
-            _ => "NO",
-        };
+        let expected = if is_fine(report, expect) { "yes" } else { "NO" };
         let row = [report.name.clone(), states, transitions].into_iter();
         grid.add_row(row.chain(marks.map(String::from)).chain([expected.to_string()]));
     }
@@ -318,6 +330,7 @@ fn table(out: &mut impl Write, reports: &[Report]) -> Result<()> {
         writeln!(out, "{}", line.trim_end())?;
     }
     writeln!(out, "\n+ holds, X violated, ? unknown, blank: not checked")?;
+    writeln!(out, "as expected: {}", what_is_expected(reports, expect))?;
     for (letter, check) in letters.zip(&columns) {
         writeln!(out, "{letter}  {:<28} {}", check.name(), check.meaning())?;
     }

@@ -1,6 +1,9 @@
 //! What is checked: scenarios of the table, cells of the matrix, a configuration of one's own.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 use serde::Serialize;
 use vtd_qi::campaign::matrix::Matrix;
@@ -55,10 +58,7 @@ impl Subjects {
 fn named(args: &Args) -> Result<Vec<Scenario>, String> {
     let table = match &args.scenarios {
         None => Table::embedded(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
-            Table::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?
-        }
+        Some(path) => Table::parse(&text_of(path)?).map_err(|e| format!("{}: {e}", path.display()))?,
     };
     if args.names.is_empty() {
         return Ok(table.scenarios);
@@ -92,6 +92,23 @@ fn named(args: &Args) -> Result<Vec<Scenario>, String> {
         }
     }
     Ok(scenarios)
+}
+
+/// The largest scenario file that is read; the one of this crate has 20 KB.
+const MOST_TEXT: u64 = 1 << 20;
+
+/// The text of a scenario file.
+fn text_of(path: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
+    let mut text = String::new();
+    let read = File::open(path).map_err(unreadable)?.take(MOST_TEXT + 1).read_to_string(&mut text);
+    match read {
+        Ok(bytes) if bytes as u64 > MOST_TEXT => {
+            Err(format!("{} has more than {MOST_TEXT} bytes, which no scenario table needs", path.display()))
+        }
+        Ok(_) => Ok(text),
+        Err(error) => Err(unreadable(error)),
+    }
 }
 
 /// Scenarios of the table, asked for the properties that are named and searched as far as is said.
@@ -183,8 +200,10 @@ impl Changes {
         for change in &args.rules {
             let (rule, value) =
                 change.split_once('=').ok_or_else(|| format!("--rule {change:?} is not of the form RULE=VALUE"))?;
-            if let Some(first) = rules.insert(rule.to_string(), value.to_string()) {
-                return Err(format!("--rule {rule} is given twice, as {first} and as {value}"));
+            match rules.insert(rule.to_string(), value.to_string()) {
+                Some(first) if first == value => return Err(format!("--rule {change} is given twice")),
+                Some(first) => return Err(format!("--rule {rule} is given two values, {first} and {value}")),
+                None => {}
             }
         }
         no_twice("--counts", &args.counts)?;

@@ -152,6 +152,8 @@ fn an_option_that_means_nothing_is_refused() {
                         let why = ["means nothing", "needs --generation, or the NAME"];
                         let says_why = why.iter().any(|words| error.contains(words));
                         assert!(output.stdout.is_empty() && says_why, "{words:?}: {error}");
+                        // That it is for itself helps nobody.
+                        assert!(!error.contains(&format!("for {}", typed(&option))), "{words:?}: {error}");
                         refused += 1;
                     }
                 }
@@ -234,8 +236,14 @@ fn the_limits_of_the_matrix_hold_for_a_named_cell() {
 #[test]
 fn values_that_mean_nothing_are_refused() {
     let own = ["--generation", "g4"];
-    let cases: [(&[&str], &[&str]); 12] = [
-        (&["--rule", "mark=nothing", "--rule", "mark=all-free"], &["--rule mark", "nothing", "all-free"]),
+    let cases: [(&[&str], &[&str]); 15] = [
+        (
+            &["--rule", "mark=nothing", "--rule", "mark=all-free"],
+            &["--rule mark is given two values, nothing and all-free"],
+        ),
+        (&["--rule", "mark=nothing", "--rule", "mark=nothing"], &["--rule mark=nothing is given twice\n"]),
+        (&["--faults"], &["--generation means nothing with --faults, which checks the verdict matrix"]),
+        (&["--max-memory", "99999999999999999999"], &["99999999999999999999 is more than", "18.4 EB"]),
         (&["--counts", "0,1,0"], &["--counts 0", "twice"]),
         (&["--fault", "ice,ice"], &["--fault ice", "twice"]),
         (&["--property", "no-deadlock", "--property", "no-deadlock"], &["--property no-deadlock", "twice"]),
@@ -254,6 +262,16 @@ fn values_that_mean_nothing_are_refused() {
         assert_eq!(output.status.code(), Some(2), "{more:?}: {error}");
         assert!(output.stdout.is_empty() && words.iter().all(|word| error.contains(word)), "{more:?}: {error}");
     }
+}
+
+/// Of two options that ask for two different things the message says what each of them does.
+#[test]
+fn two_tasks_at_once_are_refused_with_what_each_is() {
+    let output = run(&line(&["--faults", "--list"], &[]));
+    let error = String::from_utf8(output.stderr).unwrap();
+    let why = "--list means nothing beside --faults; give one of the two: --faults, which checks the verdict matrix, or --list, \
+               which checks nothing and lists what there is\n";
+    assert!(output.status.code() == Some(2) && error.contains(why), "{error}");
 }
 
 /// The help names each option once; what belongs to a configuration stands under its heading.

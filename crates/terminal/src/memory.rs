@@ -20,6 +20,9 @@ pub const ASSUMED: ByteSize = ByteSize::gb(4);
 /// The least that a search can be allowed: less would not hold its first states.
 const LEAST: ByteSize = ByteSize::mb(1);
 
+/// The most that can be asked for.
+const MOST: ByteSize = ByteSize::b(u64::MAX - 1);
+
 /// Memory that is available, and what bounds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Available {
@@ -62,11 +65,19 @@ impl fmt::Display for Available {
 /// # Errors
 /// A sentence, if it is no size, or less than any search needs.
 pub fn size(text: &str) -> Result<ByteSize, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<ByteSize>() {
+        // What is larger than can be counted is read as the largest number; without a unit it is not read at all.
+        Ok(size) if size > MOST => Err(too_much(text)),
+        Err(_) if is_number => Err(too_much(text)),
         Ok(size) if size >= LEAST => Ok(size),
         Ok(size) => Err(format!("{size} are too little; the least is {}", LEAST.display().si())),
         Err(_) => Err(format!("{text:?} is no size like 500M, 2G or 1.5GiB")),
     }
+}
+
+fn too_much(text: &str) -> String {
+    format!("{text} is more than can be counted; the most is {}", MOST.display().si())
 }
 
 /// How many bytes a program with so many threads may take: what was asked for, or else its share of what is available.
@@ -244,6 +255,10 @@ mod tests {
         assert_eq!(size("2G").unwrap(), ByteSize::gb(2));
         assert_eq!(size("1.5GiB").unwrap(), ByteSize::mib(1536));
         assert!(size("0").unwrap_err().contains("1.0 MB"));
+        for too_much in ["99999999999999999999", "99999999999999G"] {
+            let why = size(too_much).unwrap_err();
+            assert!(why.contains(too_much) && why.contains("18.4 EB"), "{why}");
+        }
         for no_size in ["", "-1G", "much", "1X"] {
             assert!(size(no_size).unwrap_err().contains(&format!("{no_size:?}")));
         }
