@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::impl_qi::{Slots, ValidRing};
 
 pub use property::Check;
+pub(crate) use table::twice;
 pub use table::{Table, TableError, changed, rules};
 
 /// The witness that the ring goes round and round; the others are [`Witness`](crate::impl_qi::Witness).

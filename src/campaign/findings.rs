@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::campaign::matrix::{Cell, Matrix, Scope};
 use crate::campaign::mutants::Mutant;
-use crate::impl_qi::FaultClass;
-use crate::scenario::{Check, Scenario};
+use crate::impl_qi::{FaultClass, assumption};
+use crate::scenario::{Check, Scenario, TableError};
 use crate::verify::Violation;
 
 /// The generation that findings are about.
@@ -82,8 +82,25 @@ impl Findings {
     /// # Panics
     /// Never: a test reads them.
     pub fn embedded() -> Findings {
-        toml::from_str(include_str!("../../data/findings.toml"))
+        Findings::parse(include_str!("../../data/findings.toml"), &Matrix::embedded())
             .unwrap_or_else(|error| panic!("findings.toml: {error}"))
+    }
+
+    /// Reads a file of findings.
+    ///
+    /// # Errors
+    /// [`TableError`], naming the entry and the value: what it names is not there.
+    pub fn parse(text: &str, matrix: &Matrix) -> Result<Findings, TableError> {
+        let findings: Findings = toml::from_str(text).map_err(|error| TableError::syntax(text, &error))?;
+        for finding in &findings.findings {
+            let entry = |what| TableError::entry(format_args!("[[finding]] {:?}", finding.title), what);
+            finding.validate(matrix).map_err(entry)?;
+        }
+        for part in &findings.parts {
+            let entry = |what| TableError::entry(format_args!("[[part]] {:?}", part.rule), what);
+            part.validate(matrix).map_err(entry)?;
+        }
+        Ok(findings)
     }
 
     /// The number, from 1, of the first finding that a violated property of a cell belongs to.
@@ -95,7 +112,33 @@ impl Findings {
     }
 }
 
+/// The cell of a name that is of this generation.
+fn cell_of<'m>(matrix: &'m Matrix, generation: &str, name: &str) -> Result<&'m Cell, String> {
+    matrix
+        .find(name)
+        .filter(|cell| cell.scenario.generation == generation)
+        .ok_or_else(|| format!("there is no cell {name:?} of {generation}"))
+}
+
 impl Finding {
+    fn validate(&self, matrix: &Matrix) -> Result<(), String> {
+        cell_of(matrix, NEWEST, &self.cell)?;
+        if self.properties.is_empty() {
+            return Err("it names no property".to_string());
+        }
+        if let Some(name) = self.properties.iter().find(|name| Check::named(name).is_none()) {
+            return Err(format!("there is no property {name:?}"));
+        }
+        if let Some(number) = self.rests_on.iter().find(|number| assumption(number).is_none()) {
+            return Err(format!("there is no assumption {number:?}"));
+        }
+        let of_class = |name: &&String| matrix.cells(Scope::Full).any(|cell| cell.class == **name);
+        match self.classes.iter().find(|name| !of_class(name)) {
+            Some(name) => Err(format!("there is no class {name:?}")),
+            None => Ok(()),
+        }
+    }
+
     /// The property whose run is shown.
     ///
     /// # Panics
@@ -113,7 +156,21 @@ impl Finding {
     }
 }
 
+/// The generation that the parts are of.
+const MENDED: &str = "g5plus";
+
 impl Part {
+    fn validate(&self, matrix: &Matrix) -> Result<(), String> {
+        if Check::named(&self.property).is_none() {
+            return Err(format!("there is no property {:?}", self.property));
+        }
+        let without = Mutant::Rule { rule: self.rule.clone(), value: self.without.clone() };
+        match without.apply(&cell_of(matrix, MENDED, &self.cell)?.scenario) {
+            Some(_) => Ok(()),
+            None => Err(format!("the rule cannot be {:?} in {}", self.without, self.cell)),
+        }
+    }
+
     /// The property that fails.
     ///
     /// # Panics
@@ -232,7 +289,6 @@ impl Confirmations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::impl_qi::ASSUMPTIONS;
     use crate::verify::verify;
     use stateright_temporal::graph::Limits;
 
@@ -240,15 +296,24 @@ mod tests {
     fn what_the_files_name_exists() {
         let (findings, matrix) = (Findings::embedded(), Matrix::embedded());
         for finding in &findings.findings {
-            let scenario = finding.scenario(&matrix);
-            assert_eq!(scenario.generation, NEWEST);
-            assert!(finding.properties.iter().all(|name| Check::named(name).is_some()), "{}", finding.title);
-            for number in &finding.rests_on {
-                assert!(ASSUMPTIONS.iter().any(|a| a.number == number), "{number}");
-            }
+            assert_eq!(finding.scenario(&matrix).generation, NEWEST);
         }
         for part in &findings.parts {
-            assert_eq!(part.scenario(&matrix).generation, "g5plus");
+            assert_eq!(part.scenario(&matrix).generation, MENDED);
+        }
+        // Whatever name is altered, the file is refused for it.
+        let text = include_str!("../../data/findings.toml");
+        for (name, refusal) in [
+            ("\"g5-lost-answer-in-order-drop-2x4\"", "there is no cell"),
+            ("\"success-after-execution\"", "there is no property"),
+            ("\"lost-answer\"", "there is no class"),
+            ("\"A5\"", "there is no assumption"),
+            ("\"g5plus-invalid-id-in-order-2x4\"", "there is no cell"),
+            ("\"first\"", "the rule cannot be"),
+        ] {
+            assert!(text.contains(name), "{name}");
+            let error = Findings::parse(&text.replacen(name, "\"another\"", 1), &matrix).unwrap_err().to_string();
+            assert!(error.contains(refusal), "{error}");
         }
         for (cell, known) in &Confirmations::embedded().0 {
             assert!(cells(&matrix).any(|known| known.scenario.name == *cell), "{cell}");

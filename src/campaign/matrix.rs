@@ -14,7 +14,7 @@
 //! assert!(matrix.cells(Scope::Quick).count() < matrix.cells(Scope::Full).count());
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ use crate::impl_qi::{
     AfterIte, FaultCheck, FaultClass, Faults, GENERATIONS, Generation, Handout, Hardware, Itesid, Length, Lock, Order,
     RingCfg, Safety, Slots,
 };
-use crate::scenario::{Check, Cut, Expected, Scenario, TableError};
+use crate::scenario::{Check, Cut, Expected, Scenario, TableError, twice};
 use crate::verify::{self, Fired, Found, Report, Verdict};
 
 /// A promise to callers; each is a few named properties.
@@ -374,6 +374,10 @@ impl Matrix {
                 }
             }
         }
+        let mut names = BTreeSet::new();
+        if let Some(cell) = cells.iter().find(|cell| !names.insert(&cell.scenario.name)) {
+            return Err(TableError::entry(format_args!("cell {}", cell.scenario.name), "it occurs twice"));
+        }
         file.validate_entries(&cells)?;
         Ok(Matrix { cells, max_states: file.max_states })
     }
@@ -429,6 +433,13 @@ impl File {
             }
             if expect.why.trim().is_empty() {
                 return fail("[[expect]]", format!("the reason for {} is empty", expect.properties.join(", ")));
+            }
+        }
+        for class in &self.class {
+            let lists =
+                [twice(&class.hardware).is_some(), twice(&class.after_ite).is_some(), twice(&class.itesid).is_some()];
+            if lists.contains(&true) {
+                return fail("[[class]]", format!("{:?} lists a value twice", class.name));
             }
         }
         match self.size.iter().flat_map(|size| &size.classes).find(|name| !classes.contains(&name.as_str())) {

@@ -10,7 +10,7 @@
 //! assert!(cells.iter().filter_map(|cell| mutant.apply(&cell.scenario)).count() > 5);
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -142,8 +142,34 @@ pub struct Equivalent {
 /// Never: a test reads them.
 pub fn equivalents() -> Vec<Equivalent> {
     let text = include_str!("../../data/mutants.toml");
-    let file: Result<File, _> = toml::from_str(text).map_err(|error| TableError::syntax(text, &error));
-    file.unwrap_or_else(|error| panic!("mutants.toml: {error}")).equivalent
+    Equivalent::parse(text).unwrap_or_else(|error| panic!("mutants.toml: {error}"))
+}
+
+impl Equivalent {
+    /// Reads a file of explanations.
+    ///
+    /// # Errors
+    /// [`TableError`], naming the entry and the value: there is no such base or mutant, or no reason.
+    pub fn parse(text: &str) -> Result<Vec<Equivalent>, TableError> {
+        let file: File = toml::from_str(text).map_err(|error| TableError::syntax(text, &error))?;
+        let known = BASES.map(|base| (base, mutants(base).iter().map(Mutant::name).collect::<BTreeSet<_>>()));
+        for Equivalent { bases, mutant, why } in &file.equivalent {
+            let fail = |what: String| Err(TableError::entry(format_args!("[[equivalent]] {mutant:?}"), what));
+            for base in bases {
+                match known.iter().find(|(known, _)| known == base) {
+                    None => return fail(format!("{base:?} is not mutated; {} are", BASES.join(", "))),
+                    Some((_, mutants)) if !mutants.contains(mutant) => {
+                        return fail(format!("{base} has no such mutant"));
+                    }
+                    Some(_) => {}
+                }
+            }
+            if why.trim().is_empty() {
+                return fail("the reason is empty".to_string());
+            }
+        }
+        Ok(file.equivalent)
+    }
 }
 
 #[cfg(test)]
@@ -162,11 +188,17 @@ mod tests {
 
     #[test]
     fn what_is_explained_exists() {
-        for equivalent in equivalents() {
-            for base in &equivalent.bases {
-                assert!(mutants(base).iter().any(|m| m.name() == equivalent.mutant), "{base} {}", equivalent.mutant);
-            }
-            assert!(equivalent.why.len() > 20);
-        }
+        assert!(equivalents().iter().all(|equivalent| equivalent.why.len() > 20));
+        let entry = |base: &str, mutant: &str, why: &str| {
+            let text = format!("[[equivalent]]\nbases = ['{base}']\nmutant = '{mutant}'\nwhy = '{why}'\n");
+            Equivalent::parse(&text).map(|entries| entries.len()).map_err(|error| error.to_string())
+        };
+        assert_eq!(entry("g5", "iqe-at=any", "so"), Ok(1));
+        assert_eq!(
+            entry("g4", "iqe-at=any", "so"),
+            Err("[[equivalent]] \"iqe-at=any\": \"g4\" is not mutated; g5, g5plus are".into())
+        );
+        assert_eq!(entry("g5", "iqe-at=all", "so"), Err("[[equivalent]] \"iqe-at=all\": g5 has no such mutant".into()));
+        assert_eq!(entry("g5", "iqe-at=any", " "), Err("[[equivalent]] \"iqe-at=any\": the reason is empty".into()));
     }
 }

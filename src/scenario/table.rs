@@ -1,6 +1,6 @@
 //! The file of scenarios: how it is read, and what is wrong with one that cannot be used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -175,12 +175,13 @@ impl Table {
     pub fn parse(text: &str) -> Result<Table, TableError> {
         let file: File = toml::from_str(text).map_err(|error| TableError::syntax(text, &error))?;
         let mut scenarios: Vec<Scenario> = Vec::new();
+        let mut names = BTreeSet::new();
         if let Some(name) = file.holds.keys().find(|name| Check::named(name).is_none()) {
             return Err(TableError::entry("[holds]", unknown_property(name)));
         }
         for family in file.scenario {
             for scenario in family.rows(&file.holds)? {
-                if scenarios.iter().any(|known| known.name == scenario.name) {
+                if !names.insert(scenario.name.clone()) {
                     return Err(TableError::scenario(&scenario.name, "the name occurs twice"));
                 }
                 scenarios.push(scenario);
@@ -293,8 +294,15 @@ impl Family {
         if self.submitters.is_empty() || self.rings.is_empty() {
             return fail("submitters and rings each need at least one number".to_string());
         }
-        if let Some(twice) = checks.iter().enumerate().find(|(i, check)| checks[..*i].contains(check)) {
-            return fail(format!("{} is listed twice under checks", twice.1.name()));
+        let twice = [
+            ("submitters", twice(&self.submitters).map(usize::to_string)),
+            ("counts", twice(&self.counts).map(u8::to_string)),
+            ("rings", twice(&self.rings).map(u16::to_string)),
+            ("checks", twice(checks).map(|check| check.name().to_string())),
+            ("fails-at", twice(&self.fails_at).cloned()),
+        ];
+        if let Some((list, Some(value))) = twice.into_iter().find(|(_, value)| value.is_some()) {
+            return fail(format!("{value} is listed twice under {list}"));
         }
         for name in self.violated.keys() {
             if !checks.contains(&self.check(name)?) {
@@ -361,6 +369,11 @@ impl Family {
         };
         checks.iter().map(expectation).collect()
     }
+}
+
+/// A value that a list has twice. The lists are short, or of values of which few are legal.
+pub(crate) fn twice<T: PartialEq>(list: &[T]) -> Option<&T> {
+    list.iter().enumerate().find(|(i, value)| list[..*i].contains(value)).map(|(_, value)| value)
 }
 
 /// The names of all witnesses.
