@@ -36,8 +36,8 @@ Examples:
 The link opens the counterexample's last state; the up and down keys walk along the path. Of a run that ends in a loop, the
 link shows the loop once. `check --list` shows the scenarios and properties that there are.
 
-It is answered as localhost, by a loopback address or by the address that it listens on, and to its own page only: no other page
-that the browser has open reaches it. Stateright's own server, which it passes questions on to, listens at a loopback address
+It is answered as localhost, by a loopback address or by the address that it listens on, under its own port, and to its own page
+only: no other page that the browser has open reaches it. Stateright's own server, which it passes questions on to, listens at a loopback address
 drawn at random; other programs of this machine can find it there and ask what the page shows.
 
 Exit code: 130 stopped by a signal, 2 unusable arguments or the address is not to be had.")]

@@ -1,10 +1,10 @@
 //! Who may ask.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use hyper::header::{HOST, HeaderName, ORIGIN};
+use hyper::header::{HOST, HeaderName, ORIGIN, REFERER};
 use hyper::http::uri::Authority;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, StatusCode, Uri};
 use thiserror::Error;
 
 /// Why a request is not followed.
@@ -12,7 +12,7 @@ use thiserror::Error;
 pub enum Refusal {
     #[error("a request needs exactly one Host, and names a path only")]
     NoHost,
-    #[error("this server is asked for as localhost or by its address, but not as {0:?}")]
+    #[error("this server is asked for as localhost or by its address, with its port, but not as {0:?}")]
     Host(String),
     #[error("this server answers its own page only")]
     Origin,
@@ -44,11 +44,11 @@ impl Refusal {
 }
 
 /// Lets a request pass that is meant for this server, by its `Host`, and does not come from another server's page, by its
-/// `Origin`. `own` are the server's own addresses beside the loopback ones.
+/// `Origin` and `Referer`. `here` is the address at which the request came in, `listening` the one that was asked for.
 ///
-/// A browser sends both by itself, and no page can change them. `Host` is what stands in the address bar: where a name has been made
-/// to resolve to this machine, it is that name.
-pub fn admit<B>(request: &Request<B>, own: &[IpAddr]) -> Result<(), Refusal> {
+/// A browser sends them by itself, and no page can put another page's address there. `Host` is what stands in the address bar: where
+/// a name has been made to resolve to this machine, it is that name.
+pub fn admit<B>(request: &Request<B>, here: SocketAddr, listening: IpAddr) -> Result<(), Refusal> {
     let one = |name: HeaderName| {
         let mut values = request.headers().get_all(name).iter();
         let value = values.next().map(|value| value.to_str().unwrap_or_default());
@@ -58,29 +58,46 @@ pub fn admit<B>(request: &Request<B>, own: &[IpAddr]) -> Result<(), Refusal> {
         return Err(Refusal::NoHost);
     }
     let host = one(HOST).ok().flatten().ok_or(Refusal::NoHost)?;
-    if !is_here(host, own) {
+    if !is_here(host, here, listening) {
         return Err(Refusal::Host(host.chars().take(100).collect()));
+    }
+    // A link from elsewhere may open the page, and does nothing else.
+    let is_link = *request.method() == Method::GET;
+    match one(REFERER) {
+        Ok(None) => {}
+        Ok(Some(_)) if is_link => {}
+        Ok(Some(referer)) if is_page_of(referer, host) => {}
+        _ => return Err(Refusal::Origin),
     }
     match one(ORIGIN) {
         Ok(Some(origin)) if origin.eq_ignore_ascii_case(&format!("http://{host}")) => Ok(()),
         // No browser posts without it, but says from where in another way too.
         Ok(None) => match one(HeaderName::from_static("sec-fetch-site")) {
             Ok(Some("same-origin" | "none") | None) => Ok(()),
-            // A link from elsewhere may open the page.
-            Ok(Some(_)) if *request.method() == Method::GET => Ok(()),
+            Ok(Some(_)) if is_link => Ok(()),
             _ => Err(Refusal::Origin),
         },
         _ => Err(Refusal::Origin),
     }
 }
 
-/// Whether a `Host` names this machine by something that nobody else can be called.
-fn is_here(host: &str, own: &[IpAddr]) -> bool {
+/// Whether a `Referer` is a page of the server that is asked for as `host`.
+fn is_page_of(referer: &str, host: &str) -> bool {
+    let Ok(uri) = referer.parse::<Uri>() else { return false };
+    uri.scheme_str() == Some("http") && uri.authority().is_some_and(|from| from.as_str().eq_ignore_ascii_case(host))
+}
+
+/// Whether a `Host` names this machine by something that nobody else can be called, and no other port than this server's: a browser
+/// names the port unless it is the one of the scheme.
+fn is_here(host: &str, here: SocketAddr, listening: IpAddr) -> bool {
     let Some(authority) = host.parse::<Authority>().ok().filter(|_| !host.contains('@')) else { return false };
     let name = authority.host();
+    if !matches!(host.strip_prefix(name), Some(port) if port.is_empty() || port == format!(":{}", here.port())) {
+        return false;
+    }
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     match address.map(|address| address.to_canonical()) {
-        Ok(address) => address.is_loopback() || own.iter().any(|own| own.to_canonical() == address),
+        Ok(address) => address.is_loopback() || [here.ip(), listening].iter().any(|own| own.to_canonical() == address),
         Err(_) => name.eq_ignore_ascii_case("localhost"),
     }
 }
@@ -91,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_host_is_here_if_nobody_else_can_be_called_so() {
-        let own: [IpAddr; 2] = ["192.168.1.5".parse().unwrap(), "fe80::1".parse().unwrap()];
+        let (here, listening) = ("192.168.1.5:3000".parse().unwrap(), "fe80::1".parse().unwrap());
         for host in [
             "localhost",
             "LOCALHOST:3000",
@@ -99,11 +116,11 @@ mod tests {
             "127.8.9.10",
             "[::1]:3000",
             "[::1]",
-            "192.168.1.5:80",
+            "192.168.1.5:3000",
             "[fe80::1]:3000",
             "[::ffff:127.0.0.1]:3000",
         ] {
-            assert!(is_here(host, &own), "{host}");
+            assert!(is_here(host, here, listening), "{host}");
         }
         for host in [
             "",
@@ -120,8 +137,15 @@ mod tests {
             "localhost:3000:1",
             "local host",
             "localhost/evil",
+            "localhost:3001",
+            "localhost:99999999",
+            "localhost:03000",
+            "localhost:+3000",
+            "localhost:",
+            "127.0.0.1:80",
+            "[::1]:1",
         ] {
-            assert!(!is_here(host, &own), "{host}");
+            assert!(!is_here(host, here, listening), "{host}");
         }
     }
 
@@ -132,7 +156,8 @@ mod tests {
             for (name, value) in headers {
                 request = request.header(*name, *value);
             }
-            admit(&request.body(()).unwrap(), &[]).is_ok()
+            let here: SocketAddr = "127.0.0.1:3000".parse().unwrap();
+            admit(&request.body(()).unwrap(), here, here.ip()).is_ok()
         };
         let host = ("host", "localhost:3000");
         for origin in ["http://localhost:3000", "HTTP://LOCALHOST:3000"] {
@@ -152,6 +177,23 @@ mod tests {
             assert_eq!(admitted(Method::POST, &[host, ("sec-fetch-site", site)]), posts, "{site}");
             assert!(admitted(Method::GET, &[host, ("sec-fetch-site", site)]), "{site}");
         }
+        for (referer, posts) in [
+            ("http://localhost:3000/", true),
+            ("http://LOCALHOST:3000/#/steps/0", true),
+            ("http://localhost:3001/", false),
+            ("https://localhost:3000/", false),
+            ("http://localhost:3000@evil.example/", false),
+            ("http://evil.example/localhost:3000/", false),
+            ("/", false),
+            ("", false),
+        ] {
+            assert_eq!(admitted(Method::POST, &[host, ("referer", referer)]), posts, "{referer}");
+            assert!(admitted(Method::GET, &[host, ("referer", referer)]), "{referer}");
+            let own = [host, ("origin", "http://localhost:3000"), ("referer", referer)];
+            assert_eq!(admitted(Method::POST, &own), posts, "{referer}");
+        }
+        let twice = [host, ("referer", "http://localhost:3000/"), ("referer", "http://evil.example/")];
+        assert!(!admitted(Method::POST, &twice));
         // A program that is no browser.
         assert!(admitted(Method::POST, &[host]));
         assert!(!admitted(Method::GET, &[]) && !admitted(Method::GET, &[host, ("host", "evil.example")]));

@@ -5,9 +5,10 @@
 //! 127.0.0.1, or by a form that is posted to it), a client that reads slowly keeps all others waiting, and who starts it in the
 //! wrong folder is shown somebody else's page. A [`Front`] stands before it:
 //!
-//! * It answers requests whose `Host` is this machine: `localhost`, a loopback address, or the address that it listens on. A page
-//!   cannot make a browser send such a `Host` under a name of its own.
-//! * It refuses requests whose `Origin` is not the page's own.
+//! * It answers requests whose `Host` is this machine: `localhost`, a loopback address, or the address that it listens on, with no
+//!   other port than its own. A page cannot make a browser send such a `Host` under a name of its own. Who forwards another port to
+//!   it (`ssh -L`) has to forward the same number.
+//! * It refuses requests whose `Origin` is not the page's own, and commands whose `Referer` is not.
 //! * A client that stalls keeps nobody waiting, and is hung up on in the end. A request's head has at most 256 KiB, and no body.
 //! * It passes on to the Explorer what the Explorer's page asks for, and nothing else, one request at a time.
 //! * The page is the Explorer's own ([`leave_working_directory`]), unless a folder is named ([`Page`]).
@@ -158,7 +159,7 @@ async fn connection(stream: TcpStream, _slot: OwnedSemaphorePermit, shared: Arc<
     let Ok(local) = stream.local_addr() else { return };
     let service = service_fn(|request| {
         let shared = shared.clone();
-        async move { Ok::<_, Infallible>(shared.answer(local.ip(), &request).await) }
+        async move { Ok::<_, Infallible>(shared.answer(local, &request).await) }
     });
     let mut http = server::conn::http1::Builder::new();
     let http = http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(MOST_HEAD);
@@ -167,8 +168,8 @@ async fn connection(stream: TcpStream, _slot: OwnedSemaphorePermit, shared: Arc<
 }
 
 impl Shared {
-    async fn answer(&self, local: IpAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        let answered = match self.route(local, request) {
+    async fn answer(&self, here: SocketAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let answered = match self.route(here, request) {
             Ok(route) => self.follow(route).await,
             Err(refusal) => Err(refusal),
         };
@@ -182,8 +183,8 @@ impl Shared {
     }
 
     /// What a request asks for, if it may.
-    fn route(&self, local: IpAddr, request: &Request<Incoming>) -> Result<Route, Refusal> {
-        admit(request, &[local, self.listening])?;
+    fn route(&self, here: SocketAddr, request: &Request<Incoming>) -> Result<Route, Refusal> {
+        admit(request, here, self.listening)?;
         if !request.body().is_end_stream() {
             return Err(Refusal::Body);
         }

@@ -113,9 +113,14 @@ fn the_policy_names_the_pages_only_inline_handler() {
 fn a_name_that_resolves_to_this_machine_is_not_answered() {
     let (front, _) = front(Page::default());
     let hosted = |host: &str| send(front, &format!("GET /.status HTTP/1.1\r\n{host}Connection: close\r\n\r\n"));
-    for host in
-        ["rebound.example", &format!("rebound.example:{}", front.port()), "localhost.rebound.example", "192.0.2.1"]
-    {
+    for host in [
+        "rebound.example",
+        &format!("rebound.example:{}", front.port()),
+        "localhost.rebound.example",
+        "192.0.2.1",
+        "localhost:1",
+        "localhost:99999999",
+    ] {
         let answer = hosted(&format!("Host: {host}\r\n"));
         assert!(code(&answer) == 403 && !answer.contains("small"), "{host}: {answer}");
     }
@@ -129,7 +134,9 @@ fn a_name_that_resolves_to_this_machine_is_not_answered() {
         )),
         400
     );
-    assert_eq!(code(&hosted("Host: localhost:1\r\n")), 200);
+    for host in ["localhost", &format!("localhost:{}", front.port())] {
+        assert_eq!(code(&hosted(&format!("Host: {host}\r\n"))), 200, "{host}");
+    }
 }
 
 #[test]
@@ -141,6 +148,8 @@ fn another_servers_page_can_command_nothing() {
     assert_eq!(post("Origin: null\r\n"), 403);
     assert_eq!(post("Origin: http://127.0.0.1:1\r\n"), 403);
     assert_eq!(post("Sec-Fetch-Site: cross-site\r\n"), 403);
+    assert_eq!(post("Referer: http://evil.example/page\r\n"), 403);
+    assert_eq!(post(&format!("Referer: http://{front}/\r\n")), 200);
     assert_eq!(post(&format!("Origin: http://{front}\r\n")), 200);
     // A browser that asks first is not told that it may.
     let asked = ask(
