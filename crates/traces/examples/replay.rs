@@ -1,5 +1,6 @@
 //! A QEMU log of the real driver, replayed against the ring and the specification.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::fs::File;
@@ -78,7 +79,8 @@ struct Args {
     json: bool,
     /// Print the visible events, one JSON object a line, and judge nothing
     ///
-    /// Each has `event` and `line`. WriteIqt: `cpu` (submitters from 1), `slot`, `count` of IDs posted. Fetch: `slot`, `desc`
+    /// Each has `event`. The first of each trace is Trace, with its `file` and the number of `slots` of its ring; the events
+    /// after it, up to the next Trace, are of that file, and have `line`. WriteIqt: `cpu` (submitters from 1), `slot`, `count` of IDs posted. Fetch: `slot`, `desc`
     /// (ID or WD), `target` of a WD. Complete: `target`, `data`. LoseAnswer (ITE is set): `aborted` WDs. ClearIte: `cpu`. What
     /// cannot be told is null.
     #[arg(long, verbatim_doc_comment, conflicts_with_all = ["hardware", "after_ite", "generation", "prefix", "steps", "json"])]
@@ -177,7 +179,7 @@ fn each(out: &mut Output, args: &Args, file: &Path, reports: &mut Vec<Report>) -
         Some(trace) => Arc::new(trace?),
     };
     if args.ndjson {
-        write_events(&trace, out)?;
+        write_events(file, &trace, out)?;
     }
     if let Some(dir) = &args.tla {
         let file = dir.join("QITraceData.tla");
@@ -404,7 +406,18 @@ impl Fit {
     }
 }
 
-fn write_events(trace: &Trace, out: &mut impl Write) -> io::Result<()> {
+/// What stands before the events of a trace, so that several of them can stand in one file.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "Trace")]
+struct Header<'a> {
+    file: Cow<'a, str>,
+    slots: u16,
+}
+
+fn write_events(file: &Path, trace: &Trace, out: &mut impl Write) -> io::Result<()> {
+    let header = Header { file: file.to_string_lossy(), slots: trace.length().slots() };
+    serde_json::to_writer(&mut *out, &header)?;
+    writeln!(out)?;
     for event in VisibleEvent::all(trace) {
         serde_json::to_writer(&mut *out, &event)?;
         writeln!(out)?;

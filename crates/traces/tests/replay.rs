@@ -794,6 +794,23 @@ fn output_for_machines() {
     }
 }
 
+/// The events of several traces stand in one file, each behind a line that names its trace.
+#[test]
+fn events_say_of_which_trace_they_are() {
+    let other = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/ite612.qemu.log.gz");
+    let lines = |files: &[&str]| {
+        let output = run(&[&["--ndjson"], files].concat());
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<serde_json::Value>>()
+    };
+    let (first, second) = (lines(&[FIXTURE]), lines(&[other]));
+    assert_eq!(first[0], serde_json::json!({"event": "Trace", "file": FIXTURE, "slots": 256}));
+    assert_eq!(second[0]["file"], other);
+    assert!(first[1..].iter().chain(&second[1..]).all(|event| event["event"] != "Trace" && event["line"].is_u64()));
+    assert_eq!(lines(&[FIXTURE, other]), [first, second].concat());
+}
+
 #[test]
 fn every_generation_is_found_by_its_name() {
     for generation in GENERATIONS {
