@@ -96,6 +96,29 @@ fn schema_and_document_know_the_fields_of_a_case() {
     assert!(known.iter().all(|field| rows.contains(&format!("`{field}`"))), "{known:?}");
 }
 
+/// What is expected is said in words of the document, with the limit, and not in those of the parser's types.
+#[test]
+fn a_value_of_the_wrong_kind_is_refused_in_the_readers_words() {
+    let refused = |fields: Value| refusal(json!([case(fields)]).to_string().as_bytes());
+    for (field, value, says) in [
+        ("n", json!(5_000_000_000_u64), "`5000000000`, expected a number of states from 1 to 4294967295"),
+        ("n", json!(-1), "`-1`, expected a number of states from 1 to 4294967295"),
+        ("n", json!("many"), "\"many\", expected a number of states from 1 to 4294967295"),
+        ("edges", json!([[0, "a"]]), "expected an edge, which is an array [from, label, to]"),
+        ("edges", json!(["a"]), "expected an edge, which is an array [from, label, to]"),
+        ("edges", json!(7), "`7`, expected an array"),
+        ("conditions", json!([{"streett": 1}]), "`1`, expected a Streett pair, which is an object of p and q"),
+        ("conditions", json!([{"streett": {"p": 1}}]), "`1`, expected an object of states, labels or both"),
+    ] {
+        let why = refused(json!({field: value}));
+        assert!(why.contains(says), "{why}");
+        let of_a_type = ["u32", "struct", "tuple", "sequence", "Raw"].into_iter().find(|word| why.contains(word));
+        assert_eq!(of_a_type, None, "{why}");
+    }
+    let why = refusal(b"[7]");
+    assert!(why.contains("`7`, expected a case, which is an object"), "{why}");
+}
+
 #[test]
 fn each_case_needs_an_id_of_its_own() {
     let cases = |ids: &[Value]| Value::from(ids.iter().map(|id| case(json!({"id": id}))).collect::<Vec<_>>());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::{self, Display};
 
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::{Error as _, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use stateright_temporal::graph::MAX_LABELS;
 use thiserror::Error;
@@ -141,7 +141,7 @@ impl<'de> Deserialize<'de> for Name {
 /// Why the input cannot be used.
 #[derive(Debug, Error)]
 pub enum Unusable {
-    #[error("it cannot be read as an array of cases: {0}")]
+    #[error("it cannot be read as an array of cases: {}", in_words_of_json(.0))]
     Json(serde_json::Error),
     #[error("it has 0 cases, at least 1 is needed")]
     Empty,
@@ -149,6 +149,15 @@ pub enum Unusable {
     Duplicate(Name),
     #[error("case {id}: {why}")]
     Case { id: Name, why: Why },
+}
+
+/// What the parser says, which calls an array a sequence.
+fn in_words_of_json(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(", expected ") {
+        Some((found, expected)) => format!("{found}, expected {}", expected.replace("a sequence", "an array")),
+        None => text,
+    }
 }
 
 /// What is wrong with a case.
@@ -207,13 +216,13 @@ pub fn parse(text: &[u8]) -> Result<Vec<Case>, Unusable> {
 
 /// A case as it is written.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a case, which is an object")]
 struct Raw {
     id: Name,
-    n: Option<u32>,
+    n: Option<Count>,
     states: Option<Vec<String>>,
     initial: Option<Vec<Name>>,
-    edges: Vec<(Name, String, Name)>,
+    edges: Vec<RawEdge>,
     fair: Option<Fair>,
     #[serde(default)]
     conditions: Vec<RawCondition>,
@@ -224,8 +233,33 @@ struct Raw {
     tlc: Option<Word>,
 }
 
+/// How many states there are.
+#[derive(Clone, Copy)]
+struct Count(u32);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = Count;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                write!(f, "a number of states from 1 to {}", u32::MAX)
+            }
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Count, E> {
+                let count = u32::try_from(number).map(Count);
+                count.map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+            }
+        }
+        deserializer.deserialize_u64(Number)
+    }
+}
+
 #[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(expecting = "an edge, which is an array [from, label, to]")]
+struct RawEdge(Name, String, Name);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", expecting = "a condition, which is an object of weak, strong or streett")]
 enum RawCondition {
     Weak(Vec<String>),
     Strong(Vec<String>),
@@ -233,14 +267,14 @@ enum RawCondition {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a Streett pair, which is an object of p and q")]
 struct RawPair {
     p: RawOccurs,
     q: RawOccurs,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object of states, labels or both")]
 struct RawOccurs {
     states: Option<Vec<Name>>,
     labels: Option<Vec<String>>,
@@ -332,8 +366,8 @@ impl States {
 
 impl Raw {
     fn validated(self) -> Result<Case, Why> {
-        let states = States::new(self.n, self.states.as_deref())?;
-        let edge = |(from, label, to)| Ok((states.number("edges", from)?, label, states.number("edges", to)?));
+        let states = States::new(self.n.map(|Count(n)| n), self.states.as_deref())?;
+        let edge = |RawEdge(from, label, to)| Ok((states.number("edges", from)?, label, states.number("edges", to)?));
         let edges = self.edges.into_iter().map(edge).collect::<Result<Vec<_>, _>>()?;
         let borne: BTreeSet<&str> = edges.iter().map(|(_, label, _)| label.as_str()).collect();
         if borne.len() > MAX_LABELS {
