@@ -19,6 +19,7 @@ use super::reference::Reference;
 use super::search::Rng;
 use super::tour::Tour;
 use stateright_temporal::graph::{Coverage, Graph, Limits, Search, StateId};
+use stateright_temporal::memory::Memory;
 use vtd_qi::impl_qi::{Action, HwStep, Ring, Slot, State, Step, TimeOut, Unit, ValidRing};
 use vtd_qi::timeline::Timeline;
 use vtd_qi::with_ring;
@@ -380,7 +381,7 @@ fn cover<const N: usize, const T: usize, const F: usize>(
             }
         }
     }
-    let cut = why_cut(graph.coverage(), graph.len());
+    let cut = why_cut(graph.coverage(), graph.len(), limits.memory);
     let saturated = || match tour.given_up {
         0 => None,
         beyond => Some(format!("{beyond} transitions lie behind states where the model stops counting free_cnt")),
@@ -409,11 +410,14 @@ fn cover<const N: usize, const T: usize, const F: usize>(
 }
 
 /// Why a graph is not all of its model, in words.
-fn why_cut(coverage: Coverage, states: usize) -> Option<String> {
+fn why_cut(coverage: Coverage, states: usize, memory: Option<&Memory>) -> Option<String> {
     Some(match coverage {
         Coverage::Complete => return None,
         Coverage::CutByMaxStates => format!("the limit of {states} states was reached"),
-        Coverage::CutByMemory => format!("memory was used up at {states} states"),
+        Coverage::CutByMemory => match memory {
+            Some(memory) => format!("the {memory} of memory that were allowed are used at {states} states"),
+            None => format!("the machine gives no more memory at {states} states"),
+        },
         Coverage::Cancelled => format!("cancelled at {states} states"),
         Coverage::CutByBoundary | Coverage::Faulty => format!("the graph is no account of its model ({coverage:?})"),
     })

@@ -7,15 +7,18 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use bytesize::ByteSize;
+use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use indicatif::HumanCount;
 use serde::Serialize;
 use stateright_temporal::graph::Limits;
+use stateright_temporal::memory::Memory;
 use vtd_qi::campaign::findings::{Confirmations, NEWEST, can_be_replayed, cells, violated};
 use vtd_qi::campaign::matrix::{Matrix, Scope};
-use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg};
+use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg, ValidRing};
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::verify::{Detail, PropertyReport, Verdict, Violation, verify_with};
 use vtd_qi_kernel::{
@@ -23,7 +26,7 @@ use vtd_qi_kernel::{
     Recognised, Sameness, SearchCfg, Searched, Source, Strategy, Tally, compiler, confirm, cut, draw, edit, exhaustive,
     flags, isolated, random, recognise, replay, search,
 };
-use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt};
+use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt, memory};
 
 /// Run the kernel's own qi_submit_sync, qi_check_fault and reclaim_free_desc: which generation they are, whether they are the
 /// model step for step, whether its counterexamples are theirs, and whether they hang.
@@ -41,6 +44,12 @@ Examples:
   kernel --linux ~/linux --only search --ring 256     on the unmodified ring
   kernel --linux ~/linux --replay 17 --strategy pct   run a seed again, and draw what it finds
   kernel --linux ~/linux --edit odd-walk              the tree with one rule taken back
+
+A tree of today is g5, which has known findings under faults (docs/findings.md): they are found again and make the exit code 1. Whether
+a tree is g5 and finds nothing where hardware does not fail is asked with --no-faults, and is exit code 0.
+
+Memory: --max-memory is about the graphs of exhaustive comparisons and of the model's counterexamples. Searching and comparing at
+random keep no states, and take some megabytes.
 
 Exit code: 0 recognised, no difference, nothing refuted and nothing found; 1 otherwise, also where a comparison was cut by a limit or
 the machine has ended or stopped the process that runs the C, and the result is unknown; 2 unusable arguments or an unusable tree, 130 interrupted. An
@@ -76,6 +85,10 @@ struct Args {
     /// Give an exhaustive comparison's graph up at so many states: what is cut there is unknown
     #[arg(long, default_value_t = 3_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_states: u32,
+    /// How much memory the graphs may take, like 500M or 2G; three quarters of what is available if left out. What is cut there
+    /// is unknown
+    #[arg(long, value_name = "SIZE", value_parser = memory::size)]
+    max_memory: Option<ByteSize>,
     /// How the search picks the next step; both if left out
     #[arg(long, value_enum)]
     strategy: Option<Picks>,
@@ -94,7 +107,7 @@ struct Args {
     replay: Option<u64>,
     /// Confirm the runs of every cell of the newest generation, and note it under this name of the kernel in data/confirmed.json,
     /// for docs/findings.md
-    #[arg(long, value_name = "KERNEL", conflicts_with = "replay")]
+    #[arg(long, value_name = "KERNEL", conflicts_with = "replay", value_parser = NonEmptyStringValueParser::new())]
     record: Option<String>,
     /// Print the results as JSON, and nothing else, on standard output
     #[arg(long)]
@@ -128,7 +141,7 @@ impl Args {
 }
 
 /// The options that not everything heeds, and what does.
-const HEEDED: [(&str, &[Part]); 11] = [
+const HEEDED: [(&str, &[Part]); 12] = [
     ("ring", &[Part::Compare, Part::Search, Part::Replay]),
     ("submitters", &[Part::Compare, Part::Search, Part::Replay]),
     ("counts", &[Part::Compare, Part::Search, Part::Replay]),
@@ -136,6 +149,7 @@ const HEEDED: [(&str, &[Part]); 11] = [
     ("seconds", &[Part::Search]),
     ("exhaustive_seconds", &[Part::Compare]),
     ("max_states", &[Part::Compare]),
+    ("max_memory", &[Part::Compare, Part::Confirm]),
     ("strategy", &[Part::Search, Part::Replay]),
     ("grain", &[Part::Search, Part::Replay]),
     ("faults", &[Part::Compare, Part::Search, Part::Replay]),
@@ -274,8 +288,9 @@ fn main() -> ExitCode {
 fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(Asked(args)) = arguments::<Asked>(out)? else { return Ok(Exit::Success) };
     interrupt();
+    let plan = Plan::of(&args)?;
     let mut report = Report::default();
-    let checked = check(&args, &mut report);
+    let checked = check(&args, &plan, &mut report);
     if report.tree.is_empty() && !cancelled() {
         checked.map_err(Failure::Unusable)?;
         return Ok(Exit::Success);
@@ -362,9 +377,61 @@ fn run<T: Serialize + serde::de::DeserializeOwned>(
     }
 }
 
-fn check(args: &Args, report: &mut Report) -> Result<(), String> {
+/// What the arguments come to, known to be possible before the tree is looked at: reading one may take minutes.
+struct Plan {
+    base: ValidRing,
+    /// With which faults every transition is compared, under the rules of the tree.
+    compared: Vec<Faults>,
+    /// Classes of faults with which nothing is compared exhaustively, because nobody has asked for them.
+    left_out: Vec<&'static str>,
+    /// With which faults the C is searched.
+    searched: Vec<ValidRing>,
+    /// What all graphs may take.
+    memory: Memory,
+}
+
+impl Plan {
+    fn of(args: &Args) -> Result<Plan, Failure> {
+        let length = Length::new(args.ring).map_err(Failure::unusable)?;
+        let defaults = RingCfg::new(vtd_qi::impl_qi::Rules::G5, args.submitters.into(), args.counts.clone());
+        let base = RingCfg { length, fault_check: FaultCheck::Always, ..defaults };
+        let valid = |faults| RingCfg { faults, ..base.clone() }.validate().map_err(Failure::unusable);
+        let with = |classes: &[FaultClass]| classes.iter().map(|&class| Faults::of([class], 1)).collect::<Vec<_>>();
+        let (compared, searched) = match &args.faults {
+            Some(classes) => (with(classes), vec![Faults::of(classes.clone(), 1)]),
+            None if args.no_faults => (vec![Faults::none()], vec![Faults::none()]),
+            None => {
+                ([vec![Faults::none()], with(&EXHAUSTIBLE)].concat(), [vec![Faults::none()], with(&CLASSES)].concat())
+            }
+        };
+        for faults in &compared {
+            valid(faults.clone())?;
+        }
+        let is_default = args.faults.is_none() && !args.no_faults;
+        let left_out = CLASSES.iter().filter(|class| is_default && !EXHAUSTIBLE.contains(class));
+        if args.record.is_some() {
+            Confirmations::read(Path::new(CONFIRMED)).map_err(|error| Failure::unusable(unreadable(error)))?;
+        }
+        Ok(Plan {
+            base: valid(Faults::none())?,
+            compared,
+            left_out: left_out.map(|class| class.name()).collect(),
+            searched: searched.into_iter().map(valid).collect::<Result<_, _>>()?,
+            memory: Memory::of(memory::allowance(args.max_memory, cores())?),
+        })
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn unreadable(error: std::io::Error) -> String {
+    format!("{CONFIRMED} cannot be used: {error}")
+}
+
+fn check(args: &Args, plan: &Plan, report: &mut Report) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let length = Length::new(args.ring).map_err(|e| e.to_string())?;
     let mut source = Source::open(&args.linux).map_err(|e| text(&e))?;
     for &rule in &args.edit {
         source = edit(&source, rule).map_err(|e| text(&e))?;
@@ -376,11 +443,9 @@ fn check(args: &Args, report: &mut Report) -> Result<(), String> {
     report.cut = cut.names.clone();
     report.shimmed = cut.shimmed.clone();
     let mut programs = Programs { cut, compiled: BTreeMap::new() };
-    let defaults = RingCfg::new(vtd_qi::impl_qi::Rules::G5, args.submitters.into(), args.counts.clone());
-    let base = RingCfg { length, fault_check: FaultCheck::Always, ..defaults }.validate().map_err(|e| text(&e))?;
 
     if let Some(seed) = args.replay {
-        return search_all(args, &base, &mut programs, report, Some(seed));
+        return search_all(args, plan, &mut programs, report, Some(seed));
     }
     let wants = |part: Part| args.wants(part);
     let mut generation = None;
@@ -400,20 +465,20 @@ fn check(args: &Args, report: &mut Report) -> Result<(), String> {
         }
     }
     if let Some(generation) = generation {
-        let base = RingCfg { rules: generation.rules, ..RingCfg::clone(&base) };
+        let base = RingCfg { rules: generation.rules, ..RingCfg::clone(&plan.base) };
         if wants(Part::Compare) {
             compare_at_random(args, &base, &mut programs, report)?;
-            compare_exhaustively(args, &base, &mut programs, report)?;
+            compare_exhaustively(args, plan, &base, &mut programs, report)?;
         }
         if wants(Part::Confirm) {
             match &args.record {
-                None => confirm_smallest(generation, &mut programs, report)?,
-                Some(kernel) => record(kernel, generation, &mut programs, report)?,
+                None => confirm_smallest(generation, plan, &mut programs, report)?,
+                Some(kernel) => record(kernel, generation, plan, &mut programs, report)?,
             }
         }
     }
     if wants(Part::Search) {
-        search_all(args, &base, &mut programs, report, None)?;
+        search_all(args, plan, &mut programs, report, None)?;
     }
     Ok(())
 }
@@ -457,21 +522,13 @@ fn compare_at_random(args: &Args, base: &RingCfg, programs: &mut Programs, repor
 /// Compares on every transition: without faults, and with one of each class.
 fn compare_exhaustively(
     args: &Args,
+    plan: &Plan,
     base: &RingCfg,
     programs: &mut Programs,
     report: &mut Report,
 ) -> Result<(), String> {
-    let with = |classes: &[FaultClass]| classes.iter().map(|&class| Faults::of([class], 1)).collect::<Vec<_>>();
-    let cases = match &args.faults {
-        Some(classes) => with(classes),
-        None if args.no_faults => vec![Faults::none()],
-        None => {
-            let left_out = CLASSES.iter().filter(|class| !EXHAUSTIBLE.contains(class));
-            report.left_out = left_out.map(|class| class.name()).collect();
-            [vec![Faults::none()], with(&EXHAUSTIBLE)].concat()
-        }
-    };
-    for faults in cases {
+    report.left_out = plan.left_out.clone();
+    for faults in plan.compared.iter().cloned() {
         let fault =
             faults.classes.first().map_or("no faults".to_string(), |class| format!("one fault: {}", class.name()));
         let what = format!("{} submitters, counts {:?}, {} slots, {fault}", base.submitters, base.counts, args.ring);
@@ -485,6 +542,7 @@ fn compare_exhaustively(
                 };
                 let limits = Limits {
                     max_states: args.max_states as usize,
+                    memory: Some(&plan.memory),
                     cancel: Some(&pulse.stop),
                     progress: Some(&beat),
                     ..Limits::default()
@@ -506,7 +564,12 @@ fn compare_exhaustively(
 }
 
 /// Replays every counterexample that the table's scenarios and the matrix's smallest cells of a generation have.
-fn confirm_smallest(generation: &Generation, programs: &mut Programs, report: &mut Report) -> Result<(), String> {
+fn confirm_smallest(
+    generation: &Generation,
+    plan: &Plan,
+    programs: &mut Programs,
+    report: &mut Report,
+) -> Result<(), String> {
     let (table, matrix) = (Table::embedded(), Matrix::embedded());
     let cells = matrix.cells(Scope::Quick).filter(|cell| cell.is_smallest()).map(|cell| &cell.scenario);
     let scenarios: Vec<Scenario> = table
@@ -517,29 +580,34 @@ fn confirm_smallest(generation: &Generation, programs: &mut Programs, report: &m
         .filter(|s| s.expected.values().any(|expected| expected.violated))
         .cloned()
         .collect();
-    confirm_all(&scenarios, Detail::Verdicts, programs, report, |_, _, _, _| Ok(()))
+    confirm_all(&scenarios, Detail::Verdicts, plan, programs, report, |_, _, _, _| Ok(()))
 }
 
 /// Replays the shortest run of every property that some cell of the newest generation violates, and notes what is confirmed.
 ///
 /// What a kernel of that name was said to confirm before and does not now is taken back.
-fn record(kernel: &str, generation: &Generation, programs: &mut Programs, report: &mut Report) -> Result<(), String> {
+fn record(
+    kernel: &str,
+    generation: &Generation,
+    plan: &Plan,
+    programs: &mut Programs,
+    report: &mut Report,
+) -> Result<(), String> {
     let recognised = report.recognised.as_ref().and_then(|recognised| recognised.generation.as_deref());
     if recognised != Some(NEWEST) {
         let what = recognised.map_or(format!("not recognised, though nearest to {}", generation.name), str::to_string);
         return Err(format!("this tree is {what}, but what --record notes is about {NEWEST}"));
     }
     let file = Path::new(CONFIRMED);
-    let at = |error: std::io::Error| format!("{CONFIRMED} cannot be used: {error}");
-    let mut confirmed = Confirmations::read(file).map_err(at)?;
+    let mut confirmed = Confirmations::read(file).map_err(unreadable)?;
     let matrix = Matrix::embedded();
     let scenarios: Vec<Scenario> = cells(&matrix).map(violated).collect();
-    confirm_all(&scenarios, Detail::Readable, programs, report, |scenario, check, run, is_confirmed| {
+    confirm_all(&scenarios, Detail::Readable, plan, programs, report, |scenario, check, run, is_confirmed| {
         match is_confirmed {
             true => confirmed.add(&scenario.name, check.name(), run, kernel),
             false => confirmed.remove(&scenario.name, check.name(), kernel),
         }
-        confirmed.write(file).map_err(at)
+        confirmed.write(file).map_err(unreadable)
     })
 }
 
@@ -547,6 +615,7 @@ fn record(kernel: &str, generation: &Generation, programs: &mut Programs, report
 fn confirm_all(
     scenarios: &[Scenario],
     detail: Detail,
+    plan: &Plan,
     programs: &mut Programs,
     report: &mut Report,
     mut done: impl FnMut(&Scenario, Check, &Violation, bool) -> Result<(), String>,
@@ -558,8 +627,8 @@ fn confirm_all(
             return Ok(());
         }
         line.show(&format!("confirm: {} of {} scenarios done; {}", i, possible.len(), scenario.name));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let limits = Limits { threads: cores, cancel: Some(interrupt()), ..Limits::default() };
+        let limits =
+            Limits { threads: cores(), memory: Some(&plan.memory), cancel: Some(interrupt()), ..Limits::default() };
         let checked = verify_with(scenario, limits, detail);
         let unknown = |outcome: &&PropertyReport| {
             outcome.verdict == Verdict::Unknown && outcome.expected == Some(Verdict::Violated) && !cancelled()
@@ -589,7 +658,7 @@ fn confirm_all(
 
 fn search_all(
     args: &Args,
-    base: &RingCfg,
+    plan: &Plan,
     programs: &mut Programs,
     report: &mut Report,
     seed: Option<u64>,
@@ -605,15 +674,9 @@ fn search_all(
         Some(Grains::Coarse) => vec![Grain::Coarse],
         None => vec![Grain::Every, Grain::Coarse],
     };
-    let mut faults = vec![Faults::none()];
-    match &args.faults {
-        Some(classes) => faults = vec![Faults::of(classes.clone(), 1)],
-        None if args.no_faults => {}
-        None => faults.extend(CLASSES.iter().map(|&class| Faults::of([class], 1))),
-    }
-    let program = programs.get(base.length, Optimise::O2)?;
-    for faults in faults {
-        let cfg = RingCfg { faults: faults.clone(), ..base.clone() }.validate().map_err(|e| e.to_string())?;
+    let program = programs.get(plan.base.length, Optimise::O2)?;
+    for cfg in &plan.searched {
+        let faults = &cfg.faults;
         for &strategy in &strategies {
             for &grain in &grains {
                 if cancelled() {
@@ -889,7 +952,7 @@ mod tests {
     use super::*;
 
     /// What each option is tried with, and which parts (r, c, f, s: the four of `--only`; p: `--replay`) it means something for.
-    const TRIED: [(&str, &str, &str); 17] = [
+    const TRIED: [(&str, &str, &str); 18] = [
         ("linux", "x", ""),
         ("only", "search", ""),
         ("edit", "retry", "rcfsp"),
@@ -900,6 +963,7 @@ mod tests {
         ("seconds", "2", "s"),
         ("exhaustive-seconds", "2", "c"),
         ("max-states", "9", "c"),
+        ("max-memory", "2M", "cf"),
         ("strategy", "pct", "sp"),
         ("grain", "coarse", "sp"),
         ("faults", "ice", "csp"),
@@ -958,6 +1022,7 @@ mod tests {
                 assert_eq!(result.is_ok(), fine, "{option} {value}: {result:?}");
             }
         }
+        assert!(accepted(&words("max-memory", "much")).unwrap_err().contains("no size like 500M"));
         for option in ["seed", "replay"] {
             assert_eq!(accepted(&words(option, "18446744073709551615")), Ok(()));
         }

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use stateright_temporal::graph::Limits;
+use stateright_temporal::memory::Memory;
 use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg, ValidRing};
 use vtd_qi_kernel::{
     Cut, DMAR_C, Death, Edit, Found, Grain, Machine, Optimise, Program, Pulse, Recognised, Sameness, SearchCfg,
@@ -330,6 +331,30 @@ fn a_comparison_that_was_cut_is_unknown() {
     assert_eq!((time.verdict, time.whole), (Sameness::Unknown, true));
     assert_eq!(time.why.as_deref(), Some("the time was up"));
     assert!(time.covered < time.edges);
+    let memory = Memory::of(1_000_000);
+    let limits = Limits { memory: Some(&memory), ..Limits::default() };
+    let short = exhaustive(&program, &cfg, limits, Instant::now() + LONG, &Pulse::default()).unwrap();
+    assert_eq!((short.verdict, short.whole), (Sameness::Unknown, false));
+    let why = format!("the 1.0 MB of memory that were allowed are used at {} states", short.states);
+    assert_eq!(short.why, Some(why));
+}
+
+/// Reading a tree may take minutes: what is wrong with the rest is said before.
+#[test]
+fn values_are_refused_before_the_tree_is_read() {
+    for (options, says) in [
+        (&["--ring", "7"][..], "even"),
+        (&["--ring", "4", "--counts", "9"], "9"),
+        (&["--counts", "5", "--submitters", "8"], "5"),
+        (&["--max-memory", "9PB"], "9.0 PB of memory cannot be allowed"),
+        (&["--record", ""], "a value is required"),
+    ] {
+        let mut command = command(Path::new("/nonexistent"));
+        let output = command.args(["--linux", "/nonexistent/tree"]).args(options).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(says) && !said.contains("/nonexistent"), "{options:?}: {said}");
+    }
 }
 
 #[test]
@@ -351,6 +376,9 @@ fn the_exit_code_says_whether_every_comparison_was_finished() {
     let (code, said) = compare(&["--no-faults", "--max-states", "50"]);
     assert_eq!((code, said.matches("  unknown  1 submitters").count()), (Some(1), 1), "{said}");
     assert!(said.contains(" of at least ") && said.contains("; the limit of 50 states was reached\n"), "{said}");
+    let (code, said) = compare(&["--no-faults", "--max-memory", "1MB", "--submitters", "2"]);
+    assert_eq!((code, said.matches("  unknown  2 submitters").count()), (Some(1), 1), "{said}");
+    assert!(said.contains("; the 1.0 MB of memory that were allowed are used at "), "{said}");
 }
 
 #[test]
