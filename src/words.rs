@@ -52,6 +52,39 @@ pub struct UnknownWord {
     pub known: Vec<&'static str>,
 }
 
+/// Declares enums that list their values: `ALL` holds each, in the order of declaration.
+///
+/// ```
+/// vtd_qi::listed! {
+///     /// What a coin shows.
+///     #[derive(Debug, PartialEq)]
+///     pub enum Side {
+///         Heads,
+///         Tails,
+///     }
+/// }
+/// assert_eq!(Side::ALL, [Side::Heads, Side::Tails]);
+/// ```
+#[macro_export]
+macro_rules! listed {
+    ($(
+        $(#[$attribute:meta])*
+        $visible:vis enum $enum:ident {
+            $($(#[$of_value:meta])* $value:ident,)+
+        }
+    )+) => {$(
+        $(#[$attribute])*
+        $visible enum $enum {
+            $($(#[$of_value])* $value,)+
+        }
+
+        impl $enum {
+            /// All values, in the order of their declaration.
+            pub const ALL: [$enum; [$(stringify!($value)),+].len()] = [$($enum::$value),+];
+        }
+    )+};
+}
+
 /// Declares enums whose values are words: each is followed by its name, and the enum by what messages call it.
 #[macro_export]
 macro_rules! words {
@@ -61,16 +94,15 @@ macro_rules! words {
             $($(#[$of_value:meta])* $value:ident = $word:literal,)+
         }
     )+) => {$(
-        $(#[$attribute])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $enum {
-            $($(#[$of_value])* $value,)+
+        $crate::listed! {
+            $(#[$attribute])*
+            #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+            pub enum $enum {
+                $($(#[$of_value])* $value,)+
+            }
         }
 
         impl $enum {
-            /// All values, in the order of their declaration.
-            pub const ALL: [$enum; [$($word),+].len()] = [$($enum::$value),+];
-
             /// The word for a value in files, options, tables and constants.
             pub const fn name(self) -> &'static str {
                 match self {

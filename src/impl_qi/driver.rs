@@ -11,6 +11,7 @@ use super::fsts::Fsts;
 use super::request::Request;
 use super::ring::{Desc, IdKind, Length, Queue, Slot, Status};
 use super::rules::{CleanUp, IdStatus, Layout, Mark, PollUntil, Presence, Publish, Reclaim, RoomWait, Rules};
+use crate::listed;
 
 mod fault_check;
 
@@ -135,118 +136,83 @@ pub enum Acquire {
     Busy,
 }
 
-/// Where a submitter stands in `qi_submit_sync`: what it will do next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Pc {
-    /// Not in the function.
-    Idle,
-    /// Take the lock and look for `count + 2` free slots.
-    Acquire,
-    /// There was no room: drop the lock and try again.
-    NoRoom,
-    /// Write the ID numbered `at`.
-    WriteId,
-    /// Set that ID's status IN_USE.
-    IdInUse,
-    /// Set the WD's status IN_USE.
-    WdInUse,
-    /// Write the WD.
-    WriteWd,
-    /// Advance `free_head`, lower `free_cnt`, write IQT.
-    WriteIqt,
-    /// Read the own WD's status.
-    Poll,
-    /// It was not DONE: drop the lock.
-    PollUnlock,
-    /// Take the lock for the next look.
-    PollAcquire,
-    /// Drop the lock before MARK (seeded fault only).
-    DropLock,
-    /// MARK the own slot numbered `at`.
-    Mark,
-    /// `reclaim_free_desc`: look at the status of `free_tail`.
-    Reclaim,
-    /// It was DONE: set it FREE and advance (G1, G3).
-    ReclaimFree,
-    /// Drop the lock and return, or begin again.
-    Return,
-    /// Fault check: read the own WD's status, which may be ABORT.
-    CheckAbort,
-    /// Fault check: read FSTS.
-    ReadFsts,
-    /// IQE: read IQH.
-    IqeIqh,
-    /// IQE: write over the invalid descriptor.
-    PatchDesc,
-    /// IQE: clear it.
-    ClearIqe,
-    /// ITE: read IQH; the walk begins at the slot before.
-    IteIqh,
-    /// ITE: read IQT; the walk ends at the slot before.
-    IteIqt,
-    /// ITE: read IQER, if the rules use ITESID.
-    ReadIqer,
-    /// ITE: clear it.
-    ClearIte,
-    /// ITE walk: read a status.
-    Walk,
-    /// ITE walk: it was IN_USE: set it ABORT.
-    WalkAbort,
-    /// ITE (g5plus): read IQH, to look at the batch it stands in.
-    StraddlerIqh,
-    /// ITE (g5plus): read the descriptor before IQH.
-    StraddlerLook,
-    /// ITE (g5plus): look for the WD of the batch that IQH stands in.
-    StraddlerSeek,
-    /// ITE (g5plus): rewrite it.
-    StraddlerPatch,
-    /// ITE: read the own WD's status again.
-    RecheckAbort,
-    /// ICE: clear it.
-    ClearIce,
-    /// Drop the lock and return without having posted (g5plus).
-    GiveUp,
+listed! {
+    /// Where a submitter stands in `qi_submit_sync`: what it will do next.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    #[repr(u8)]
+    pub enum Pc {
+        /// Not in the function.
+        Idle,
+        /// Take the lock and look for `count + 2` free slots.
+        Acquire,
+        /// There was no room: drop the lock and try again.
+        NoRoom,
+        /// Write the ID numbered `at`.
+        WriteId,
+        /// Set that ID's status IN_USE.
+        IdInUse,
+        /// Set the WD's status IN_USE.
+        WdInUse,
+        /// Write the WD.
+        WriteWd,
+        /// Advance `free_head`, lower `free_cnt`, write IQT.
+        WriteIqt,
+        /// Read the own WD's status.
+        Poll,
+        /// It was not DONE: drop the lock.
+        PollUnlock,
+        /// Take the lock for the next look.
+        PollAcquire,
+        /// Drop the lock before MARK (seeded fault only).
+        DropLock,
+        /// MARK the own slot numbered `at`.
+        Mark,
+        /// `reclaim_free_desc`: look at the status of `free_tail`.
+        Reclaim,
+        /// It was DONE: set it FREE and advance (G1, G3).
+        ReclaimFree,
+        /// Drop the lock and return, or begin again.
+        Return,
+        /// Fault check: read the own WD's status, which may be ABORT.
+        CheckAbort,
+        /// Fault check: read FSTS.
+        ReadFsts,
+        /// IQE: read IQH.
+        IqeIqh,
+        /// IQE: write over the invalid descriptor.
+        PatchDesc,
+        /// IQE: clear it.
+        ClearIqe,
+        /// ITE: read IQH; the walk begins at the slot before.
+        IteIqh,
+        /// ITE: read IQT; the walk ends at the slot before.
+        IteIqt,
+        /// ITE: read IQER, if the rules use ITESID.
+        ReadIqer,
+        /// ITE: clear it.
+        ClearIte,
+        /// ITE walk: read a status.
+        Walk,
+        /// ITE walk: it was IN_USE: set it ABORT.
+        WalkAbort,
+        /// ITE (g5plus): read IQH, to look at the batch it stands in.
+        StraddlerIqh,
+        /// ITE (g5plus): read the descriptor before IQH.
+        StraddlerLook,
+        /// ITE (g5plus): look for the WD of the batch that IQH stands in.
+        StraddlerSeek,
+        /// ITE (g5plus): rewrite it.
+        StraddlerPatch,
+        /// ITE: read the own WD's status again.
+        RecheckAbort,
+        /// ICE: clear it.
+        ClearIce,
+        /// Drop the lock and return without having posted (g5plus).
+        GiveUp,
+    }
 }
 
 impl Pc {
-    const ALL: [Pc; 34] = [
-        Pc::Idle,
-        Pc::Acquire,
-        Pc::NoRoom,
-        Pc::WriteId,
-        Pc::IdInUse,
-        Pc::WdInUse,
-        Pc::WriteWd,
-        Pc::WriteIqt,
-        Pc::Poll,
-        Pc::PollUnlock,
-        Pc::PollAcquire,
-        Pc::DropLock,
-        Pc::Mark,
-        Pc::Reclaim,
-        Pc::ReclaimFree,
-        Pc::Return,
-        Pc::CheckAbort,
-        Pc::ReadFsts,
-        Pc::IqeIqh,
-        Pc::PatchDesc,
-        Pc::ClearIqe,
-        Pc::IteIqh,
-        Pc::IteIqt,
-        Pc::ReadIqer,
-        Pc::ClearIte,
-        Pc::Walk,
-        Pc::WalkAbort,
-        Pc::StraddlerIqh,
-        Pc::StraddlerLook,
-        Pc::StraddlerSeek,
-        Pc::StraddlerPatch,
-        Pc::RecheckAbort,
-        Pc::ClearIce,
-        Pc::GiveUp,
-    ];
-
     pub(super) fn from_byte(byte: u8) -> Pc {
         Pc::ALL[usize::from(byte)]
     }
@@ -312,91 +278,64 @@ pub struct Call {
     pub check: FaultPass,
 }
 
-/// The name of a driver's step, the same in the TLA+ twin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Step {
-    /// Takes its place in the queue of the lock (FIFO lock only).
-    Enqueue,
-    /// Takes the lock.
-    Acquire,
-    /// Drops the lock.
-    Unlock,
-    /// Looks for room again with the lock held (seeded fault only).
-    Look,
-    /// Writes an ID.
-    WriteId,
-    /// Sets an ID's status IN_USE.
-    IdInUse,
-    /// Sets the WD's status IN_USE.
-    WdInUse,
-    /// Writes the WD.
-    WriteWd,
-    /// Writes IQT.
-    WriteIqt,
-    /// Reads the own WD's status.
-    Poll,
-    /// Writes the status of one own slot.
-    Mark,
-    /// Reads the status of `free_tail`.
-    Reclaim,
-    /// Sets the status of `free_tail` FREE.
-    ReclaimFree,
-    /// Fault check: reads the own WD's status.
-    CheckAbort,
-    /// Reads FSTS.
-    ReadFsts,
-    /// Reads IQH.
-    ReadIqh,
-    /// Reads IQT.
-    ReadIqt,
-    /// Reads IQER.
-    ReadIqer,
-    /// Writes over a descriptor that was posted.
-    PatchDesc,
-    /// Clears IQE.
-    ClearIqe,
-    /// Clears ITE.
-    ClearIte,
-    /// Clears ICE.
-    ClearIce,
-    /// ITE walk: reads a status.
-    Walk,
-    /// ITE walk: sets a status ABORT.
-    WalkAbort,
-    /// Reads a descriptor (g5plus).
-    ReadDesc,
+listed! {
+    /// The name of a driver's step, the same in the TLA+ twin.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Step {
+        /// Takes its place in the queue of the lock (FIFO lock only).
+        Enqueue,
+        /// Takes the lock.
+        Acquire,
+        /// Drops the lock.
+        Unlock,
+        /// Looks for room again with the lock held (seeded fault only).
+        Look,
+        /// Writes an ID.
+        WriteId,
+        /// Sets an ID's status IN_USE.
+        IdInUse,
+        /// Sets the WD's status IN_USE.
+        WdInUse,
+        /// Writes the WD.
+        WriteWd,
+        /// Writes IQT.
+        WriteIqt,
+        /// Reads the own WD's status.
+        Poll,
+        /// Writes the status of one own slot.
+        Mark,
+        /// Reads the status of `free_tail`.
+        Reclaim,
+        /// Sets the status of `free_tail` FREE.
+        ReclaimFree,
+        /// Fault check: reads the own WD's status.
+        CheckAbort,
+        /// Reads FSTS.
+        ReadFsts,
+        /// Reads IQH.
+        ReadIqh,
+        /// Reads IQT.
+        ReadIqt,
+        /// Reads IQER.
+        ReadIqer,
+        /// Writes over a descriptor that was posted.
+        PatchDesc,
+        /// Clears IQE.
+        ClearIqe,
+        /// Clears ITE.
+        ClearIte,
+        /// Clears ICE.
+        ClearIce,
+        /// ITE walk: reads a status.
+        Walk,
+        /// ITE walk: sets a status ABORT.
+        WalkAbort,
+        /// Reads a descriptor (g5plus).
+        ReadDesc,
+    }
 }
 
 impl Step {
-    /// All of them.
-    pub const ALL: [Step; 25] = [
-        Step::Enqueue,
-        Step::Acquire,
-        Step::Unlock,
-        Step::Look,
-        Step::WriteId,
-        Step::IdInUse,
-        Step::WdInUse,
-        Step::WriteWd,
-        Step::WriteIqt,
-        Step::Poll,
-        Step::Mark,
-        Step::Reclaim,
-        Step::ReclaimFree,
-        Step::CheckAbort,
-        Step::ReadFsts,
-        Step::ReadIqh,
-        Step::ReadIqt,
-        Step::ReadIqer,
-        Step::PatchDesc,
-        Step::ClearIqe,
-        Step::ClearIte,
-        Step::ClearIce,
-        Step::Walk,
-        Step::WalkAbort,
-        Step::ReadDesc,
-    ];
-
     /// Whether only the fault check does it.
     pub fn is_fault_check(self) -> bool {
         self >= Step::CheckAbort
