@@ -7,8 +7,8 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use stateright::{Checker as _, Model};
 use stateright_temporal::graph::{Graph, Limits, Search};
-use stateright_temporal::liveness::{Checker, Verdict};
-use vtd_qi::impl_qi::{Action, Label, Length, Ring, RingCfg, Rules, Slots, State};
+use stateright_temporal::liveness::{Checker, LivenessVerdict};
+use vtd_qi::impl_qi::{Action, Label, Length, Ring, RingCfg, Rules, SlotFairness, State};
 use vtd_qi::refine::{RingToSpec, check_fairness, check_steps};
 use vtd_qi::spec::Loss;
 
@@ -21,13 +21,13 @@ fn explore(ring: &Small, threads: usize) -> Graph<State<8, 3>, Label> {
 fn judge(ring: &Small, graph: &Graph<State<8, 3>, Label>) {
     let mapping = RingToSpec::new(ring, Loss::None).expect("a legal specification");
     let steps = check_steps(graph, &mapping, |_| false);
-    let checker = Checker::new(graph, &ring.fairness(Slots::Unfair, graph.labels())).expect("all labels occur");
+    let checker = Checker::new(graph, &ring.fairness(SlotFairness::Unfair, graph.labels())).expect("all labels occur");
     let last = ring.cfg().submitters - 1;
     for condition in mapping.fairness_of(last) {
         let kept = check_fairness(graph, &steps, checker.pairs(), &condition, None).expect("not cancelled");
-        assert_eq!(kept, Verdict::Holds);
+        assert_eq!(kept, LivenessVerdict::Holds);
     }
-    assert_eq!(checker.check(&ring.observed(last), None).expect("not cancelled"), Verdict::Holds);
+    assert_eq!(checker.check(&ring.observed(last), None).expect("not cancelled"), LivenessVerdict::Holds);
 }
 
 fn ring(c: &mut Criterion) {

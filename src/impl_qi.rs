@@ -50,7 +50,7 @@ use stateright::{Model, Property};
 
 pub use assumptions::{ASSUMPTIONS, Assumption, assumption};
 pub use driver::{Acquire, Bus, Call, FaultPass, Outcome, Pc, Step};
-pub use fairness::Slots;
+pub use fairness::SlotFairness;
 pub use faults::{AfterIte, FaultClass, Faults, Itesid, MAX_DEVICES, Quirk};
 pub use fsts::Fsts;
 pub use ghost::{Ghost, Owner};

@@ -31,7 +31,7 @@ pub use stateright_temporal::refinement::{
 };
 
 use crate::impl_qi::{Call, Desc, Fsts, Outcome, Owner, Pc, Ring, RingCfg, State, Status};
-use crate::spec::{self, Batch, Fault, Faults, Loss, Spec, SpecCfg, SpecError, Submitter, View};
+use crate::spec::{self, Batch, CallFault, Loss, Spec, SpecCfg, SpecError, SpecFaults, Submitter, View};
 
 /// The ring as an implementation of the [`Spec`] with the same submitters and counts.
 #[derive(Clone)]
@@ -55,37 +55,37 @@ impl<'a, const N: usize, const T: usize, const F: usize> RingToSpec<'a, N, T, F>
     }
 
     /// The fairness conditions of the specification, submitter by submitter, for [`check_fairness`].
-    pub fn fairness(&self) -> impl Iterator<Item = AbstractFairness<spec::Label>> {
+    pub fn fairness(&self) -> impl Iterator<Item = AbstractFairness<spec::SpecLabel>> {
         let weakly_fair = self.spec.weakly_fair().into_iter();
         weakly_fair.map(|(name, label)| AbstractFairness { name, strength: Strength::Weak, labels: vec![label] })
     }
 
     /// The conditions that are about submitter `t`.
-    pub fn fairness_of(&self, t: usize) -> impl Iterator<Item = AbstractFairness<spec::Label>> {
+    pub fn fairness_of(&self, t: usize) -> impl Iterator<Item = AbstractFairness<spec::SpecLabel>> {
         self.fairness().filter(move |condition| condition.labels.iter().all(|label| label.submitter() == Some(t as u8)))
     }
 
     /// A submitter and its messages; `queued` says whether hardware has its batch.
-    fn call(&self, state: &State<N, T, F>, t: usize, call: &Call, queued: bool) -> spec::Call {
-        let waiting = spec::Call { submitter: Submitter::Waiting(call.count), ..spec::Call::default() };
+    fn call(&self, state: &State<N, T, F>, t: usize, call: &Call, queued: bool) -> spec::SpecCall {
+        let waiting = spec::SpecCall { submitter: Submitter::Waiting(call.count), ..spec::SpecCall::default() };
         if call.outcome == Outcome::Invalid {
-            return spec::Call { fault: Some(Fault::Refused), ..waiting };
+            return spec::SpecCall { fault: Some(CallFault::Refused), ..waiting };
         }
         if !self.ring.waiting(state, t) {
             let aborted = call.outcome == Outcome::Again
                 || call.outcome == Outcome::TimedOut && call.pc != Pc::GiveUp
                 || call.outcome == Outcome::Success && state.ghost().is_reposting(t);
             let submitter = if aborted { Submitter::Aborted(call.count) } else { Submitter::Idle };
-            return spec::Call { submitter, ..spec::Call::default() };
+            return spec::SpecCall { submitter, ..spec::SpecCall::default() };
         }
         let slot = self.ring.wait_index(call);
         let done = state.status(slot) == Status::Done && state.ghost().done_by(slot).is(t);
         let submit = !self.is_begun(state, t, call);
-        let lost = !done && !submit && !queued && self.spec.cfg().faults == Faults::Possible;
-        spec::Call {
+        let lost = !done && !submit && !queued && self.spec.cfg().faults == SpecFaults::Possible;
+        spec::SpecCall {
             submit: submit.then_some(call.count),
             done: done.then(|| executed(state, t)),
-            fault: lost.then_some(Fault::Aborted),
+            fault: lost.then_some(CallFault::Aborted),
             ..waiting
         }
     }
@@ -114,7 +114,7 @@ fn executed<const N: usize, const T: usize, const F: usize>(state: &State<N, T, 
 
 /// The specification that a ring is to refine.
 pub fn spec_cfg(ring: &RingCfg, loss: Loss) -> SpecCfg {
-    let faults = if ring.faults.is_none() { Faults::None } else { Faults::Possible };
+    let faults = if ring.faults.is_none() { SpecFaults::None } else { SpecFaults::Possible };
     SpecCfg { submitters: ring.submitters, counts: ring.counts.clone(), loss, faults }
 }
 
@@ -122,13 +122,13 @@ impl<const N: usize, const T: usize, const F: usize> Mapping for RingToSpec<'_, 
     type Concrete = State<N, T, F>;
     type Abstract = Spec;
     type View = View;
-    type Label = spec::Label;
+    type Label = spec::SpecLabel;
 
     fn target(&self) -> &Spec {
         &self.spec
     }
 
-    fn label(&self, action: &<Spec as Model>::Action) -> spec::Label {
+    fn label(&self, action: &<Spec as Model>::Action) -> spec::SpecLabel {
         spec::label(action)
     }
 
@@ -167,7 +167,7 @@ impl<const N: usize, const T: usize, const F: usize> Mapping for RingToSpec<'_, 
         view
     }
 
-    fn state(&self, view: &View) -> spec::State {
+    fn state(&self, view: &View) -> spec::SpecState {
         self.spec.state_of(view)
     }
 }

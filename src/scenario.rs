@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::impl_qi::{Slots, ValidRing};
+use crate::impl_qi::{SlotFairness, ValidRing};
 
 pub use property::Check;
 pub(crate) use table::twice;
@@ -49,7 +49,7 @@ pub struct Scenario {
     /// What is modelled.
     pub cfg: ValidRing,
     /// What a waiting call is promised.
-    pub slots: Slots,
+    pub slots: SlotFairness,
     /// What is checked.
     pub checks: Vec<Check>,
     /// What is expected, by name of the property; empty for a configuration of one's own.
@@ -95,7 +95,7 @@ pub struct Script {
 
 impl Scenario {
     /// A configuration of one's own, of which nothing is expected; its name is made from the generation's.
-    pub fn own(generation: &'static str, cfg: ValidRing, slots: Slots, checks: Vec<Check>) -> Scenario {
+    pub fn own(generation: &'static str, cfg: ValidRing, slots: SlotFairness, checks: Vec<Check>) -> Scenario {
         let family = format!("{generation}-own");
         Scenario {
             name: format!("{family}-{}x{}", cfg.submitters, cfg.length.slots()),

@@ -9,9 +9,9 @@
 //! | `Accept(t)` | hardware | `Submit(n)` arrives: `t`'s batch joins the queue, `n` IDs left | fetch of the batch's first descriptor (VT-d 6.5.2) |
 //! | `Execute(t)` | hardware | one of the remaining IDs of `t`'s batch, wherever it is in the queue | no fence flag: IDs behind a WD need not await it (VT-d 6.5.2.8) |
 //! | `Complete(t)` | hardware | `t`'s batch, at the head of the queue with nothing left, leaves it: `Done` is sent | the WD's status write, in order (VT-d 6.5.2.8) |
-//! | `CompleteEarly(t)` | hardware | [`Faults::EarlyDone`] only, seeded: the same though IDs are left | none |
+//! | `CompleteEarly(t)` | hardware | [`SpecFaults::EarlyDone`] only, seeded: the same though IDs are left | none |
 //! | `Observe(t)` | submitter | `Done` arrives, `t` is idle again | the poll in `qi_submit_sync` sees `QI_DONE` |
-//! | `Abort` | hardware | [`Faults::Possible`] only: drops any of the accepted batches and sends `Aborted` for each | an ITE drops pending WDs (VT-d 6.5.2.11) |
+//! | `Abort` | hardware | [`SpecFaults::Possible`] only: drops any of the accepted batches and sends `Aborted` for each | an ITE drops pending WDs (VT-d 6.5.2.11) |
 //! | `Again(t)` | submitter | `Aborted` arrives | `-EAGAIN` |
 //! | `Repost(t)` | submitter | an aborted `t` sends `Submit(n)` for the same call | `qi_submit_sync` writes IQT once more |
 //! | `Refuse(t)` | hardware | as `Execute(t)`: takes `t`'s accepted batch for invalid and sends `Refused` | IQE is handled (VT-d 6.5.2.10) |
@@ -36,9 +36,9 @@
 //! ```
 //! use stateright::Model;
 //! use vtd_qi::temporal::graph::Search;
-//! use vtd_qi::spec::{label, view, Faults, Label, Loss, SpecCfg};
+//! use vtd_qi::spec::{label, view, SpecFaults, SpecLabel, Loss, SpecCfg};
 //!
-//! let spec = SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::None, faults: Faults::None }.into_model()?;
+//! let spec = SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::None, faults: SpecFaults::None }.into_model()?;
 //! let graph = Search::new(&spec, label).run();
 //! assert_eq!(graph.len(), 73);
 //! assert!(graph.findings().iter().all(|found| found.as_expected()));
@@ -46,10 +46,10 @@
 //! // The shortest way to a batch that was executed before the one ahead of it.
 //! let finding = graph.findings().iter().find(|found| found.name == "executed-out-of-order").unwrap();
 //! let path = graph.path_to(finding.state.unwrap());
-//! let labels: Vec<Label> = path.iter().map(|edge| graph.labels()[edge.label as usize]).collect();
+//! let labels: Vec<SpecLabel> = path.iter().map(|edge| graph.labels()[edge.label as usize]).collect();
 //! assert_eq!(
 //!     labels,
-//!     [Label::Submit(0), Label::Accept(0), Label::Submit(1), Label::Accept(1), Label::Execute(1)]
+//!     [SpecLabel::Submit(0), SpecLabel::Accept(0), SpecLabel::Submit(1), SpecLabel::Accept(1), SpecLabel::Execute(1)]
 //! );
 //! assert_eq!(
 //!     view(graph.state(finding.state.unwrap())).to_string(),
@@ -85,10 +85,10 @@ pub const MAX_SUBMITTERS: usize = 8;
 pub const MAX_COUNT: u8 = 254;
 
 /// A state of the specification as stateright keeps it; [`view`] reads it, [`Spec::state_of`] builds it.
-pub type State = ActorModelState<Party>;
+pub type SpecState = ActorModelState<Party>;
 
 /// A step of the specification as stateright names it; [`label`] says what it is.
-pub type Action = ActorModelAction<Message, Step, u8>;
+pub type SpecAction = ActorModelAction<Message, SpecStep, u8>;
 
 words! {
     /// What may be lost on the way.
@@ -102,7 +102,7 @@ words! {
 
 /// Whether anything but a loss can go wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Faults {
+pub enum SpecFaults {
     /// Nothing.
     #[default]
     None,
@@ -117,9 +117,9 @@ pub enum Faults {
 ///
 /// # Examples
 /// ```
-/// use vtd_qi::spec::{Faults, Loss, SpecCfg};
+/// use vtd_qi::spec::{SpecFaults, Loss, SpecCfg};
 ///
-/// let cfg = SpecCfg { submitters: 9, counts: vec![0, 1], loss: Loss::None, faults: Faults::None };
+/// let cfg = SpecCfg { submitters: 9, counts: vec![0, 1], loss: Loss::None, faults: SpecFaults::None };
 /// assert_eq!(cfg.into_model().err().unwrap().to_string(), "9 submitters asked for, but 1 to 8 are supported");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ pub struct SpecCfg {
     /// What may be lost.
     pub loss: Loss,
     /// What else may go wrong.
-    pub faults: Faults,
+    pub faults: SpecFaults,
 }
 
 /// Why a [`SpecCfg`] is refused.
@@ -215,19 +215,19 @@ impl Spec {
     /// # Examples
     /// ```
     /// use stateright::Model;
-    /// use vtd_qi::spec::{view, Faults, Loss, SpecCfg, Submitter};
+    /// use vtd_qi::spec::{view, SpecFaults, Loss, SpecCfg, Submitter};
     ///
-    /// let spec = SpecCfg { submitters: 2, counts: vec![1], loss: Loss::None, faults: Faults::None }.into_model()?;
+    /// let spec = SpecCfg { submitters: 2, counts: vec![1], loss: Loss::None, faults: SpecFaults::None }.into_model()?;
     /// let mut seen = view(&spec.init_states()[0]);
     /// seen.calls[1].submitter = Submitter::Waiting(1);
     /// seen.calls[1].done = Some(1);
     /// assert_eq!(view(&spec.state_of(&seen)), seen);
     /// # Ok::<(), vtd_qi::spec::SpecError>(())
     /// ```
-    pub fn state_of(&self, view: &View) -> State {
+    pub fn state_of(&self, view: &View) -> SpecState {
         let parties = self.actors.actors.len();
         assert_eq!(view.calls.len() + 1, parties, "a view of another number of submitters");
-        let mut state = State {
+        let mut state = SpecState {
             actor_states: vec![Arc::new(PartyState::Hardware(view.queue))],
             network: Network::new_unordered_nonduplicating(view.messages()),
             timers_set: vec![Timers::new(); parties],
@@ -259,38 +259,40 @@ impl Spec {
     ///
     /// # Examples
     /// ```
-    /// use vtd_qi::spec::{Faults, Loss, SpecCfg};
+    /// use vtd_qi::spec::{SpecFaults, Loss, SpecCfg};
     ///
-    /// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model()?;
+    /// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: SpecFaults::None }.into_model()?;
     /// let names: Vec<String> = spec.weakly_fair().into_iter().map(|(name, _)| name).collect();
     /// assert_eq!(names, ["Accept(T1)", "Complete(T1)", "Observe(T1)"]);
     /// # Ok::<(), vtd_qi::spec::SpecError>(())
     /// ```
-    pub fn weakly_fair(&self) -> Vec<(String, Label)> {
+    pub fn weakly_fair(&self) -> Vec<(String, SpecLabel)> {
         (0..self.cfg.submitters as u8)
             .flat_map(|t| {
-                let faults = [Label::Again(t), Label::Repost(t), Label::Fail(t)];
-                let faults = faults.into_iter().filter(|_| self.cfg.faults == Faults::Possible);
-                [Label::Accept(t), Label::Execute(t), Label::Complete(t), Label::Observe(t)].into_iter().chain(faults)
+                let faults = [SpecLabel::Again(t), SpecLabel::Repost(t), SpecLabel::Fail(t)];
+                let faults = faults.into_iter().filter(|_| self.cfg.faults == SpecFaults::Possible);
+                [SpecLabel::Accept(t), SpecLabel::Execute(t), SpecLabel::Complete(t), SpecLabel::Observe(t)]
+                    .into_iter()
+                    .chain(faults)
             })
-            .filter(|label| !matches!(label, Label::Execute(_)) || self.executes())
+            .filter(|label| !matches!(label, SpecLabel::Execute(_)) || self.executes())
             .map(|label| (label.to_string(), label))
             .collect()
     }
 
     /// [`Spec::weakly_fair`] as conditions for [`stateright_temporal::liveness`].
-    pub fn fairness(&self) -> Vec<Fairness<'static, State, Label>> {
+    pub fn fairness(&self) -> Vec<Fairness<'static, SpecState, SpecLabel>> {
         self.weakly_fair().into_iter().map(|(name, label)| Fairness::weak(name, vec![label])).collect()
     }
 
     /// With faults: aborts come to an end. Beside [`Spec::fairness`], the liveness of a submitter needs it.
-    pub fn aborts_end(&self) -> Fairness<'static, State, Label> {
-        let aborts = Occurs::step(|_, label, _| *label == Label::Abort);
+    pub fn aborts_end(&self) -> Fairness<'static, SpecState, SpecLabel> {
+        let aborts = Occurs::step(|_, label, _| *label == SpecLabel::Abort);
         Fairness::streett("Aborts", aborts, Occurs::state(|_| false))
     }
 
     /// The liveness of `t`: if it waits, it is eventually idle again.
-    pub fn observed(&self, t: u8) -> Formula<'static, State, Label> {
+    pub fn observed(&self, t: u8) -> Formula<'static, SpecState, SpecLabel> {
         Formula::leads_to(move |state| waiting(state, t), move |state| !waiting(state, t))
     }
 
@@ -302,7 +304,7 @@ impl Spec {
 
 /// A step of the specification, by what it means and whom it concerns: `t` is `0..submitters`, displayed as `T1` onwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Label {
+pub enum SpecLabel {
     /// `t` calls: it sends `Submit`.
     Submit(u8),
     /// The hardware takes `t`'s batch into its queue.
@@ -329,38 +331,43 @@ pub enum Label {
     Lose(u8),
 }
 
-impl Label {
+impl SpecLabel {
     /// The submitter whom the step concerns, if it concerns one.
     pub fn submitter(self) -> Option<u8> {
         match self {
-            Label::Submit(t) | Label::Accept(t) | Label::Execute(t) | Label::CompleteEarly(t) => Some(t),
-            Label::Complete(t) | Label::Observe(t) | Label::Lose(t) => Some(t),
-            Label::Again(t) | Label::Repost(t) | Label::Refuse(t) | Label::Fail(t) => Some(t),
-            Label::Abort => None,
+            SpecLabel::Submit(t) | SpecLabel::Accept(t) | SpecLabel::Execute(t) | SpecLabel::CompleteEarly(t) => {
+                Some(t)
+            }
+            SpecLabel::Complete(t) | SpecLabel::Observe(t) | SpecLabel::Lose(t) => Some(t),
+            SpecLabel::Again(t) | SpecLabel::Repost(t) | SpecLabel::Refuse(t) | SpecLabel::Fail(t) => Some(t),
+            SpecLabel::Abort => None,
         }
     }
 
-    /// Whether it occurs with [`Faults::Possible`] only.
+    /// Whether it occurs with [`SpecFaults::Possible`] only.
     pub fn is_fault(self) -> bool {
-        matches!(self, Label::Abort | Label::Again(_) | Label::Repost(_) | Label::Refuse(_) | Label::Fail(_))
+        matches!(
+            self,
+            SpecLabel::Abort | SpecLabel::Again(_) | SpecLabel::Repost(_) | SpecLabel::Refuse(_) | SpecLabel::Fail(_)
+        )
     }
 }
 
-impl Display for Label {
+impl Display for SpecLabel {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (name, t) = match self {
-            Label::Submit(t) => ("Submit", t),
-            Label::Accept(t) => ("Accept", t),
-            Label::Execute(t) => ("Execute", t),
-            Label::Complete(t) => ("Complete", t),
-            Label::CompleteEarly(t) => ("CompleteEarly", t),
-            Label::Observe(t) => ("Observe", t),
-            Label::Abort => return write!(f, "Abort"),
-            Label::Again(t) => ("Again", t),
-            Label::Repost(t) => ("Repost", t),
-            Label::Refuse(t) => ("Refuse", t),
-            Label::Fail(t) => ("Fail", t),
-            Label::Lose(t) => ("Lose", t),
+            SpecLabel::Submit(t) => ("Submit", t),
+            SpecLabel::Accept(t) => ("Accept", t),
+            SpecLabel::Execute(t) => ("Execute", t),
+            SpecLabel::Complete(t) => ("Complete", t),
+            SpecLabel::CompleteEarly(t) => ("CompleteEarly", t),
+            SpecLabel::Observe(t) => ("Observe", t),
+            SpecLabel::Abort => return write!(f, "Abort"),
+            SpecLabel::Again(t) => ("Again", t),
+            SpecLabel::Repost(t) => ("Repost", t),
+            SpecLabel::Refuse(t) => ("Refuse", t),
+            SpecLabel::Fail(t) => ("Fail", t),
+            SpecLabel::Lose(t) => ("Lose", t),
         };
         write!(f, "{name}(T{})", t + 1)
     }
@@ -374,32 +381,32 @@ impl Display for Label {
 /// # Examples
 /// ```
 /// use stateright::Model;
-/// use vtd_qi::spec::{label, Faults, Loss, SpecCfg};
+/// use vtd_qi::spec::{label, SpecFaults, Loss, SpecCfg};
 ///
-/// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model()?;
+/// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: SpecFaults::None }.into_model()?;
 /// let steps = spec.next_steps(&spec.init_states()[0]);
 /// assert_eq!(label(&steps[0].0).to_string(), "Submit(T1)");
 /// # Ok::<(), vtd_qi::spec::SpecError>(())
 /// ```
-pub fn label(action: &Action) -> Label {
+pub fn label(action: &SpecAction) -> SpecLabel {
     match *action {
-        Action::SelectRandom { actor, ref key, random } => match (key.as_str(), random) {
-            (AGAIN, REPOST) => Label::Repost(submitter(actor)),
-            (AGAIN, _) => Label::Fail(submitter(actor)),
-            _ => Label::Submit(submitter(actor)),
+        SpecAction::SelectRandom { actor, ref key, random } => match (key.as_str(), random) {
+            (AGAIN, REPOST) => SpecLabel::Repost(submitter(actor)),
+            (AGAIN, _) => SpecLabel::Fail(submitter(actor)),
+            _ => SpecLabel::Submit(submitter(actor)),
         },
-        Action::Deliver { src, msg: Message::Submit(_), .. } => Label::Accept(submitter(src)),
-        Action::Deliver { dst, msg: Message::Done { .. }, .. } => Label::Observe(submitter(dst)),
-        Action::Deliver { dst, msg: Message::Aborted, .. } => Label::Again(submitter(dst)),
-        Action::Deliver { dst, msg: Message::Refused, .. } => Label::Fail(submitter(dst)),
-        Action::Timeout(_, Step::Execute(t)) => Label::Execute(t),
-        Action::Timeout(_, Step::Complete(t)) => Label::Complete(t),
-        Action::Timeout(_, Step::CompleteEarly(t)) => Label::CompleteEarly(t),
-        Action::Timeout(_, Step::Abort(_)) => Label::Abort,
-        Action::Timeout(_, Step::Refuse(t)) => Label::Refuse(t),
-        Action::Drop(Envelope { src, msg: Message::Submit(_), .. }) => Label::Lose(submitter(src)),
-        Action::Drop(Envelope { dst, .. }) => Label::Lose(submitter(dst)),
-        Action::Crash(_) | Action::Recover(_) => unreachable!("actors of the specification do not crash"),
+        SpecAction::Deliver { src, msg: Message::Submit(_), .. } => SpecLabel::Accept(submitter(src)),
+        SpecAction::Deliver { dst, msg: Message::Done { .. }, .. } => SpecLabel::Observe(submitter(dst)),
+        SpecAction::Deliver { dst, msg: Message::Aborted, .. } => SpecLabel::Again(submitter(dst)),
+        SpecAction::Deliver { dst, msg: Message::Refused, .. } => SpecLabel::Fail(submitter(dst)),
+        SpecAction::Timeout(_, SpecStep::Execute(t)) => SpecLabel::Execute(t),
+        SpecAction::Timeout(_, SpecStep::Complete(t)) => SpecLabel::Complete(t),
+        SpecAction::Timeout(_, SpecStep::CompleteEarly(t)) => SpecLabel::CompleteEarly(t),
+        SpecAction::Timeout(_, SpecStep::Abort(_)) => SpecLabel::Abort,
+        SpecAction::Timeout(_, SpecStep::Refuse(t)) => SpecLabel::Refuse(t),
+        SpecAction::Drop(Envelope { src, msg: Message::Submit(_), .. }) => SpecLabel::Lose(submitter(src)),
+        SpecAction::Drop(Envelope { dst, .. }) => SpecLabel::Lose(submitter(dst)),
+        SpecAction::Crash(_) | SpecAction::Recover(_) => unreachable!("actors of the specification do not crash"),
     }
 }
 
@@ -411,33 +418,32 @@ pub fn label(action: &Action) -> Label {
 /// # Examples
 /// ```
 /// use stateright::Model;
-/// use vtd_qi::spec::{waiting, Faults, Loss, SpecCfg};
+/// use vtd_qi::spec::{waiting, SpecFaults, Loss, SpecCfg};
 ///
-/// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model()?;
+/// let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: SpecFaults::None }.into_model()?;
 /// let init = &spec.init_states()[0];
 /// assert!(!waiting(init, 0) && waiting(&spec.next_states(init)[0], 0));
 /// # Ok::<(), vtd_qi::spec::SpecError>(())
 /// ```
-pub fn waiting(state: &State, t: u8) -> bool {
+pub fn waiting(state: &SpecState, t: u8) -> bool {
     *state.actor_states[usize::from(id(t))] != PartyState::Submitter(Submitter::Idle)
 }
 
 impl Model for Spec {
-    type State = State;
-    type Action = Action;
+    type State = SpecState;
+    type Action = SpecAction;
 
-    fn init_states(&self) -> Vec<State> {
+    fn init_states(&self) -> Vec<SpecState> {
         self.actors.init_states()
     }
 
-    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+    fn actions(&self, state: &SpecState, actions: &mut Vec<SpecAction>) {
         self.actors.actions(state, actions);
-        let loses_too_much =
-            |action: &Action| matches!(action, Action::Drop(message) if !matches!(message.msg, Message::Done { .. }));
+        let loses_too_much = |action: &SpecAction| matches!(action, SpecAction::Drop(message) if !matches!(message.msg, Message::Done { .. }));
         actions.retain(|action| !loses_too_much(action));
     }
 
-    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+    fn next_state(&self, state: &SpecState, action: SpecAction) -> Option<SpecState> {
         self.actors.next_state(state, action)
     }
 
@@ -451,12 +457,12 @@ impl Model for Spec {
         if self.executes() {
             properties.push(Property::sometimes("executed", |_, s| view(s).queue.iter().any(|b| b.executed > 0)));
         }
-        if self.cfg.faults == Faults::Possible {
+        if self.cfg.faults == SpecFaults::Possible {
             properties.push(Property::sometimes("aborted", |_, s| {
                 view(s).calls.iter().any(|call| matches!(call.submitter, Submitter::Aborted(_)))
             }));
             properties.push(Property::sometimes("refused", |_, s| {
-                view(s).calls.iter().any(|call| call.fault == Some(Fault::Refused))
+                view(s).calls.iter().any(|call| call.fault == Some(CallFault::Refused))
             }));
         }
         if self.cfg.submitters > 1 {
@@ -483,35 +489,35 @@ impl Model for Spec {
     }
 
     /// The label, and the message where one is sent or arrives.
-    fn format_action(&self, action: &Action) -> String {
+    fn format_action(&self, action: &SpecAction) -> String {
         let label = label(action);
         match *action {
-            Action::SelectRandom { random, .. } if matches!(label, Label::Submit(_)) => {
+            SpecAction::SelectRandom { random, .. } if matches!(label, SpecLabel::Submit(_)) => {
                 format!("{label} sends {}", Message::Submit(random))
             }
-            Action::Timeout(_, Step::Abort(batches)) => {
+            SpecAction::Timeout(_, SpecStep::Abort(batches)) => {
                 let of: Vec<String> = submitters_in(batches).map(|t| format!("T{}", t + 1)).collect();
                 format!("{label} of {}", of.join(", "))
             }
-            Action::Deliver { msg, .. } => format!("{label} takes {msg}"),
-            Action::Drop(Envelope { msg, .. }) => format!("{label} drops {msg}"),
+            SpecAction::Deliver { msg, .. } => format!("{label} takes {msg}"),
+            SpecAction::Drop(Envelope { msg, .. }) => format!("{label} drops {msg}"),
             _ => label.to_string(),
         }
     }
 
     /// The state that the step leads to in one line, then what the actor did.
-    fn format_step(&self, state: &State, action: Action) -> Option<String> {
+    fn format_step(&self, state: &SpecState, action: SpecAction) -> Option<String> {
         let next = self.next_state(state, action.clone())?;
         Some(format!("{}\n\n{}", view(&next), self.actors.format_step(state, action)?))
     }
 
-    fn as_svg(&self, path: Path<State, Action>) -> Option<String> {
+    fn as_svg(&self, path: Path<SpecState, SpecAction>) -> Option<String> {
         Some(self.sequence_diagram(path))
     }
 }
 
 /// A `Done` in flight is the last step before a submitter observes it: what it was sent after must be what was asked for.
-fn observed_after_execution(_: &Spec, state: &State) -> bool {
+fn observed_after_execution(_: &Spec, state: &SpecState) -> bool {
     view(state).calls.iter().all(|call| call.done.is_none_or(|executed| call.submitter == Submitter::Waiting(executed)))
 }
 
@@ -521,7 +527,7 @@ pub enum Party {
     /// The invalidation unit.
     Hardware {
         /// Whether it may abort and refuse.
-        faults: Faults,
+        faults: SpecFaults,
     },
     /// A thread in `qi_submit_sync`, or about to enter it.
     Submitter {
@@ -582,7 +588,7 @@ impl Display for Message {
 
 /// A step that the hardware takes without a message; stateright keeps it as the value of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Step {
+pub enum SpecStep {
     /// Execute one ID of this submitter's batch.
     Execute(u8),
     /// Complete this submitter's batch.
@@ -629,7 +635,7 @@ pub struct Batch {
 
 impl Actor for Party {
     type Msg = Message;
-    type Timer = Step;
+    type Timer = SpecStep;
     type State = PartyState;
     type Storage = ();
     type Random = u8;
@@ -679,26 +685,26 @@ impl Actor for Party {
         }
     }
 
-    fn on_timeout(&self, _: Id, state: &mut Cow<PartyState>, step: &Step, out: &mut Out<Self>) {
+    fn on_timeout(&self, _: Id, state: &mut Cow<PartyState>, step: &SpecStep, out: &mut Out<Self>) {
         let (Party::Hardware { faults }, PartyState::Hardware(queue)) = (self, state.to_mut()) else {
             unreachable!("only the hardware has timers")
         };
         match *step {
-            Step::Abort(batches) => {
+            SpecStep::Abort(batches) => {
                 submitters_in(batches).for_each(|t| out.send(id(t), Message::Aborted));
                 change(queue, *faults, out, |queue| queue.retain(|batch| batches >> batch.submitter & 1 == 0));
             }
-            Step::Refuse(t) => {
+            SpecStep::Refuse(t) => {
                 out.send(id(t), Message::Refused);
                 change(queue, *faults, out, |queue| queue.retain(|batch| batch.submitter != t));
             }
-            Step::Execute(t) => change(queue, *faults, out, |queue| {
+            SpecStep::Execute(t) => change(queue, *faults, out, |queue| {
                 let batch = queue.iter_mut().find(|batch| batch.submitter == t && batch.left > 0);
                 let batch = batch.expect("the timer is set while an ID is left");
                 batch.left -= 1;
                 batch.executed += 1;
             }),
-            Step::Complete(t) | Step::CompleteEarly(t) => {
+            SpecStep::Complete(t) | SpecStep::CompleteEarly(t) => {
                 out.send(id(t), Message::Done { executed: queue[0].executed });
                 change(queue, *faults, out, List::pop_front);
             }
@@ -714,7 +720,7 @@ impl Actor for Party {
 }
 
 /// Changes the queue, and sets exactly the timers that the new one determines.
-fn change(queue: &mut List<Batch>, faults: Faults, out: &mut Out<Party>, by: impl FnOnce(&mut List<Batch>)) {
+fn change(queue: &mut List<Batch>, faults: SpecFaults, out: &mut Out<Party>, by: impl FnOnce(&mut List<Batch>)) {
     steps(queue, faults).for_each(|step| out.cancel_timer(step));
     by(queue);
     steps(queue, faults).for_each(|step| out.set_timer(step, model_timeout()));
@@ -722,21 +728,22 @@ fn change(queue: &mut List<Batch>, faults: Faults, out: &mut Out<Party>, by: imp
 
 /// The steps that the hardware can take: an ID of any batch, or the completion of the first; to drop any of them, or to
 /// refuse one.
-fn steps(queue: &List<Batch>, faults: Faults) -> impl Iterator<Item = Step> {
+fn steps(queue: &List<Batch>, faults: SpecFaults) -> impl Iterator<Item = SpecStep> {
     let complete = queue.first().and_then(|head| match head.left {
-        0 => Some(Step::Complete(head.submitter)),
-        _ => (faults == Faults::EarlyDone).then_some(Step::CompleteEarly(head.submitter)),
+        0 => Some(SpecStep::Complete(head.submitter)),
+        _ => (faults == SpecFaults::EarlyDone).then_some(SpecStep::CompleteEarly(head.submitter)),
     });
     let queue = *queue;
-    let execute = (0..queue.len()).map(move |i| queue[i]).filter(|b| b.left > 0).map(|b| Step::Execute(b.submitter));
-    let possible = faults == Faults::Possible;
+    let execute =
+        (0..queue.len()).map(move |i| queue[i]).filter(|b| b.left > 0).map(|b| SpecStep::Execute(b.submitter));
+    let possible = faults == SpecFaults::Possible;
     let queued = queue.iter().fold(0u8, |bits, batch| bits | 1 << batch.submitter);
-    let abort = (1..=queued).filter(move |batches| possible && batches & !queued == 0).map(Step::Abort);
-    let refuse = submitters_in(queued).filter(move |_| possible).map(Step::Refuse);
+    let abort = (1..=queued).filter(move |batches| possible && batches & !queued == 0).map(SpecStep::Abort);
+    let refuse = submitters_in(queued).filter(move |_| possible).map(SpecStep::Refuse);
     execute.chain(complete).chain(abort).chain(refuse)
 }
 
-/// The information in a [`State`], small and without heap allocation; the rest of the state follows from it.
+/// The information in a [`SpecState`], small and without heap allocation; the rest of the state follows from it.
 ///
 /// Displayed as one line: the submitters, then the queue with executed/submitted IDs, then the messages in flight.
 ///
@@ -754,14 +761,14 @@ fn steps(queue: &List<Batch>, faults: Faults) -> impl Iterator<Item = Step> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct View {
     /// The submitters and their messages.
-    pub calls: List<Call>,
+    pub calls: List<SpecCall>,
     /// The batches accepted and not completed, in the order of acceptance.
     pub queue: List<Batch>,
 }
 
 /// A submitter and the messages in flight between it and the hardware, of each kind at most one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Call {
+pub struct SpecCall {
     /// The submitter itself.
     pub submitter: Submitter,
     /// The count of a `Submit` in flight.
@@ -769,12 +776,12 @@ pub struct Call {
     /// The executed IDs of a `Done` in flight.
     pub done: Option<u8>,
     /// An `Aborted` or `Refused` in flight.
-    pub fault: Option<Fault>,
+    pub fault: Option<CallFault>,
 }
 
 /// The message about a batch that hardware does not complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fault {
+pub enum CallFault {
     /// [`Message::Aborted`].
     Aborted,
     /// [`Message::Refused`].
@@ -791,7 +798,7 @@ impl View {
     /// See [`View`].
     pub fn new(submitters: usize) -> Self {
         let mut calls = List::default();
-        (0..submitters).for_each(|_| calls.push(Call::default()));
+        (0..submitters).for_each(|_| calls.push(SpecCall::default()));
         View { calls, queue: List::default() }
     }
 
@@ -803,8 +810,8 @@ impl View {
                 call.done.map(|executed| Envelope { src: hardware, dst: id(t), msg: Message::Done { executed } });
             let fault = call.fault.map(|fault| {
                 let msg = match fault {
-                    Fault::Aborted => Message::Aborted,
-                    Fault::Refused => Message::Refused,
+                    CallFault::Aborted => Message::Aborted,
+                    CallFault::Refused => Message::Refused,
                 };
                 Envelope { src: hardware, dst: id(t), msg }
             });
@@ -821,13 +828,13 @@ impl View {
 /// # Examples
 /// ```
 /// use stateright::Model;
-/// use vtd_qi::spec::{view, Faults, Loss, SpecCfg, View};
+/// use vtd_qi::spec::{view, SpecFaults, Loss, SpecCfg, View};
 ///
-/// let spec = SpecCfg { submitters: 2, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model()?;
+/// let spec = SpecCfg { submitters: 2, counts: vec![0], loss: Loss::None, faults: SpecFaults::None }.into_model()?;
 /// assert_eq!(view(&spec.init_states()[0]), View::new(2));
 /// # Ok::<(), vtd_qi::spec::SpecError>(())
 /// ```
-pub fn view(state: &State) -> View {
+pub fn view(state: &SpecState) -> View {
     let mut view = View::new(state.actor_states.len() - 1);
     for (index, party) in state.actor_states.iter().enumerate() {
         match **party {
@@ -839,8 +846,8 @@ pub fn view(state: &State) -> View {
         match *msg {
             Message::Submit(count) => view.calls[usize::from(submitter(src))].submit = Some(count),
             Message::Done { executed } => view.calls[usize::from(submitter(dst))].done = Some(executed),
-            Message::Aborted => view.calls[usize::from(submitter(dst))].fault = Some(Fault::Aborted),
-            Message::Refused => view.calls[usize::from(submitter(dst))].fault = Some(Fault::Refused),
+            Message::Aborted => view.calls[usize::from(submitter(dst))].fault = Some(CallFault::Aborted),
+            Message::Refused => view.calls[usize::from(submitter(dst))].fault = Some(CallFault::Refused),
         }
     }
     view

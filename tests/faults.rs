@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use stateright::{Checker as _, Model};
 use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
-use stateright_temporal::liveness::{Checker, Formula, Occurs, Verdict as LivenessVerdict};
+use stateright_temporal::liveness::{Checker, Formula, LivenessVerdict, Occurs};
 use vtd_qi::campaign::matrix::{Cell, CellResult, Matrix, Scope, Tier};
 use vtd_qi::campaign::mutants::Mutant;
 use vtd_qi::impl_qi::{
     Action, AfterIte, FaultCheck, FaultClass, Faults, GENERATIONS, Generation, Hardware, HwStep, Label, Length, Pc,
-    Ring, RingCfg, Rules, Slots, State, Step,
+    Ring, RingCfg, Rules, SlotFairness, State, Step,
 };
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{Detail, Verdict, verify, verify_with};
@@ -127,7 +127,7 @@ fn leaving_the_fault_check_out_changes_no_verdict() {
     for rules in [Rules::G3, Rules::G4, Rules::G5] {
         let verdicts = |fault_check| {
             let cfg = RingCfg { fault_check, ..RingCfg::new(rules, 2, [0, 1]) }.validate().unwrap();
-            let scenario = Scenario::own("own", cfg, Slots::Unfair, Check::without_faults().collect());
+            let scenario = Scenario::own("own", cfg, SlotFairness::Unfair, Check::without_faults().collect());
             let report = verify(&scenario, Limits::default());
             report.properties.iter().map(|outcome| (outcome.check, outcome.verdict)).collect::<Vec<_>>()
         };
@@ -219,7 +219,7 @@ fn both_forms_of_the_2026_bug_come_out() {
     for (rules, missed) in [(Rules::G4, true), (Rules::G5, false)] {
         let ring = ring(cfg(rules, &[0, 1], 4, Faults::of([FaultClass::LostAnswer], 1)));
         let graph = labelled(&ring);
-        let checker = Checker::new(&graph, &ring.fairness(Slots::Fair, graph.labels())).unwrap();
+        let checker = Checker::new(&graph, &ring.fairness(SlotFairness::Fair, graph.labels())).unwrap();
         let polls_in_vain = Formula::Infinitely {
             p: Occurs::step(|_, label, _| *label == Label::Driver(Step::Unlock, 1)),
             q: Occurs::state(|state: &SmallState| state.call(1).pc == Pc::Idle),

@@ -1,6 +1,6 @@
 //! Imports go one way: the engine, the model, the bridges, what a person runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml::Table;
@@ -83,4 +83,43 @@ fn specification_and_ring_never_import_each_other() {
     assert!(!imports(&module("impl_qi"), "spec"), "src/impl_qi imports the specification");
     // The test can fail: the mapping imports both.
     assert!(imports(&module("refine"), "spec") && imports(&module("refine"), "impl_qi"));
+}
+
+/// The files below a folder whose names end in `.rs`.
+fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            rust_files(&entry, files);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            files.push(entry);
+        }
+    }
+}
+
+/// The types that a text declares public, in a macro too.
+fn public_types(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let declared = line.trim_start().strip_prefix("pub ")?;
+        let name = ["struct ", "enum ", "trait ", "type "].iter().find_map(|kind| declared.strip_prefix(kind))?;
+        name.split(|c: char| !c.is_alphanumeric()).next().filter(|name| !name.is_empty())
+    })
+}
+
+/// A reader who meets a name need not ask which of two types it is.
+#[test]
+fn no_two_public_types_have_one_name() {
+    let mut files = Vec::new();
+    rust_files(&root().join("src"), &mut files);
+    for entry in std::fs::read_dir(root().join("crates")).unwrap() {
+        rust_files(&entry.unwrap().path().join("src"), &mut files);
+    }
+    let mut declared: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+    for file in files {
+        for name in public_types(&std::fs::read_to_string(&file).unwrap()) {
+            declared.entry(name.to_string()).or_default().insert(file.clone());
+        }
+    }
+    assert!(declared.contains_key("Ring") && declared.contains_key("SlotFairness"), "{declared:?}");
+    let twice: Vec<_> = declared.iter().filter(|(_, files)| files.len() > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
 }

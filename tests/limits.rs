@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use stateright::{Model, Property};
 use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
-use stateright_temporal::liveness::{Fairness, Formula, Verdict, check};
+use stateright_temporal::liveness::{Fairness, Formula, LivenessVerdict, check};
 use stateright_temporal::memory::Memory;
 use vtd_qi::impl_qi::{Action, Label, Ring, RingCfg, Rules};
 
@@ -109,8 +109,11 @@ fn a_search_stops_where_its_memory_ends_and_gives_it_back() {
         // What holds so far is unknown, what is violated is violated, and a second search finds what the first has left.
         let fair = [Fairness::weak("any", (0..7).collect::<Vec<u64>>())];
         let never = check(&graph, &fair, &Formula::eventually(|node| *node > 0), None).unwrap();
-        assert_eq!(never, Verdict::Unknown(Coverage::CutByMemory));
-        assert!(matches!(check(&graph, &[], &Formula::eventually(|node| *node > 0), None), Ok(Verdict::Violated(_))));
+        assert_eq!(never, LivenessVerdict::Unknown(Coverage::CutByMemory));
+        assert!(matches!(
+            check(&graph, &[], &Formula::eventually(|node| *node > 0), None),
+            Ok(LivenessVerdict::Violated(_))
+        ));
         assert!(tree(Limits { memory: Some(&memory), ..Limits::default() }).len() < graph.len());
         let len = graph.len();
         drop(graph);

@@ -25,7 +25,7 @@ use flate2::read::GzDecoder;
 use vtd_qi::impl_qi::Rules;
 use vtd_qi_traces::events::{VisibleEvent, events_module};
 use vtd_qi_traces::qemu_log::Trace;
-use vtd_qi_traces::replay::{Options, Qemu, Verdict, replay};
+use vtd_qi_traces::replay::{Options, Qemu, ReplayVerdict, replay};
 use vtd_qi_twin::Value;
 
 /// Number of lines of the excerpt that spec/QITraceData.tla holds: 40 batches.
@@ -121,7 +121,7 @@ enum Said {
 
 /// What `replay` makes of it. It sees lines that are no events, such as a read of IQH, so a rejection is one of the next event.
 fn replayed(trace: &Trace, rules: Rules, hardware: Qemu) -> Said {
-    let Verdict::Rejected(rejection) =
+    let ReplayVerdict::Rejected(rejection) =
         replay(trace, rules, Options { hardware, ..Options::default() }, |_| ControlFlow::Continue(())).verdict
     else {
         return Said::Accepted { events: VisibleEvent::all(trace).count() };

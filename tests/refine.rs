@@ -2,10 +2,10 @@
 
 use stateright::{Checker as _, Expectation, HasDiscoveries, Model, Property};
 use stateright_temporal::graph::{Graph, Limits, Search};
-use stateright_temporal::liveness::{Checker, Fairness, Formula, Verdict as Judged, judge, realize};
+use stateright_temporal::liveness::{Checker, Fairness, Formula, LivenessVerdict, judge, realize};
 use vtd_qi::impl_qi::{
-    Action, AfterIte, FaultClass, Faults, Handout, Hardware, Label, Length, Lock, Owner, Ring, RingCfg, Rules, Slots,
-    State, Status, Step,
+    Action, AfterIte, FaultClass, Faults, Handout, Hardware, Label, Length, Lock, Owner, Ring, RingCfg, Rules,
+    SlotFairness, State, Status, Step,
 };
 use vtd_qi::refine::{
     AbstractFairness, FairnessError, Mapping, RingToSpec, StepVerdict, Steps, Strength, check_fairness, check_steps,
@@ -25,8 +25,8 @@ fn explore(ring: &Small) -> Graph<SmallState, Label> {
     Search::new(ring, Action::label).canonical(&|state| ring.canonical(state)).run()
 }
 
-fn may_lose(label: &spec::Label) -> bool {
-    matches!(label, spec::Label::Lose(_))
+fn may_lose(label: &spec::SpecLabel) -> bool {
+    matches!(label, spec::SpecLabel::Lose(_))
 }
 
 /// The 2024 bug, step by step: the first step that is no step of the specification turns another's DONE into FREE.
@@ -88,17 +88,17 @@ impl Mapping for Constant {
     type Concrete = SmallState;
     type Abstract = Spec;
     type View = View;
-    type Label = spec::Label;
+    type Label = spec::SpecLabel;
     fn target(&self) -> &Spec {
         &self.0
     }
-    fn label(&self, action: &spec::Action) -> spec::Label {
+    fn label(&self, action: &spec::SpecAction) -> spec::SpecLabel {
         spec::label(action)
     }
     fn view(&self, _: &SmallState) -> View {
         View::new(2)
     }
-    fn state(&self, view: &View) -> spec::State {
+    fn state(&self, view: &View) -> spec::SpecState {
         self.0.state_of(view)
     }
 }
@@ -106,37 +106,37 @@ impl Mapping for Constant {
 #[test]
 fn a_constant_mapping_is_refused() {
     let ring = small(Rules::G4, 2, &[0, 1], 4);
-    let spec = spec::SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::None, faults: spec::Faults::None }
+    let spec = spec::SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::None, faults: spec::SpecFaults::None }
         .into_model()
         .ok()
         .unwrap();
     let steps = check_steps(&explore(&ring), &Constant(spec), |_| false);
-    assert_eq!(steps.verdict, StepVerdict::Vacuous(vec![spec::Label::Submit(0), spec::Label::Submit(1)]));
+    assert_eq!(steps.verdict, StepVerdict::Vacuous(vec![spec::SpecLabel::Submit(0), spec::SpecLabel::Submit(1)]));
 }
 
 /// What would be kept by any run, or by none that means something.
 #[test]
 fn conditions_that_say_nothing_are_refused() {
-    let refused = |rules, name: &str, labels: &[spec::Label]| {
+    let refused = |rules, name: &str, labels: &[spec::SpecLabel]| {
         let ring = small(rules, 2, &[0], 4);
         let graph = explore(&ring);
         let steps = check_steps(&graph, &RingToSpec::new(&ring, Loss::None).unwrap(), |_| false);
         let condition = AbstractFairness { name: name.into(), strength: Strength::Weak, labels: labels.to_vec() };
         check_fairness(&graph, &steps, &[], &condition, None).map_err(|error| error.to_string())
     };
-    let execute = spec::Label::Execute(0);
+    let execute = spec::SpecLabel::Execute(0);
     assert_eq!(
         refused(Rules::G4, "Execute(T1)", &[execute]),
         Err("fairness Execute(T1): the specification offers Execute(0) nowhere in what is mapped to".into())
     );
     assert_eq!(refused(Rules::G4, "none", &[]), Err("fairness none: at least 1 action is needed, 0 are given".into()));
     assert_eq!(
-        refused(Rules::G3, "Observe(T1)", &[spec::Label::Observe(0)]),
+        refused(Rules::G3, "Observe(T1)", &[spec::SpecLabel::Observe(0)]),
         Err("fairness Observe(T1) has no meaning where step refinement fails".into())
     );
     // Without any fairness of the ring; and one action that is offered is enough.
-    let verdict = refused(Rules::G4, "T1", &[execute, spec::Label::Observe(0)]);
-    assert!(matches!(verdict, Ok(Judged::Violated(_))), "{verdict:?}");
+    let verdict = refused(Rules::G4, "T1", &[execute, spec::SpecLabel::Observe(0)]);
+    assert!(matches!(verdict, Ok(LivenessVerdict::Violated(_))), "{verdict:?}");
 }
 
 /// Asks for the slot of `free_tail`, which rotating the ring changes.
@@ -146,11 +146,11 @@ impl Mapping for BySlot {
     type Concrete = SmallState;
     type Abstract = Spec;
     type View = View;
-    type Label = spec::Label;
+    type Label = spec::SpecLabel;
     fn target(&self) -> &Spec {
         &self.0
     }
-    fn label(&self, action: &spec::Action) -> spec::Label {
+    fn label(&self, action: &spec::SpecAction) -> spec::SpecLabel {
         spec::label(action)
     }
     fn view(&self, state: &SmallState) -> View {
@@ -160,7 +160,7 @@ impl Mapping for BySlot {
         }
         view
     }
-    fn state(&self, view: &View) -> spec::State {
+    fn state(&self, view: &View) -> spec::SpecState {
         self.0.state_of(view)
     }
 }
@@ -168,7 +168,7 @@ impl Mapping for BySlot {
 #[test]
 fn a_mapping_that_tells_a_state_from_its_canonical_form_is_refused() {
     let ring = small(Rules::G4, 2, &[0], 4);
-    let spec = spec::SpecCfg { submitters: 2, counts: vec![0], loss: Loss::None, faults: spec::Faults::None };
+    let spec = spec::SpecCfg { submitters: 2, counts: vec![0], loss: Loss::None, faults: spec::SpecFaults::None };
     let graph = explore(&ring);
     let steps = check_steps(&graph, &BySlot(spec.into_model().ok().unwrap()), |_| true);
     assert!(matches!(steps.verdict, StepVerdict::NotInvariant { .. }), "{:?}", steps.verdict);
@@ -205,16 +205,17 @@ fn each_fairness_condition_carries_a_verdict() {
         ("Execute", &["Accept(T1)", "Execute(T1)", "Accept(T2)", "Execute(T2)"]),
         ("Complete", &["Execute(T1)", "Complete(T1)", "Execute(T2)", "Complete(T2)"]),
     ];
-    let names: Vec<String> = ring.fairness(Slots::Unfair, graph.labels()).into_iter().map(|f| f.name).collect();
+    let names: Vec<String> = ring.fairness(SlotFairness::Unfair, graph.labels()).into_iter().map(|f| f.name).collect();
     assert_eq!(names, expected.iter().map(|(name, _)| *name).collect::<Vec<_>>());
     for (name, consequences) in expected {
         let fairness: Vec<Fairness<_, _>> =
-            ring.fairness(Slots::Unfair, graph.labels()).into_iter().filter(|f| f.name != *name).collect();
+            ring.fairness(SlotFairness::Unfair, graph.labels()).into_iter().filter(|f| f.name != *name).collect();
         let checker = Checker::new(&graph, &fairness).unwrap();
         let mut broken = Vec::new();
         for (abstract_name, label) in mapping.spec().weakly_fair() {
             let condition = AbstractFairness { name: abstract_name, strength: Strength::Weak, labels: vec![label] };
-            if let Judged::Violated(lasso) = check_fairness(&graph, &steps, checker.pairs(), &condition, None).unwrap()
+            if let LivenessVerdict::Violated(lasso) =
+                check_fairness(&graph, &steps, checker.pairs(), &condition, None).unwrap()
             {
                 let canonical = |state: &SmallState| ring.canonical(state);
                 let run = realize(&ring, Action::label, Some(&canonical), &graph, &lasso).unwrap();
@@ -224,7 +225,7 @@ fn each_fairness_condition_carries_a_verdict() {
         }
         assert_eq!(broken, *consequences, "without {name}");
         let observed = |t| Formula::leads_to(move |s: &SmallState| waits(s, t), move |s| !waits(s, t));
-        let direct = (0..2).any(|t| checker.check(&observed(t), None).unwrap() != Judged::Holds);
+        let direct = (0..2).any(|t| checker.check(&observed(t), None).unwrap() != LivenessVerdict::Holds);
         assert!(direct, "{name} is not needed for wd-eventually-observed-done");
     }
 }
@@ -245,7 +246,7 @@ fn without_fairness_of_the_status_write_exactly_complete_is_broken() {
     let steps = check_steps(&graph, &mapping, |_| false);
     let broken = |without: &str| -> Vec<String> {
         let fairness: Vec<_> =
-            ring.fairness(Slots::Unfair, graph.labels()).into_iter().filter(|f| f.name != without).collect();
+            ring.fairness(SlotFairness::Unfair, graph.labels()).into_iter().filter(|f| f.name != without).collect();
         let checker = Checker::new(&graph, &fairness).unwrap();
         let conditions = mapping.spec().weakly_fair().into_iter();
         conditions
@@ -261,7 +262,7 @@ fn without_fairness_of_the_status_write_exactly_complete_is_broken() {
     assert_eq!(broken("Complete"), ["Complete(T1)", "Complete(T2)"]);
 }
 
-/// Under the FIFO lock, and for Slots::Fair, the conditions are others; each is needed there too.
+/// Under the FIFO lock, and for SlotFairness::Fair, the conditions are others; each is needed there too.
 #[test]
 fn the_fifo_lock_and_slots_fair_are_needed_where_they_are_assumed() {
     let base = RingCfg::clone(small(Rules::G4, 2, &[0, 1], 4).cfg());
@@ -270,9 +271,9 @@ fn the_fifo_lock_and_slots_fair_are_needed_where_they_are_assumed() {
     let observed = |t| Formula::leads_to(move |s: &SmallState| waits(s, t), move |s| !waits(s, t));
     for without in ["Acquire(T1)", "Acquire(T2)"] {
         let fairness: Vec<_> =
-            fifo.fairness(Slots::Unfair, graph.labels()).into_iter().filter(|f| f.name != without).collect();
+            fifo.fairness(SlotFairness::Unfair, graph.labels()).into_iter().filter(|f| f.name != without).collect();
         let checker = Checker::new(&graph, &fairness).unwrap();
-        assert!((0..2).any(|t| checker.check(&observed(t), None).unwrap() != Judged::Holds), "{without}");
+        assert!((0..2).any(|t| checker.check(&observed(t), None).unwrap() != LivenessVerdict::Holds), "{without}");
     }
     let table = Table::embedded();
     let posted = |name: &str| {
@@ -321,15 +322,15 @@ fn stateright_misses_the_lockup_and_the_liveness_check_finds_it() {
     let ours = |rules| {
         let model = AfterPost(small(rules, 2, &[0, 1], 4));
         let graph = Search::new(&model, Action::label).run();
-        let fairness = model.0.fairness(Slots::Unfair, graph.labels());
+        let fairness = model.0.fairness(SlotFairness::Unfair, graph.labels());
         let observed = Formula::eventually(|state: &SmallState| !model.0.waiting(state, 1));
         match Checker::new(&graph, &fairness).unwrap().check(&observed, None).unwrap() {
-            Judged::Violated(lasso) => {
+            LivenessVerdict::Violated(lasso) => {
                 let run = realize(&model, Action::label, None, &graph, &lasso).unwrap();
                 assert_eq!(judge(&model, Action::label, &fairness, &observed, &run), Ok(()));
                 false
             }
-            verdict => verdict == Judged::Holds,
+            verdict => verdict == LivenessVerdict::Holds,
         }
     };
     assert!(!ours(Rules::G3) && ours(Rules::G4));
@@ -353,27 +354,32 @@ fn one_submitter_stands_for_all() {
         let mapping = RingToSpec::new(&ring, Loss::None).unwrap();
         let steps = check_steps(&graph, &mapping, |_| false);
         let without = |name: &str| -> Vec<_> {
-            ring.fairness(Slots::Unfair, graph.labels()).into_iter().filter(|f| f.name != name).collect()
+            ring.fairness(SlotFairness::Unfair, graph.labels()).into_iter().filter(|f| f.name != name).collect()
         };
         // With all conditions, and without one that concerns nobody in particular.
         for fairness in [without("none"), without("Complete")] {
             let checker = Checker::new(&graph, &fairness).unwrap();
             let verdicts = |t: usize| {
                 let observed = Formula::leads_to(|s: &SmallState| ring.waiting(s, t), |s| !ring.waiting(s, t));
-                let label = |l: fn(u8) -> spec::Label| vec![l(t as u8)];
-                let fair = [spec::Label::Accept, spec::Label::Execute, spec::Label::Complete, spec::Label::Observe];
+                let label = |l: fn(u8) -> spec::SpecLabel| vec![l(t as u8)];
+                let fair = [
+                    spec::SpecLabel::Accept,
+                    spec::SpecLabel::Execute,
+                    spec::SpecLabel::Complete,
+                    spec::SpecLabel::Observe,
+                ];
                 let broken = fair.map(|l| {
                     let condition =
                         AbstractFairness { name: String::new(), strength: Strength::Weak, labels: label(l) };
                     match check_fairness(&graph, &steps, checker.pairs(), &condition, None) {
-                        Ok(Judged::Violated(lasso)) => Some(lasso.stem.len()),
-                        Ok(Judged::Holds) => None,
+                        Ok(LivenessVerdict::Violated(lasso)) => Some(lasso.stem.len()),
+                        Ok(LivenessVerdict::Holds) => None,
                         // Before the fix the steps do not refine, and runs map to no runs.
                         Err(FairnessError::StepsFail { .. }) if rules == Rules::G3 => None,
                         other => panic!("{other:?}"),
                     }
                 });
-                (matches!(checker.check(&observed, None).unwrap(), Judged::Holds), broken)
+                (matches!(checker.check(&observed, None).unwrap(), LivenessVerdict::Holds), broken)
             };
             assert!((1..submitters).all(|t| verdicts(t) == verdicts(0)), "{rules:?} {lock:?}");
         }
@@ -386,19 +392,19 @@ fn with_fault(rules: Rules, class: FaultClass, after_ite: AfterIte) -> Ring<8, 3
     Ring::new(RingCfg { faults, hardware, ..RingCfg::new(rules, 2, [0, 1]) }).unwrap()
 }
 
-fn refined(ring: &Ring<8, 3, 1>) -> (Graph<State<8, 3, 1>, Label>, Steps<View, spec::Label>) {
+fn refined(ring: &Ring<8, 3, 1>) -> (Graph<State<8, 3, 1>, Label>, Steps<View, spec::SpecLabel>) {
     let graph = Search::new(ring, Action::label).canonical(&|state| ring.canonical(state)).run();
     let steps = check_steps(&graph, &RingToSpec::new(ring, Loss::None).unwrap(), |label| label.is_fault());
     (graph, steps)
 }
 
 /// A step of the specification that concerns one submitter.
-type StepOf = fn(u8) -> spec::Label;
+type StepOf = fn(u8) -> spec::SpecLabel;
 
 /// Each fault, with a reading of what becomes of fetched work under which g5plus is right, and the steps of the specification
 /// that only this fault brings about.
 const CELLS: [(FaultClass, AfterIte, &[StepOf]); 7] = {
-    use spec::Label::{Again, Fail, Refuse, Repost};
+    use spec::SpecLabel::{Again, Fail, Refuse, Repost};
     [
         (FaultClass::InvalidId, AfterIte::Drop, &[Refuse, Fail]),
         (FaultClass::InvalidWd, AfterIte::Drop, &[Refuse, Fail]),
@@ -419,21 +425,23 @@ fn g5plus_refines_the_specification_under_every_fault() {
         assert_eq!(steps.verdict, StepVerdict::Holds, "{class:?} {after_ite:?}");
         let hits = |label| steps.actions_hit.iter().any(|(l, n)| *l == label && *n > 0);
         for t in 0..2 {
-            for label in [spec::Label::Again, spec::Label::Repost, spec::Label::Refuse, spec::Label::Fail] {
+            for label in
+                [spec::SpecLabel::Again, spec::SpecLabel::Repost, spec::SpecLabel::Refuse, spec::SpecLabel::Fail]
+            {
                 let expected = hit.iter().any(|fault| fault(t) == label(t));
                 assert_eq!(hits(label(t)), expected, "{class:?} {after_ite:?}: {}", label(t));
             }
         }
-        assert_eq!(hits(spec::Label::Abort), class.times_out(), "{class:?} {after_ite:?}");
+        assert_eq!(hits(spec::SpecLabel::Abort), class.times_out(), "{class:?} {after_ite:?}");
         let mapping = RingToSpec::new(&ring, Loss::None).unwrap();
-        let fairness = ring.fairness(Slots::Fair, graph.labels());
+        let fairness = ring.fairness(SlotFairness::Fair, graph.labels());
         let checker = Checker::new(&graph, &fairness).unwrap();
         for condition in mapping.fairness() {
             let kept = check_fairness(&graph, &steps, checker.pairs(), &condition, None);
             // A step of another fault is never offered, and fairness of it no question.
             let offered = steps.offer(&condition);
             assert_eq!(kept.is_ok(), offered, "{class:?} {after_ite:?}: {}", condition.name);
-            assert!(matches!(kept, Ok(Judged::Holds) | Err(FairnessError::NeverOffered { .. })), "{kept:?}");
+            assert!(matches!(kept, Ok(LivenessVerdict::Holds) | Err(FairnessError::NeverOffered { .. })), "{kept:?}");
         }
     }
 }

@@ -6,10 +6,10 @@ use std::hash::Hash;
 use proptest::prelude::*;
 use stateright::{Checker as _, Model, Property};
 use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
-use stateright_temporal::liveness::{Checker, Verdict};
+use stateright_temporal::liveness::{Checker, LivenessVerdict};
 use vtd_qi::impl_qi::{
     Action, CleanUp, Hardware, IdStatus, Label, Layout, Length, Lock, Mark, PollUntil, Publish, Reclaim, Ring, RingCfg,
-    RingError, Room, RoomWait, Rules, Slots, State, Status,
+    RingError, Room, RoomWait, Rules, SlotFairness, State, Status,
 };
 use vtd_qi::refine::{RingToSpec, StepVerdict, check_steps};
 use vtd_qi::scenario::Table;
@@ -188,14 +188,14 @@ fn the_reduction_changes_no_verdict() {
                 other => panic!("{other:?}"),
             };
             let mut live = Vec::new();
-            for slots in [Slots::Unfair, Slots::Fair] {
+            for slots in [SlotFairness::Unfair, SlotFairness::Fair] {
                 let checker = Checker::new(graph, &ring.fairness(slots, graph.labels())).unwrap();
                 for t in 0..2 {
                     for formula in [ring.observed(t), ring.posted(t)] {
                         live.push(match checker.check(&formula, None).unwrap() {
-                            Verdict::Holds | Verdict::Vacuous(_) => false,
-                            Verdict::Violated(_) => true,
-                            Verdict::Unknown(coverage) => panic!("{coverage:?}"),
+                            LivenessVerdict::Holds | LivenessVerdict::Vacuous(_) => false,
+                            LivenessVerdict::Violated(_) => true,
+                            LivenessVerdict::Unknown(coverage) => panic!("{coverage:?}"),
                         });
                     }
                 }

@@ -7,18 +7,19 @@ use stateright::{Checker, Expectation, Model, Path};
 use stateright_temporal::graph::{Coverage, Graph, Search};
 use stateright_temporal::liveness::{self, Fairness};
 use vtd_qi::spec::{
-    Action, Batch, Faults, Label, Loss, Message, Spec, SpecCfg, SpecError, State, Submitter, View, label, view, waiting,
+    Batch, Loss, Message, Spec, SpecAction, SpecCfg, SpecError, SpecFaults, SpecLabel, SpecState, Submitter, View,
+    label, view, waiting,
 };
 
 fn spec(submitters: usize, counts: &[u8], loss: Loss) -> Spec {
-    SpecCfg { submitters, counts: counts.to_vec(), loss, faults: Faults::None }.into_model().unwrap()
+    SpecCfg { submitters, counts: counts.to_vec(), loss, faults: SpecFaults::None }.into_model().unwrap()
 }
 
 fn faulty(submitters: usize, counts: &[u8], loss: Loss) -> Spec {
-    SpecCfg { submitters, counts: counts.to_vec(), loss, faults: Faults::Possible }.into_model().unwrap()
+    SpecCfg { submitters, counts: counts.to_vec(), loss, faults: SpecFaults::Possible }.into_model().unwrap()
 }
 
-fn explore(spec: &Spec) -> Graph<State, Label> {
+fn explore(spec: &Spec) -> Graph<SpecState, SpecLabel> {
     let graph = Search::new(spec, label).run();
     assert_eq!(graph.coverage(), Coverage::Complete);
     graph
@@ -40,9 +41,9 @@ const CONFIGURATIONS: [(usize, &[u8]); 6] =
 ///
 /// With faults a submitter may also wait while `Aborted` or `Refused` is in flight, or have taken `Aborted` and not submitted
 /// again: 3 |counts| more. Then u = 11 and 121 + 2 * 3 * 11 + 2 * 3 * 3 = 205.
-fn states_by_hand(submitters: usize, counts: &[u8], loss: Loss, faults: Faults) -> usize {
+fn states_by_hand(submitters: usize, counts: &[u8], loss: Loss, faults: SpecFaults) -> usize {
     let lost = usize::from(loss == Loss::Done);
-    let failed = if faults == Faults::Possible { 3 } else { 0 };
+    let failed = if faults == SpecFaults::Possible { 3 } else { 0 };
     let unqueued = 1 + counts.len() * (2 + lost + failed);
     let queued: usize = counts.iter().map(|&n| usize::from(n) + 1).sum();
     let mut queues = 1; // C(N, k) k! q^k
@@ -63,8 +64,8 @@ fn two_submitters_have_the_states_derived_by_hand() {
     //   both          2 orders * (9 of the head + 3 where the second has one left) = 24
     let graph = explore(&spec(2, &[0, 1], Loss::None));
     assert_eq!((graph.len(), graph.transitions()), (73, 150));
-    assert_eq!(states_by_hand(2, &[0, 1], Loss::None, Faults::None), 73);
-    assert_eq!(states_by_hand(2, &[0, 1], Loss::None, Faults::Possible), 205);
+    assert_eq!(states_by_hand(2, &[0, 1], Loss::None, SpecFaults::None), 73);
+    assert_eq!(states_by_hand(2, &[0, 1], Loss::None, SpecFaults::Possible), 205);
     assert_eq!(explore(&spec(2, &[0, 1], Loss::Done)).len(), 109);
 }
 
@@ -75,7 +76,7 @@ fn stateright_the_own_search_and_the_formula_agree() {
             let spec = spec(submitters, counts, loss);
             let exact = explore(&spec).len();
             let what = format!("{:?}", spec.cfg());
-            assert_eq!(exact, states_by_hand(submitters, counts, loss, Faults::None), "{what}");
+            assert_eq!(exact, states_by_hand(submitters, counts, loss, SpecFaults::None), "{what}");
             assert_eq!(spec.checker().spawn_bfs().join().unique_state_count(), exact, "{what}");
         }
     }
@@ -89,7 +90,7 @@ fn with_faults_the_formula_and_both_searches_agree() {
             let spec = faulty(submitters, counts, loss);
             let graph = explore(&spec);
             let what = format!("{:?}", spec.cfg());
-            assert_eq!(graph.len(), states_by_hand(submitters, counts, loss, Faults::Possible), "{what}");
+            assert_eq!(graph.len(), states_by_hand(submitters, counts, loss, SpecFaults::Possible), "{what}");
             assert_eq!(spec.clone().checker().spawn_bfs().join().unique_state_count(), graph.len(), "{what}");
             for finding in graph.findings() {
                 assert!(finding.as_expected(), "{} in {what}", finding.name);
@@ -125,9 +126,9 @@ fn without_its_steps_the_specification_with_faults_is_the_one_without() {
 fn with_faults_a_call_is_over_some_day_if_aborts_end() {
     let spec = faulty(2, &[0, 1], Loss::None);
     let graph = explore(&spec);
-    let verdict = |fairness: &[Fairness<State, Label>]| {
+    let verdict = |fairness: &[Fairness<SpecState, SpecLabel>]| {
         let checker = liveness::Checker::new(&graph, fairness).unwrap();
-        checker.check(&spec.observed(1), None).unwrap() == liveness::Verdict::Holds
+        checker.check(&spec.observed(1), None).unwrap() == liveness::LivenessVerdict::Holds
     };
     let with = |without: &str| {
         let mut fairness = spec.fairness();
@@ -148,14 +149,14 @@ fn with_faults_a_call_is_over_some_day_if_aborts_end() {
 /// Of an aborted batch nothing is remembered: posted again, it has all its IDs to execute before `Done` is sent.
 #[test]
 fn what_was_executed_before_an_abort_does_not_count() {
-    use Label::*;
+    use SpecLabel::*;
     let spec = faulty(1, &[1], Loss::None);
     let aborted = path(&spec, &[Submit(0), Accept(0), Execute(0), Abort, Again(0)]);
     assert_eq!(view(aborted.last_state()).to_string(), "T1 aborted(1)");
     let again = path(&spec, &[Submit(0), Accept(0), Execute(0), Abort, Again(0), Repost(0), Accept(0)]);
     let state = again.last_state();
     assert_eq!(view(state).to_string(), "T1 waiting(1) | queue T1:0/1");
-    let labels: HashSet<Label> = spec.next_steps(state).iter().map(|(action, _)| label(action)).collect();
+    let labels: HashSet<SpecLabel> = spec.next_steps(state).iter().map(|(action, _)| label(action)).collect();
     assert_eq!(labels, HashSet::from([Execute(0), Abort, Refuse(0)]));
     let failed = path(&spec, &[Submit(0), Accept(0), Refuse(0), Fail(0)]);
     assert_eq!(view(failed.last_state()), view(&spec.init_states()[0]));
@@ -179,7 +180,7 @@ fn without_counts(view: &View) -> View {
 }
 
 /// States and transitions without counts; `follow` says which steps are to be taken.
-fn size_without_counts(spec: &Spec, follow: impl Fn(&View, Label) -> bool) -> (usize, usize) {
+fn size_without_counts(spec: &Spec, follow: impl Fn(&View, SpecLabel) -> bool) -> (usize, usize) {
     let start = view(&spec.init_states()[0]);
     let (mut seen, mut edges, mut todo) = (HashSet::from([start]), HashSet::new(), vec![start]);
     while let Some(from) = todo.pop() {
@@ -212,7 +213,7 @@ fn without_counts_and_in_order_the_graph_is_that_of_the_prototype() {
     // Hardware that executes the first batch only (VT-d 6.5.2.8 allows more): the same states, as a lone WD has nothing
     // left wherever it is, and fewer steps.
     let in_order = |from: &View, label| match label {
-        Label::Execute(t) => from.queue[0].submitter == t,
+        SpecLabel::Execute(t) => from.queue[0].submitter == t,
         _ => true,
     };
     assert_eq!(size_without_counts(&spec(2, &[0, 1], Loss::None), in_order), (40, 84));
@@ -244,7 +245,7 @@ fn completing_before_execution_violates_safety() {
     early.queue.push(Batch { submitter: 0, executed: 0, left: 0 });
     let early = spec.state_of(&early);
     assert!((safety.condition)(&spec, &early));
-    let (_, done) = spec.next_steps(&early).into_iter().find(|(a, _)| label(a) == Label::Complete(0)).unwrap();
+    let (_, done) = spec.next_steps(&early).into_iter().find(|(a, _)| label(a) == SpecLabel::Complete(0)).unwrap();
     assert!(!(safety.condition)(&spec, &done), "{}", view(&done));
     // Or a submitter that had returned, and for which a stale Done is under way.
     let mut stale = View::new(2);
@@ -279,8 +280,9 @@ fn largest_configuration_is_accepted() {
         full.calls[usize::from(t)].submitter = Submitter::Waiting(254);
         full.queue.push(Batch { submitter: t, executed: t, left: 254 - t });
     }
-    let labels: Vec<Label> = spec.next_steps(&spec.state_of(&full)).iter().map(|(action, _)| label(action)).collect();
-    assert_eq!(labels, Vec::from_iter((0..8).map(Label::Execute)));
+    let labels: Vec<SpecLabel> =
+        spec.next_steps(&spec.state_of(&full)).iter().map(|(action, _)| label(action)).collect();
+    assert_eq!(labels, Vec::from_iter((0..8).map(SpecLabel::Execute)));
 }
 
 #[test]
@@ -288,10 +290,11 @@ fn fair_labels_are_the_labels_that_must_not_wait_for_ever() {
     for (submitters, counts) in CONFIGURATIONS {
         for loss in [Loss::None, Loss::Done] {
             let spec = spec(submitters, counts, loss);
-            let borne: HashSet<Label> = explore(&spec).labels().iter().copied().collect();
-            let fair: HashSet<Label> = spec.weakly_fair().into_iter().map(|(_, label)| label).collect();
-            let free = |t| [Label::Submit(t), Label::Lose(t)];
-            let unfair: HashSet<Label> = (0..submitters as u8).flat_map(free).filter(|l| borne.contains(l)).collect();
+            let borne: HashSet<SpecLabel> = explore(&spec).labels().iter().copied().collect();
+            let fair: HashSet<SpecLabel> = spec.weakly_fair().into_iter().map(|(_, label)| label).collect();
+            let free = |t| [SpecLabel::Submit(t), SpecLabel::Lose(t)];
+            let unfair: HashSet<SpecLabel> =
+                (0..submitters as u8).flat_map(free).filter(|l| borne.contains(l)).collect();
             assert_eq!(fair, &borne - &unfair, "{:?}", spec.cfg());
             assert_eq!(unfair.len(), submitters * if loss == Loss::Done { 2 } else { 1 });
         }
@@ -299,10 +302,10 @@ fn fair_labels_are_the_labels_that_must_not_wait_for_ever() {
 }
 
 /// Whether a message of T1 is lost in some reachable state although only the network could lose it.
-fn loses(model: &(impl Model<State = State, Action = Action> + Sync), lost: fn(&Message) -> bool) -> bool {
+fn loses(model: &(impl Model<State = SpecState, Action = SpecAction> + Sync), lost: fn(&Message) -> bool) -> bool {
     Search::new(model, label).run().states().iter().any(|state| {
         model.next_steps(state).iter().any(|(action, next)| {
-            matches!(action, Action::Drop(message) if lost(&message.msg))
+            matches!(action, SpecAction::Drop(message) if lost(&message.msg))
                 && waiting(next, 0)
                 && next.network.len() < state.network.len()
         })
@@ -325,7 +328,7 @@ fn only_a_done_can_be_lost() {
 #[test]
 fn configurations_out_of_range_are_refused() {
     let refused = |submitters, counts: &[u8]| {
-        let cfg = SpecCfg { submitters, counts: counts.to_vec(), loss: Loss::None, faults: Faults::None };
+        let cfg = SpecCfg { submitters, counts: counts.to_vec(), loss: Loss::None, faults: SpecFaults::None };
         cfg.into_model().err().map(|error| (error, error.to_string()))
     };
     let because = |error, message: &str| Some((error, message.to_string()));
@@ -347,7 +350,7 @@ fn configurations_out_of_range_are_refused() {
 }
 
 /// The path of these labels; where several steps bear one, the last of them, which is the largest count.
-fn path(spec: &Spec, labels: &[Label]) -> Path<State, Action> {
+fn path(spec: &Spec, labels: &[SpecLabel]) -> Path<SpecState, SpecAction> {
     let init = spec.init_states().remove(0);
     let (mut state, mut actions) = (init.clone(), Vec::new());
     for &wanted in labels {
@@ -361,7 +364,7 @@ fn path(spec: &Spec, labels: &[Label]) -> Path<State, Action> {
 
 /// T2's `Done` is lost, T1's is delivered, and T1's next `Submit` is in flight.
 fn lost_done() -> String {
-    use Label::*;
+    use SpecLabel::*;
     let spec = spec(2, &[0, 1], Loss::Done);
     let labels = [
         Submit(0),

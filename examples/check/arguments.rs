@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, Error, FromArgMatches, Parser, ValueEnum};
 use serde::de::DeserializeOwned;
-use vtd_qi::impl_qi::{AfterIte, FaultCheck, FaultClass, Handout, Itesid, Lock, Order, Slots};
+use vtd_qi::impl_qi::{AfterIte, FaultCheck, FaultClass, Handout, Itesid, Lock, Order, SlotFairness};
 
 /// Check the model of VT-d queued invalidation: safety, refinement, liveness under fairness.
 #[derive(Parser)]
@@ -91,8 +91,8 @@ pub struct Args {
     #[arg(long, help_heading = CONFIGURATION)]
     pub depth: Option<u8>,
     /// Whether a call that waits for slots is promised any: unfair or fair; unfair if left out
-    #[arg(long, value_parser = word::<Slots>, help_heading = CONFIGURATION)]
-    pub slots: Option<Slots>,
+    #[arg(long, value_parser = word::<SlotFairness>, help_heading = CONFIGURATION)]
+    pub slots: Option<SlotFairness>,
     /// Which slots a post may hand out: as-driver or not-while-owner-waits; as-driver if left out
     #[arg(long, value_parser = word::<Handout>, help_heading = CONFIGURATION)]
     pub handout: Option<Handout>,

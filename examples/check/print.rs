@@ -6,7 +6,7 @@ use std::io::{Result, Write};
 use comfy_table::{CellAlignment, Table as Grid, presets};
 use indicatif::HumanCount;
 use serde_json::{Value, json};
-use vtd_qi::impl_qi::{Faults, Generation, Hardware, Lock, Order, RingCfg, Slots};
+use vtd_qi::impl_qi::{Faults, Generation, Hardware, Lock, Order, RingCfg, SlotFairness};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{PropertyReport, Report, Verdict, Violation};
 
@@ -212,8 +212,8 @@ fn configuration(out: &mut impl Write, scenario: &Scenario, report: &Report) -> 
         report.counts,
         report.ring,
         match scenario.slots {
-            Slots::Unfair => "",
-            Slots::Fair => " handed out fairly",
+            SlotFairness::Unfair => "",
+            SlotFairness::Fair => " handed out fairly",
         },
         match cfg.lock {
             Lock::StrongFair => "strongly fair lock",

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use vtd_qi::campaign::matrix::Matrix;
-use vtd_qi::impl_qi::{Faults, GENERATIONS, Generation, Hardware, Length, RingCfg, Slots};
+use vtd_qi::impl_qi::{Faults, GENERATIONS, Generation, Hardware, Length, RingCfg, SlotFairness};
 use vtd_qi::scenario::{Check, Scenario, Table, changed};
 use vtd_qi::spec::MAX_COUNT;
 
@@ -151,7 +151,7 @@ struct Base {
     family: String,
     generation: &'static str,
     cfg: RingCfg,
-    slots: Slots,
+    slots: SlotFairness,
     /// The ring's length, if it is not the smallest that serves.
     length: Option<Length>,
     max_states: Option<usize>,
@@ -169,7 +169,7 @@ impl Base {
             family: name.to_string(),
             generation: generation.name,
             cfg: RingCfg::new(generation.rules, 2, counts),
-            slots: Slots::Unfair,
+            slots: SlotFairness::Unfair,
             length: None,
             max_states: None,
         })

@@ -21,10 +21,10 @@ use serde::{Deserialize, Serialize};
 use crate::fingerprint::{fingerprint, of_sources};
 use crate::impl_qi::{
     AfterIte, FaultCheck, FaultClass, Faults, GENERATIONS, Generation, Handout, Hardware, Itesid, Length, Lock, Order,
-    RingCfg, Safety, Slots,
+    RingCfg, Safety, SlotFairness,
 };
 use crate::scenario::{Check, Cut, Expected, Scenario, TableError, twice};
-use crate::verify::{self, Fired, Found, Report, Verdict};
+use crate::verify::{self, Fired, FoundVerdicts, Report, Verdict};
 
 /// A promise to callers; each is a few named properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -233,7 +233,7 @@ impl CellResult {
 
     /// What is not as the data file says, a sentence each: what [`verify::surprises`] says of it.
     pub fn surprises(&self, cell: &Cell) -> Vec<String> {
-        let found = Found {
+        let found = FoundVerdicts {
             states: self.states,
             complete: self.complete,
             verdicts: self.verdicts.iter().map(|(name, verdict)| (name.as_str(), *verdict)).collect(),
@@ -508,7 +508,7 @@ impl File {
                         false => Check::under_faults().collect(),
                     };
                     let scope = class.scope.unwrap_or(size.scope).max(size.scope);
-                    let mut scenario = Scenario::own(generation.name, cfg, Slots::Fair, checks);
+                    let mut scenario = Scenario::own(generation.name, cfg, SlotFairness::Fair, checks);
                     scenario.expected = self.expected(&scenario.checks, generation.name, &class.name, &name)?;
                     scenario.cut = Cut::Excuses;
                     scenario.reached = must_be_reached(&scenario.cfg);

@@ -11,7 +11,7 @@ use stateright_temporal::liveness::{Fairness, Formula, Occurs};
 
 words! {
     /// Whether a call that waits for free slots is promised any.
-    pub enum Slots as "slots" {
+    pub enum SlotFairness as "slots" {
         /// It is promised nothing: others may take each slot that comes free.
         Unfair = "unfair",
         /// If it waits and there is room infinitely often, then it posts infinitely often. A Streett pair over states, which
@@ -27,13 +27,13 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
     /// | --- | --- |
     /// | `Step(t)` | weak fairness of the driver's steps of t, but for taking the lock |
     /// | `Acquire(t)` | taking the lock: strongly fair under [`Lock::StrongFair`], weakly under [`Lock::Fifo`] |
-    /// | `Slots(t)` | under [`Slots::Fair`]: t waits and there is room infinitely often ⇒ t posts infinitely often |
+    /// | `Slots(t)` | under [`SlotFairness::Fair`]: t waits and there is room infinitely often ⇒ t posts infinitely often |
     /// | `Fetch` | weak fairness of fetching, finding a descriptor invalid included |
     /// | `Execute`, `Complete`, `TimeOut` | weak fairness of the hardware's other steps; what injects a fault is not fair |
     ///
     /// `borne` are the labels that the graph's transitions bear ([`stateright_temporal::graph::Graph::labels`]); a driver's step that never
     /// occurs is left out, a condition of which nothing is left is an error of [`stateright_temporal::liveness`].
-    pub fn fairness(&self, slots: Slots, borne: &[Label]) -> Vec<Fairness<'_, State<N, T, F>, Label>> {
+    pub fn fairness(&self, slots: SlotFairness, borne: &[Label]) -> Vec<Fairness<'_, State<N, T, F>, Label>> {
         let mut conditions = Vec::new();
         for t in 0..self.cfg().submitters as u8 {
             let is_step =
@@ -46,7 +46,7 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
                 Lock::StrongFair => Fairness::strong(name, acquire),
                 Lock::Fifo => Fairness::weak(name, acquire),
             });
-            if slots == Slots::Fair {
+            if slots == SlotFairness::Fair {
                 conditions.push(Fairness::streett(
                     format!("Slots(T{})", t + 1),
                     Occurs::state(move |state| self.waits_with_room(state, t.into())),

@@ -1,6 +1,6 @@
 //! The properties that can be checked of a scenario: safety, refinement and liveness, by one name each.
 
-use crate::impl_qi::{Faults, Safety, Slots};
+use crate::impl_qi::{Faults, Safety, SlotFairness};
 
 /// A property that can be checked of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,15 +69,15 @@ impl Check {
 
     /// What is asked of a configuration of one's own if nothing is named: first what is promised there, then what no driver
     /// promises there, since a call that waits for slots may wait for ever. The latter is not asked.
-    pub fn promised(faults: &Faults, slots: Slots) -> (Vec<Check>, Vec<Check>) {
+    pub fn promised(faults: &Faults, slots: SlotFairness) -> (Vec<Check>, Vec<Check>) {
         let meaningful: Vec<Check> = match faults.is_none() {
             true => Check::without_faults().collect(),
             false => Check::under_faults().collect(),
         };
-        meaningful.into_iter().partition(|check| slots == Slots::Fair || !check.needs_fair_slots(faults))
+        meaningful.into_iter().partition(|check| slots == SlotFairness::Fair || !check.needs_fair_slots(faults))
     }
 
-    /// Whether it needs [`Slots::Fair`]: a call that is to return or post has to get slots, and a batch that an ITE has aborted
+    /// Whether it needs [`SlotFairness::Fair`]: a call that is to return or post has to get slots, and a batch that an ITE has aborted
     /// has to get them once more.
     pub fn needs_fair_slots(self, faults: &Faults) -> bool {
         match self {

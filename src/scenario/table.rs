@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use super::{Check, Cut, Expected, Scenario, Script, WRAPS};
 use crate::impl_qi::{
-    FaultCheck, Faults, GENERATIONS, Generation, Handout, Hardware, Label, Length, Lock, Order, RingCfg, Rules, Slots,
-    Witness,
+    FaultCheck, Faults, GENERATIONS, Generation, Handout, Hardware, Label, Length, Lock, Order, RingCfg, Rules,
+    SlotFairness, Witness,
 };
 
 /// All scenarios of one file.
@@ -93,7 +93,7 @@ struct Family {
     #[serde(default = "as_driver")]
     handout: Handout,
     #[serde(default = "unfair")]
-    slots: Slots,
+    slots: SlotFairness,
     /// Properties that are checked; all of [`Check::everything`] if left out.
     #[serde(default)]
     checks: Vec<String>,
@@ -153,8 +153,8 @@ fn as_driver() -> Handout {
     Handout::AsDriver
 }
 
-fn unfair() -> Slots {
-    Slots::Unfair
+fn unfair() -> SlotFairness {
+    SlotFairness::Unfair
 }
 
 const EMBEDDED: &str = include_str!("../../data/scenarios.toml");

@@ -3,7 +3,9 @@
 use stateright::actor::Envelope;
 use stateright::{Model, Path};
 
-use super::{Action, HARDWARE, MAX_SUBMITTERS, Message, Spec, State, Step, id, submitter, submitters_in, view};
+use super::{
+    HARDWARE, MAX_SUBMITTERS, Message, Spec, SpecAction, SpecState, SpecStep, id, submitter, submitters_in, view,
+};
 
 // The drawing, in pixels: a column of text, then a time line for each party; a row for each step.
 const TEXT: usize = 250;
@@ -14,7 +16,7 @@ const ROW: usize = 30;
 impl Spec {
     /// Draws a path as a sequence diagram, lost messages and those still in flight included. Each step is named on the
     /// left, with the state after it as a tooltip.
-    pub(super) fn sequence_diagram(&self, path: Path<State, Action>) -> String {
+    pub(super) fn sequence_diagram(&self, path: Path<SpecState, SpecAction>) -> String {
         let parties = self.actors.actors.len();
         let in_flight = view(path.last_state());
         let path = path.into_vec();
@@ -40,19 +42,21 @@ impl Spec {
                 escape(&self.format_action(action)),
             );
             match *action {
-                Action::SelectRandom { actor, .. } => sent[usize::from(submitter(actor))] = row,
-                Action::Timeout(_, Step::Complete(t) | Step::CompleteEarly(t) | Step::Refuse(t)) => {
+                SpecAction::SelectRandom { actor, .. } => sent[usize::from(submitter(actor))] = row,
+                SpecAction::Timeout(_, SpecStep::Complete(t) | SpecStep::CompleteEarly(t) | SpecStep::Refuse(t)) => {
                     sent[usize::from(t)] = row
                 }
-                Action::Timeout(_, Step::Abort(batches)) => {
+                SpecAction::Timeout(_, SpecStep::Abort(batches)) => {
                     submitters_in(batches).for_each(|t| sent[usize::from(t)] = row);
                 }
-                Action::Timeout(_, Step::Execute(t)) => svg += &execution(t, row),
-                Action::Deliver { src, dst, msg } => {
+                SpecAction::Timeout(_, SpecStep::Execute(t)) => svg += &execution(t, row),
+                SpecAction::Deliver { src, dst, msg } => {
                     svg += &flight(Envelope { src, dst, msg }, &sent, row, Fate::Arrives)
                 }
-                Action::Drop(message) => svg += &flight(message, &sent, row, Fate::Lost),
-                Action::Crash(_) | Action::Recover(_) => unreachable!("actors of the specification do not crash"),
+                SpecAction::Drop(message) => svg += &flight(message, &sent, row, Fate::Lost),
+                SpecAction::Crash(_) | SpecAction::Recover(_) => {
+                    unreachable!("actors of the specification do not crash")
+                }
             }
         }
         svg.extend(in_flight.messages().map(|message| flight(message, &sent, end, Fate::Open)));

@@ -44,7 +44,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         let (reliable, lossy) = (self.mapping(Loss::None), self.mapping(Loss::Done));
         let steps = (wanted(Check::RefinesSpec) || wanted(Check::RefinesFairSpec))
             .then(|| check_steps(&self.graph, &reliable, |label| label.is_fault()));
-        let may_lose = |label: &spec::Label| matches!(label, spec::Label::Lose(_)) || label.is_fault();
+        let may_lose = |label: &spec::SpecLabel| matches!(label, spec::SpecLabel::Lose(_)) || label.is_fault();
         let lossy_steps = wanted(Check::RefinesLossySpec).then(|| check_steps(&self.graph, &lossy, may_lose));
         let mut properties = Vec::new();
         for &check in &self.scenario.checks {
@@ -156,7 +156,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         }
     }
 
-    fn steps(&self, steps: &Steps<View, spec::Label>) -> Shown {
+    fn steps(&self, steps: &Steps<View, spec::SpecLabel>) -> Shown {
         let path = |mut path: Vec<Edge>, step: Edge| {
             path.push(step);
             self.path_violation(path)
@@ -165,9 +165,13 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
             StepVerdict::Holds => {
                 let uses = steps.actions_hit.iter().filter(|(_, hits)| *hits > 0).count();
                 let detail = format!("hits {} states and {uses} actions of the specification", steps.states_hit);
-                let lost: usize =
-                    steps.actions_hit.iter().filter(|(l, _)| matches!(l, spec::Label::Lose(_))).map(|(_, n)| n).sum();
-                let offered = steps.actions_hit.iter().any(|(l, _)| matches!(l, spec::Label::Lose(_)));
+                let lost: usize = steps
+                    .actions_hit
+                    .iter()
+                    .filter(|(l, _)| matches!(l, spec::SpecLabel::Lose(_)))
+                    .map(|(_, n)| n)
+                    .sum();
+                let offered = steps.actions_hit.iter().any(|(l, _)| matches!(l, spec::SpecLabel::Lose(_)));
                 let lost = if offered { format!("; a Done is lost by {lost} transitions") } else { String::new() };
                 Shown::holds(Some(detail + &lost))
             }
@@ -202,7 +206,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
     }
 
     /// The names of the steps that do not refine, each once.
-    fn failing_steps(&self, steps: &Steps<View, spec::Label>) -> Vec<String> {
+    fn failing_steps(&self, steps: &Steps<View, spec::SpecLabel>) -> Vec<String> {
         let mut names: Vec<String> =
             steps.failures.iter().map(|edge| self.graph.labels()[edge.label as usize].step_name()).collect();
         names.sort();
@@ -211,7 +215,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
     }
 
     /// Whether refinement fails elsewhere than the table says.
-    fn surprise(&self, steps: &Steps<View, spec::Label>) -> Option<String> {
+    fn surprise(&self, steps: &Steps<View, spec::SpecLabel>) -> Option<String> {
         let names = self.failing_steps(steps);
         let expected = &self.scenario.fails_at;
         (!expected.is_empty() && names != *expected)
@@ -222,7 +226,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         &self,
         checker: &Checker<State<N, T, F>, Label>,
         mapping: &RingToSpec<'a, N, T, F>,
-        steps: &Steps<View, spec::Label>,
+        steps: &Steps<View, spec::SpecLabel>,
     ) -> Shown {
         match &steps.verdict {
             StepVerdict::Holds => {}
@@ -238,7 +242,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         let conditions = mapping.fairness_of(self.ring.cfg().submitters - 1);
         for condition in conditions.filter(|condition| steps.offer(condition)) {
             match check_fairness(&self.graph, steps, checker.pairs(), &condition, self.limits.cancel) {
-                Ok(liveness::Verdict::Violated(lasso)) => {
+                Ok(liveness::LivenessVerdict::Violated(lasso)) => {
                     let formula = condition.formula(mapping);
                     let why = format!("breaks weak fairness of {}", condition.name);
                     return Shown::violated(Some(why), self.lasso_violation(&lasso, &formula));
@@ -258,7 +262,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         let t = self.ring.cfg().submitters - 1;
         let formula = claim(self.ring, t);
         match checker.check(&formula, self.limits.cancel) {
-            Ok(liveness::Verdict::Violated(lasso)) => {
+            Ok(liveness::LivenessVerdict::Violated(lasso)) => {
                 if self.detail == Detail::Verdicts {
                     let violation = self.lasso_violation(&lasso, &formula);
                     return Shown::violated(None, violation);
@@ -272,8 +276,8 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
                 }
                 Shown::violated(Some(why), self.readable_violation(checker, &formula, lasso))
             }
-            Ok(liveness::Verdict::Vacuous(why)) => Shown::holds(Some(format!("vacuous: {why}"))),
-            Ok(liveness::Verdict::Holds | liveness::Verdict::Unknown(_)) => self.nothing_found(),
+            Ok(liveness::LivenessVerdict::Vacuous(why)) => Shown::holds(Some(format!("vacuous: {why}"))),
+            Ok(liveness::LivenessVerdict::Holds | liveness::LivenessVerdict::Unknown(_)) => self.nothing_found(),
             Err(error) => Shown::unknown(error),
         }
     }
@@ -305,7 +309,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Judge<'a, N, T, F> {
         let formula = claim(&ring, ring.cfg().submitters - 1);
         let verdict = Checker::new(&graph, &fairness).and_then(|checker| checker.check(&formula, self.limits.cancel));
         match verdict {
-            Ok(liveness::Verdict::Violated(_)) => ", under the FIFO lock too",
+            Ok(liveness::LivenessVerdict::Violated(_)) => ", under the FIFO lock too",
             Ok(verdict) if verdict.is_true() => ", under the strongly fair lock only: not under the FIFO lock",
             _ => "; whether under the FIFO lock too is unknown",
         }
@@ -422,9 +426,9 @@ fn spec_liveness(spec: &spec::Spec, limits: Limits) -> Option<bool> {
     let checker = Checker::new(&graph, &spec.fairness()).ok()?;
     for t in 0..spec.cfg().submitters as u8 {
         match checker.check(&spec.observed(t), limits.cancel).ok()? {
-            liveness::Verdict::Holds | liveness::Verdict::Vacuous(_) => {}
-            liveness::Verdict::Violated(_) => return Some(false),
-            liveness::Verdict::Unknown(_) => return None,
+            liveness::LivenessVerdict::Holds | liveness::LivenessVerdict::Vacuous(_) => {}
+            liveness::LivenessVerdict::Violated(_) => return Some(false),
+            liveness::LivenessVerdict::Unknown(_) => return None,
         }
     }
     Some(true)

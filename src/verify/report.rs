@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Found, Violation, surprises};
+use super::{FoundVerdicts, Violation, surprises};
 use crate::scenario::{Check, Scenario};
 
 /// What is known of a property.
@@ -177,7 +177,7 @@ impl Report {
 
     /// As [`surprises`] judges it.
     pub(super) fn judged(self, scenario: &Scenario) -> Report {
-        let found = Found {
+        let found = FoundVerdicts {
             states: self.states,
             complete: self.complete,
             verdicts: self.properties.iter().map(|outcome| (outcome.check.name(), outcome.verdict)).collect(),

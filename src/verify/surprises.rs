@@ -6,7 +6,7 @@ use crate::scenario::{Cut, Scenario};
 
 /// What a search found, as far as that is judged.
 #[derive(Clone, Debug)]
-pub struct Found<'a> {
+pub struct FoundVerdicts<'a> {
     /// Distinct states.
     pub states: usize,
     /// Whether all of it was seen.
@@ -23,7 +23,7 @@ pub struct Found<'a> {
 ///
 /// What is unknown is as expected only where the scenario excuses it ([`Cut::Excuses`]) and the search went as far as the
 /// scenario's own limit.
-pub fn surprises(scenario: &Scenario, found: &Found) -> Vec<String> {
+pub fn surprises(scenario: &Scenario, found: &FoundVerdicts) -> Vec<String> {
     let far_enough = scenario.max_states.is_some_and(|limit| found.states >= limit);
     let excused = !found.complete && far_enough && scenario.cut == Cut::Excuses;
     let mut surprises = Vec::new();

@@ -14,7 +14,7 @@ use clap::{Parser, ValueEnum};
 use stateright::{Model, Path};
 use stateright_front::{Front, Page, hidden_address, leave_working_directory};
 use stateright_temporal::graph::{Limits, Search};
-use stateright_temporal::liveness::{Checker, Run, Verdict, judge, realize};
+use stateright_temporal::liveness::{Checker, LivenessVerdict, Run, judge, realize};
 use vtd_qi::impl_qi::Action;
 use vtd_qi::refine::spec_cfg;
 use vtd_qi::scenario::{Check, Scenario, Table};
@@ -185,7 +185,7 @@ fn explore_spec(
 }
 
 /// A fair run on which a submitter waits for ever, judged again from the definitions.
-fn never_observed(spec: &Spec, cancel: &AtomicBool) -> Link<spec::Action> {
+fn never_observed(spec: &Spec, cancel: &AtomicBool) -> Link<spec::SpecAction> {
     let undecided = |why: &dyn Display| format!("{NONE}, but wd-eventually-observed-done is undecided: {why}");
     let graph = Search::new(spec, spec::label)
         .limits(Limits { max_states: 1_000_000, cancel: Some(cancel), ..Limits::default() })
@@ -195,9 +195,9 @@ fn never_observed(spec: &Spec, cancel: &AtomicBool) -> Link<spec::Action> {
     for t in 0..spec.cfg().submitters as u8 {
         let observed = spec.observed(t);
         let lasso = match checker.check(&observed, None).map_err(|error| undecided(&error))? {
-            Verdict::Violated(lasso) => lasso,
-            Verdict::Holds | Verdict::Vacuous(_) => continue,
-            Verdict::Unknown(_) => return Err(undecided(&format!("more than {} states", graph.len()))),
+            LivenessVerdict::Violated(lasso) => lasso,
+            LivenessVerdict::Holds | LivenessVerdict::Vacuous(_) => continue,
+            LivenessVerdict::Unknown(_) => return Err(undecided(&format!("more than {} states", graph.len()))),
         };
         let run = realize(spec, spec::label, None, &graph, &lasso).map_err(|error| undecided(&error))?;
         judge(spec, spec::label, &fairness, &observed, &run).map_err(|error| undecided(&error))?;
@@ -209,7 +209,7 @@ fn never_observed(spec: &Spec, cancel: &AtomicBool) -> Link<spec::Action> {
 }
 
 /// The actions of a run, its loop taken once.
-fn actions(spec: &Spec, run: &Run<spec::State, spec::Label>) -> Vec<spec::Action> {
+fn actions(spec: &Spec, run: &Run<spec::SpecState, spec::SpecLabel>) -> Vec<spec::SpecAction> {
     let mut before = &run.initial;
     let mut actions = Vec::new();
     for (label, after) in run.stem.iter().chain(&run.cycle) {

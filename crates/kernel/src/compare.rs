@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::{Access, Register};
 use super::isolate::Pulse;
-use super::machine::{Grain, Machine};
+use super::machine::{Machine, StopGrain};
 use super::picture::Picture;
 use super::program::{BuildError, Program};
 use super::reference::Reference;
@@ -81,7 +81,7 @@ type Mismatch = (Option<usize>, String, String);
 
 impl Pair {
     pub(super) fn new(program: &Program, cfg: &ValidRing, scalable: bool) -> Result<Pair, BuildError> {
-        let mut machine = Machine::new(program, cfg.submitters, Grain::Visible, scalable)?;
+        let mut machine = Machine::new(program, cfg.submitters, StopGrain::Visible, scalable)?;
         machine.without_budget();
         let requests = cfg.requests().to_vec();
         let reference = Reference::new(cfg.rules, cfg.length, cfg.submitters, requests);

@@ -143,7 +143,7 @@ fn listed(names: &[(String, String)]) -> String {
 
 /// What was cut.
 #[derive(Clone, Debug)]
-pub struct Cut {
+pub struct CutText {
     /// Where from.
     pub from: String,
     /// The names of what was cut, in order.
@@ -612,7 +612,7 @@ impl Writer<'_> {
 ///
 /// # Errors
 /// [`CutError`] if one is missing or takes something else, or names what nobody defines.
-pub fn cut(source: &Source) -> Result<Cut, CutError> {
+pub fn cut(source: &Source) -> Result<CutText, CutError> {
     let from = source.name();
     let mut files = Vec::new();
     for file in &source.files {
@@ -676,7 +676,7 @@ pub fn cut(source: &Source) -> Result<Cut, CutError> {
     }
     let has_iqer = writer.names.iter().any(|name| name == "DMAR_IQER_REG");
     let shimmed = writer.shimmed.into_iter().collect();
-    Ok(Cut { from, names: writer.names, shimmed, text: writer.text, has_iqer })
+    Ok(CutText { from, names: writer.names, shimmed, text: writer.text, has_iqer })
 }
 
 /// Functions that the shim declares: they count as provided.

@@ -17,7 +17,7 @@ use vtd_qi::impl_qi::{Fsts, IdKind, MAX_SUBMITTERS, Request};
 
 /// Which accesses are stopped at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Grain {
+pub enum StopGrain {
     /// Every access to a status, a descriptor or a private field, the lock, registers and relaxing.
     Every,
     /// What hardware can see, the lock and relaxing: no private fields.
@@ -26,12 +26,12 @@ pub enum Grain {
     Coarse,
 }
 
-impl Grain {
+impl StopGrain {
     fn mask(self) -> u32 {
         match self {
-            Grain::Every => 3,
-            Grain::Visible => 1,
-            Grain::Coarse => 0,
+            StopGrain::Every => 3,
+            StopGrain::Visible => 1,
+            StopGrain::Coarse => 0,
         }
     }
 }
@@ -103,7 +103,7 @@ pub struct Machine {
     arena_bytes: usize,
     iommu: *mut u8,
     scalable: bool,
-    grain: Grain,
+    grain: StopGrain,
     /// Last: the coroutines run its code.
     loaded: Loaded,
 }
@@ -119,7 +119,7 @@ impl Machine {
     ///
     /// # Panics
     /// If there are no submitters or more than [`MAX_SUBMITTERS`], or no memory is to be had.
-    pub fn new(program: &Program, submitters: usize, grain: Grain, scalable: bool) -> Result<Machine, BuildError> {
+    pub fn new(program: &Program, submitters: usize, grain: StopGrain, scalable: bool) -> Result<Machine, BuildError> {
         assert!((1..=MAX_SUBMITTERS).contains(&submitters), "{submitters} submitters");
         let loaded = program.load()?;
         let shift = if scalable { 5 } else { 4 };
@@ -191,7 +191,7 @@ impl Machine {
     }
 
     /// What is stopped at.
-    pub fn grain(&self) -> Grain {
+    pub fn grain(&self) -> StopGrain {
         self.grain
     }
 
@@ -250,7 +250,7 @@ impl Machine {
         self.board_mut().decider = decider;
     }
 
-    /// How many accesses have not been stopped at that [`Grain::Every`] stops at, since the machine was made.
+    /// How many accesses have not been stopped at that [`StopGrain::Every`] stops at, since the machine was made.
     pub fn passed(&self) -> u64 {
         // SAFETY: the shim's own variable, which only the running C writes.
         unsafe { *self.loaded.passed }

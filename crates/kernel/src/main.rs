@@ -22,9 +22,9 @@ use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Leng
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::verify::{Detail, PropertyReport, Verdict, Violation, verify_with};
 use vtd_qi_kernel::{
-    Confirmation, Covered, Cut, Death, Difference, Edit, Finding, Found, Grain, Machine, Optimise, Program, Pulse,
-    Recognised, Sameness, SearchCfg, Searched, Source, Strategy, Tally, compiler, confirm, cut, draw, edit, exhaustive,
-    flags, isolated, random, recognise, replay, search,
+    Confirmation, Covered, CutText, Death, Difference, Edit, FoundKind, Machine, Optimise, Program, Pulse, Recognised,
+    Sameness, SearchCfg, SearchFinding, Searched, Source, StopGrain, Strategy, Tally, compiler, confirm, cut, draw,
+    edit, exhaustive, flags, isolated, random, recognise, replay, search,
 };
 use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt, memory};
 
@@ -325,7 +325,7 @@ fn fine(report: &Report) -> bool {
 
 /// The programs that have been compiled, by length; `None`: the tree's own.
 struct Programs {
-    cut: Cut,
+    cut: CutText,
     compiled: BTreeMap<(Option<u16>, bool), Program>,
 }
 
@@ -669,10 +669,10 @@ fn search_all(
         None => vec![Strategy::Random, Strategy::Pct { changes: 3 }],
     };
     let grains = match args.grain {
-        Some(Grains::Every) => vec![Grain::Every],
-        Some(Grains::Visible) => vec![Grain::Visible],
-        Some(Grains::Coarse) => vec![Grain::Coarse],
-        None => vec![Grain::Every, Grain::Coarse],
+        Some(Grains::Every) => vec![StopGrain::Every],
+        Some(Grains::Visible) => vec![StopGrain::Visible],
+        Some(Grains::Coarse) => vec![StopGrain::Coarse],
+        None => vec![StopGrain::Every, StopGrain::Coarse],
     };
     let program = programs.get(plan.base.length, Optimise::O2)?;
     for cfg in &plan.searched {
@@ -690,9 +690,9 @@ fn search_all(
                         Strategy::Pct { .. } => "PCT",
                     },
                     match grain {
-                        Grain::Every => "every access",
-                        Grain::Visible => "visible accesses",
-                        Grain::Coarse => "lock, registers, relaxing",
+                        StopGrain::Every => "every access",
+                        StopGrain::Visible => "visible accesses",
+                        StopGrain::Coarse => "lock, registers, relaxing",
                     },
                     if names.is_empty() {
                         "no faults".to_string()
@@ -721,7 +721,7 @@ fn one_search(
     args: &Args,
     program: &Program,
     cfg: &SearchCfg,
-    grain: Grain,
+    grain: StopGrain,
     what: String,
     report: &mut Report,
     seed: Option<u64>,
@@ -737,7 +737,7 @@ fn one_search(
             }),
             Some(seed) => {
                 pulse.seed.store(seed, Ordering::Relaxed);
-                let findings: Vec<Finding> = replay(&mut machine, cfg, seed).into_iter().collect();
+                let findings: Vec<SearchFinding> = replay(&mut machine, cfg, seed).into_iter().collect();
                 Searched { runs: 1, hits: findings.len() as u64, findings, ..Searched::default() }
             }
         })
@@ -748,8 +748,14 @@ fn one_search(
             let Some(seed) = death.by_the_code() else { return Ok(()) };
             let timeline = last_steps(program, cfg, grain, seed)?;
             let death = death.to_string();
-            let finding =
-                Finding { found: Found::Crash, detail: death, seed, steps: (0, 0), repeated: 0, schedule: Vec::new() };
+            let finding = SearchFinding {
+                found: FoundKind::Crash,
+                detail: death,
+                seed,
+                steps: (0, 0),
+                repeated: 0,
+                schedule: Vec::new(),
+            };
             let searched = Searched { runs: 1, hits: 1, findings: vec![finding], ..Searched::default() };
             report.searches.push(Search { what, searched, timelines: vec![timeline] });
         }
@@ -768,7 +774,7 @@ fn one_search(
 }
 
 /// The last steps of a run that kills its process.
-fn last_steps(program: &Program, cfg: &SearchCfg, grain: Grain, seed: u64) -> Result<String, String> {
+fn last_steps(program: &Program, cfg: &SearchCfg, grain: StopGrain, seed: u64) -> Result<String, String> {
     vtd_qi_kernel::last_steps(program, cfg, grain, seed, 40).map_err(|e| e.to_string())
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::{Access, Register};
 use super::isolate::Pulse;
-use super::machine::{Grain, Machine};
+use super::machine::{Machine, StopGrain};
 use super::program::{BuildError, Program};
 use super::reference::Reference;
 use vtd_qi::impl_qi::{
@@ -320,7 +320,7 @@ pub fn recognise(short: &Program, real: Option<&Program>, pulse: &Pulse) -> Resu
     assert_eq!(short.length.slots(), SLOTS, "probes are written for {SLOTS} slots");
     let mut runs: Vec<(Probe, Length, Vec<Access>)> = Vec::new();
     for (scalable, prefix) in [(false, ""), (true, "scalable mode: ")] {
-        let mut machine = Machine::new(short, 1, Grain::Visible, scalable)?;
+        let mut machine = Machine::new(short, 1, StopGrain::Visible, scalable)?;
         for mut probe in probes() {
             pulse.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let seen = play(&mut machine, &probe);
@@ -331,7 +331,7 @@ pub fn recognise(short: &Program, real: Option<&Program>, pulse: &Pulse) -> Resu
     let mut notes = Vec::new();
     if let Some(real) = real {
         if real.length == Length::KERNEL {
-            let mut machine = Machine::new(real, 1, Grain::Visible, false)?;
+            let mut machine = Machine::new(real, 1, StopGrain::Visible, false)?;
             for probe in probes_of_the_real_ring() {
                 pulse.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 let seen = play(&mut machine, &probe);

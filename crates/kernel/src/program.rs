@@ -17,7 +17,7 @@ use libloading::Library;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::cut::{Cut, SHIM_H};
+use super::cut::{CutText, SHIM_H};
 use super::isolate::{Death, Pulse, isolated};
 use vtd_qi::impl_qi::Length;
 
@@ -189,7 +189,7 @@ impl Program {
     /// # Errors
     /// [`BuildError`].
     pub fn compile(
-        cut: &Cut,
+        cut: &CutText,
         length: Option<Length>,
         optimise: Optimise,
         watch: &mut dyn FnMut(&Pulse) -> bool,
@@ -209,7 +209,7 @@ impl Program {
     }
 
     /// Compiles the cut text and the shim, and links them.
-    fn build(&self, cut: &Cut, length: Option<Length>, pulse: &Pulse) -> Result<(), BuildError> {
+    fn build(&self, cut: &CutText, length: Option<Length>, pulse: &Pulse) -> Result<(), BuildError> {
         let iqer = if cut.has_iqer { "DMAR_IQER_REG" } else { "0xffffffff" };
         let text = format!("{SHIM_H}\n{}\n#line 1 \"glue.h\"\n#define VTD_QI_IQER {iqer}\n{GLUE_H}", cut.text);
         let (cut_o, shim_o) = (file_in_memory()?, file_in_memory()?);
@@ -241,7 +241,7 @@ impl Program {
 
 /// One run of the compiler.
 struct Compiling<'a> {
-    cut: &'a Cut,
+    cut: &'a CutText,
     pulse: &'a Pulse,
 }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::access::{Access, Kind, Pending};
 use super::board::{Board, Wrong};
 use super::isolate::{Death, Pulse, isolated};
-use super::machine::{Grain, Machine};
+use super::machine::{Machine, StopGrain};
 use super::picture::Picture;
 use super::program::{Program, file_in_memory};
 use vtd_qi::impl_qi::{Faults, Hardware, HwStep, Request, Unit};
@@ -57,7 +57,7 @@ pub struct SearchCfg {
 /// What can be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Found {
+pub enum FoundKind {
     /// No submitter and no hardware step can change anything, and a call is not over.
     Hang,
     /// Calls go on for ever though everybody goes on.
@@ -78,38 +78,38 @@ pub enum Found {
     Crash,
 }
 
-impl Found {
+impl FoundKind {
     /// The name.
     pub fn name(self) -> &'static str {
         match self {
-            Found::Hang => "hang",
-            Found::Livelock => "livelock",
-            Found::HardLock => "hard lock",
-            Found::Leak => "leak",
-            Found::Overrun => "overrun",
-            Found::Outside => "access outside the arrays",
-            Found::WrongSuccess => "wrong success",
-            Found::Misuse => "misuse of a register or of the lock",
-            Found::Crash => "crash",
+            FoundKind::Hang => "hang",
+            FoundKind::Livelock => "livelock",
+            FoundKind::HardLock => "hard lock",
+            FoundKind::Leak => "leak",
+            FoundKind::Overrun => "overrun",
+            FoundKind::Outside => "access outside the arrays",
+            FoundKind::WrongSuccess => "wrong success",
+            FoundKind::Misuse => "misuse of a register or of the lock",
+            FoundKind::Crash => "crash",
         }
     }
 
-    fn of(wrong: Wrong) -> Found {
+    fn of(wrong: Wrong) -> FoundKind {
         match wrong {
-            Wrong::Outside => Found::Outside,
-            Wrong::Runaway => Found::HardLock,
-            Wrong::Overrun | Wrong::FreeCnt | Wrong::BadIqt => Found::Overrun,
-            Wrong::SuccessWithoutExecution | Wrong::StrangerDone => Found::WrongSuccess,
-            Wrong::OtherRegister | Wrong::Unlocked => Found::Misuse,
+            Wrong::Outside => FoundKind::Outside,
+            Wrong::Runaway => FoundKind::HardLock,
+            Wrong::Overrun | Wrong::FreeCnt | Wrong::BadIqt => FoundKind::Overrun,
+            Wrong::SuccessWithoutExecution | Wrong::StrangerDone => FoundKind::WrongSuccess,
+            Wrong::OtherRegister | Wrong::Unlocked => FoundKind::Misuse,
         }
     }
 }
 
 /// What a run found, shrunk.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Finding {
+pub struct SearchFinding {
     /// What it is.
-    pub found: Found,
+    pub found: FoundKind,
     /// In words: who, and how.
     pub detail: String,
     /// The seed of the run, which finds it again.
@@ -134,7 +134,7 @@ pub struct Searched {
     /// Time taken, in seconds.
     pub seconds: f64,
     /// The first run that found something of each kind.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<SearchFinding>,
     /// How many runs found something.
     pub hits: u64,
 }
@@ -411,7 +411,7 @@ fn decide(context: *mut c_void, board: &mut Board) -> bool {
 
 /// How a run ended.
 struct Ended {
-    found: Option<(Found, String)>,
+    found: Option<(FoundKind, String)>,
     repeated: u32,
     steps: u32,
     hardware_steps: u32,
@@ -457,10 +457,10 @@ fn conclude(
     cfg: &SearchCfg,
     scheduler: &mut Scheduler,
     laps: u32,
-) -> (Option<(Found, String)>, u32) {
+) -> (Option<(FoundKind, String)>, u32) {
     let wrong = |machine: &Machine| {
         let (wrong, t) = machine.board().wrong?;
-        Some((Found::of(wrong), format!("T{}: {}", t + 1, in_words(wrong))))
+        Some((FoundKind::of(wrong), format!("T{}: {}", t + 1, in_words(wrong))))
     };
     if let Some(found) = wrong(machine) {
         return (Some(found), 0);
@@ -477,7 +477,7 @@ fn conclude(
             break;
         }
         if round > ROUNDS {
-            return (Some((Found::Livelock, format!("{} goes on for ever", names(&waiting)))), 0);
+            return (Some((FoundKind::Livelock, format!("{} goes on for ever", names(&waiting)))), 0);
         }
         for &t in &waiting {
             if machine.can_run(t) {
@@ -508,7 +508,7 @@ fn conclude(
                 record.truncate(since);
             }
             return (
-                Some((Found::Hang, format!("{} waits for ever; nothing can change any more", names(&waiting)))),
+                Some((FoundKind::Hang, format!("{} waits for ever; nothing can change any more", names(&waiting)))),
                 least,
             );
         }
@@ -518,7 +518,7 @@ fn conclude(
     let [_, _, cnt] = board.fields();
     let slots = i64::from(Unit::length(board).slots());
     if at_rest && cnt != slots {
-        return (Some((Found::Leak, format!("at rest {cnt} of {slots} slots are free"))), 0);
+        return (Some((FoundKind::Leak, format!("at rest {cnt} of {slots} slots are free"))), 0);
     }
     (None, 0)
 }
@@ -571,18 +571,18 @@ pub fn search(
 }
 
 /// Runs a seed again and shrinks what it finds.
-pub fn replay(machine: &mut Machine, cfg: &SearchCfg, seed: u64) -> Option<Finding> {
+pub fn replay(machine: &mut Machine, cfg: &SearchCfg, seed: u64) -> Option<SearchFinding> {
     let ended = run(machine, cfg, seed, Scheduler::picker(cfg), LAPS[0], true);
     let (found, _) = ended.found?;
     let before = ended.record.len();
     let schedule = shrink(machine, cfg, ended.record, found);
     let ended = run(machine, cfg, 0, Picker::Replay { schedule: &schedule, at: 0 }, LAPS[1], true);
     let detail = ended.found.map_or_else(String::new, |(_, detail)| detail);
-    Some(Finding { found, detail, seed, steps: (before, schedule.len()), repeated: ended.repeated, schedule })
+    Some(SearchFinding { found, detail, seed, steps: (before, schedule.len()), repeated: ended.repeated, schedule })
 }
 
 /// Leaves out what is not needed: halves, quarters, and so on down to single steps (Zeller's ddmin).
-fn shrink(machine: &mut Machine, cfg: &SearchCfg, mut schedule: Vec<Choice>, found: Found) -> Vec<Choice> {
+fn shrink(machine: &mut Machine, cfg: &SearchCfg, mut schedule: Vec<Choice>, found: FoundKind) -> Vec<Choice> {
     let until = Instant::now() + Duration::from_secs(5);
     // What could not be done was skipped and what was missing was added: the record is what was done.
     let mut shorter = |schedule: &[Choice], without: &[Choice]| {
@@ -640,7 +640,7 @@ fn without_lap(schedule: &[Choice], at: usize, steps: usize) -> Vec<Choice> {
 ///
 /// # Errors
 /// If there is no memory for what is written down.
-pub fn last_steps(program: &Program, cfg: &SearchCfg, grain: Grain, seed: u64, steps: usize) -> io::Result<String> {
+pub fn last_steps(program: &Program, cfg: &SearchCfg, grain: StopGrain, seed: u64, steps: usize) -> io::Result<String> {
     let mut written = file_in_memory()?;
     let patience = Duration::from_secs(3);
     let _: Result<(), Death> = isolated(patience, &mut |_| true, |pulse| {

@@ -12,9 +12,9 @@ use stateright_temporal::graph::Limits;
 use stateright_temporal::memory::Memory;
 use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg, ValidRing};
 use vtd_qi_kernel::{
-    Cut, DMAR_C, Death, Edit, Found, Grain, Machine, Optimise, Program, Pulse, Recognised, Sameness, SearchCfg,
-    Searched, Source, SourceFile, Strategy, cut, edit, exhaustive, isolated, last_steps, random, recognise, replay,
-    search,
+    CutText, DMAR_C, Death, Edit, FoundKind, Machine, Optimise, Program, Pulse, Recognised, Sameness, SearchCfg,
+    Searched, Source, SourceFile, StopGrain, Strategy, cut, edit, exhaustive, isolated, last_steps, random, recognise,
+    replay, search,
 };
 
 /// Longer than any comparison takes, on a machine that has much else to do too.
@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_secs(3_600);
 const DRIVER: &str = include_str!("kernel/driver.c");
 
 /// The tests' own driver with some text replaced.
-fn own(replacements: &[(&str, &str)]) -> Cut {
+fn own(replacements: &[(&str, &str)]) -> CutText {
     let mut text = DRIVER.to_string();
     for (what, with) in replacements {
         assert!(text.contains(what), "no {what:?} in the driver");
@@ -32,11 +32,11 @@ fn own(replacements: &[(&str, &str)]) -> Cut {
     cut(&Source::of(Path::new("tests/kernel"), vec![SourceFile { path: DMAR_C.to_string(), text }]).unwrap()).unwrap()
 }
 
-fn program(cut: &Cut, slots: u16) -> Program {
+fn program(cut: &CutText, slots: u16) -> Program {
     Program::compile(cut, Some(Length::new(slots).unwrap()), Optimise::O2, &mut |_| true).unwrap()
 }
 
-fn recognised(cut: &Cut) -> Recognised {
+fn recognised(cut: &CutText) -> Recognised {
     let real = Program::compile(cut, None, Optimise::O2, &mut |_| true).unwrap();
     recognise(&program(cut, 8), Some(&real), &Pulse::default()).unwrap()
 }
@@ -59,7 +59,7 @@ fn search_cfg(ring: &ValidRing, strategy: Strategy) -> SearchCfg {
     }
 }
 
-fn searched(cut: &Cut, cfg: &SearchCfg, grain: Grain, runs: u64) -> Searched {
+fn searched(cut: &CutText, cfg: &SearchCfg, grain: StopGrain, runs: u64) -> Searched {
     let mut machine = Machine::new(&program(cut, 6), cfg.submitters, grain, false).unwrap();
     search(&mut machine, cfg, 1, &Pulse::default(), |so_far| so_far.runs >= runs)
 }
@@ -191,14 +191,14 @@ fn the_search_finds_the_lockup_of_2024_and_its_seed_replays() {
     let cut = own(&BEFORE_2024);
     let cfg = ring("g5", Faults::none());
     for (strategy, grain) in [
-        (Strategy::Random, Grain::Every),
-        (Strategy::Random, Grain::Coarse),
-        (Strategy::Pct { changes: 3 }, Grain::Every),
-        (Strategy::Pct { changes: 3 }, Grain::Coarse),
+        (Strategy::Random, StopGrain::Every),
+        (Strategy::Random, StopGrain::Coarse),
+        (Strategy::Pct { changes: 3 }, StopGrain::Every),
+        (Strategy::Pct { changes: 3 }, StopGrain::Coarse),
     ] {
         let cfg = search_cfg(&cfg, strategy);
         let found = searched(&cut, &cfg, grain, 300);
-        let hang = found.findings.iter().find(|finding| finding.found == Found::Hang).expect("the lockup");
+        let hang = found.findings.iter().find(|finding| finding.found == FoundKind::Hang).expect("the lockup");
         assert!(hang.repeated >= 1_000 && hang.steps.1 < hang.steps.0, "{hang:?}");
         let mut machine = Machine::new(&program(&cut, 6), 2, grain, false).unwrap();
         let again = replay(&mut machine, &cfg, hang.seed).unwrap();
@@ -214,24 +214,24 @@ fn the_search_finds_hard_lock_leak_overrun_and_wrong_success() {
     let lost = ring("g5", Faults::of([FaultClass::LostAnswer], 1));
     let none = ring("g5", Faults::none());
     let deep = RingCfg { hardware: Hardware::pipelined(4), ..RingCfg::clone(&none) }.validate().unwrap();
-    type Case<'a> = (&'a [(&'a str, &'a str)], &'a ValidRing, Found);
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a ValidRing, FoundKind);
     let cases: [Case; 5] = [
-        (&ODD_WALK, &lost, Found::HardLock),
-        (&[("qi->free_cnt += 1;", "qi->free_cnt += (qi->free_tail & 1);")], &none, Found::Overrun),
+        (&ODD_WALK, &lost, FoundKind::HardLock),
+        (&[("qi->free_cnt += 1;", "qi->free_cnt += (qi->free_tail & 1);")], &none, FoundKind::Overrun),
         (
             &[("reclaim_free_desc(qi);\n", "if (count || qi->free_cnt < 3)\n\t\t\treclaim_free_desc(qi);\n")],
             &none,
-            Found::Leak,
+            FoundKind::Leak,
         ),
-        (&[("!= QI_DONE) {", "== QI_FREE) {")], &deep, Found::WrongSuccess),
+        (&[("!= QI_DONE) {", "== QI_FREE) {")], &deep, FoundKind::WrongSuccess),
         (
             &[("qi->desc_status[last] = QI_IN_USE;\n", "qi->desc_status[last + QI_LENGTH] = QI_IN_USE;\n")],
             &none,
-            Found::Outside,
+            FoundKind::Outside,
         ),
     ];
     for (replacements, ring, expected) in cases {
-        let found = searched(&own(replacements), &search_cfg(ring, Strategy::Random), Grain::Every, 2_000);
+        let found = searched(&own(replacements), &search_cfg(ring, Strategy::Random), StopGrain::Every, 2_000);
         assert!(found.findings.iter().any(|f| f.found == expected), "{expected:?}: {:?}", found.findings);
     }
 }
@@ -244,7 +244,7 @@ fn code_that_crashes_or_never_comes_back_is_reported_with_what_led_there() {
     for (cut, silent) in [(crash, false), (loops, true)] {
         let program = program(&cut, 6);
         let died: Result<Searched, Death> = isolated(Duration::from_secs(1), &mut |_| true, |pulse| {
-            let mut machine = Machine::new(&program, 2, Grain::Every, false).unwrap();
+            let mut machine = Machine::new(&program, 2, StopGrain::Every, false).unwrap();
             search(&mut machine, &cfg, 1, pulse, |so_far| so_far.runs >= 1_000)
         });
         let seed = match died {
@@ -252,7 +252,7 @@ fn code_that_crashes_or_never_comes_back_is_reported_with_what_led_there() {
             Err(Death::Silent { seed, .. }) if silent => seed,
             other => panic!("{other:?}"),
         };
-        let led_there = last_steps(&program, &cfg, Grain::Every, seed, 40).unwrap();
+        let led_there = last_steps(&program, &cfg, StopGrain::Every, seed, 40).unwrap();
         // What was stored is known of all steps but the last, which was not made to its end.
         let last = led_there.lines().last().unwrap();
         assert!(last.contains("free_cnt=..."), "{led_there}");

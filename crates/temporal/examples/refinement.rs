@@ -6,7 +6,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use stateright_temporal::graph::Search;
-use stateright_temporal::liveness::{Checker, Fairness, Verdict};
+use stateright_temporal::liveness::{Checker, Fairness, LivenessVerdict};
 use stateright_temporal::refinement::{AbstractFairness, Mapping, StepVerdict, Strength, check_fairness, check_steps};
 use stateright_temporal::stateright::Model;
 use vtd_qi_terminal::{Exit, Failure, Output};
@@ -176,8 +176,8 @@ fn receiving_is_fair(out: &mut Output, labels: &[Label]) -> Result<(), Failure> 
     let names: Vec<_> = labels.iter().map(|label| format!("{label:?}")).collect();
     write!(out, "Receiving is weakly fair in the queue if weak fairness is assumed of {}: ", names.join(" and "))?;
     match verdict {
-        Verdict::Violated(lasso) => writeln!(out, "violated\n  {}", lasso.display(&graph))?,
-        Verdict::Holds => writeln!(out, "holds")?,
+        LivenessVerdict::Violated(lasso) => writeln!(out, "violated\n  {}", lasso.display(&graph))?,
+        LivenessVerdict::Holds => writeln!(out, "holds")?,
         other => return Err(Failure::unusable(format!("{other:?}"))),
     }
     Ok(())

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use stateright_temporal::graph::{Coverage, Graph, Search};
-use stateright_temporal::liveness::{Fairness, Formula, Run, Verdict, check, judge, realize};
+use stateright_temporal::liveness::{Fairness, Formula, LivenessVerdict, Run, check, judge, realize};
 use stateright_temporal::stateright::{Expectation, Model, Property};
 use vtd_qi_terminal::{Exit, Failure, Output};
 
@@ -199,10 +199,10 @@ where
     ) -> Result<(), Failure> {
         let label = |action: &M::Action| *action;
         match check(&self.graph, fairness, formula, None).map_err(Failure::unusable)? {
-            Verdict::Holds => writeln!(out, "  {claim}: holds")?,
-            Verdict::Vacuous(why) => writeln!(out, "  {claim}: holds, but {why}")?,
-            Verdict::Unknown(cut) => writeln!(out, "  {claim}: unknown ({cut:?})")?,
-            Verdict::Violated(lasso) => {
+            LivenessVerdict::Holds => writeln!(out, "  {claim}: holds")?,
+            LivenessVerdict::Vacuous(why) => writeln!(out, "  {claim}: holds, but {why}")?,
+            LivenessVerdict::Unknown(cut) => writeln!(out, "  {claim}: unknown ({cut:?})")?,
+            LivenessVerdict::Violated(lasso) => {
                 let run = realize(self.model, label, None, &self.graph, &lasso).map_err(Failure::unusable)?;
                 judge(self.model, label, fairness, formula, &run).map_err(Failure::unusable)?;
                 writeln!(out, "  {claim}: violated")?;

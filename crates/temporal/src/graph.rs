@@ -53,7 +53,7 @@ use stateright::{Expectation, Model, Property};
 
 use crate::memory::{Exhausted, Memory, Share};
 
-pub use quotient::Fault;
+pub use quotient::QuotientFault;
 use quotient::{KEPT, Quotient, is_sampled};
 
 mod quotient;
@@ -152,9 +152,9 @@ pub struct Graph<S, L> {
     expanded: usize,
     /// Those of them that lack transitions, ascending: steps led out of the boundary or to states that found no place.
     truncated: Vec<StateId>,
-    findings: Vec<Finding>,
+    findings: Vec<PropertyFinding>,
     coverage: Coverage,
-    fault: Option<Fault>,
+    fault: Option<QuotientFault>,
     /// States that are not their own representatives, with these: see [`Graph::sample`].
     sample: Vec<(S, StateId)>,
     /// What all this takes, and [`WORKING_BYTES_PER_STATE`] and [`WORKING_BYTES_PER_TRANSITION`].
@@ -174,7 +174,7 @@ const MOST_STATES: usize = StateId::MAX as usize - 1;
 
 /// What became of one of the model's own [`stateright::Property`]s.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct PropertyFinding {
     /// The property's name.
     pub name: &'static str,
     /// What the model expects: [`Expectation::Always`] or [`Expectation::Sometimes`]. It is never
@@ -184,7 +184,7 @@ pub struct Finding {
     pub state: Option<StateId>,
 }
 
-impl Finding {
+impl PropertyFinding {
     /// Whether the graph shows what the model expects: no state that violates an `always`, some state that satisfies a
     /// `sometimes`. If the graph was cut, a state that violates an `always` may be missing from it.
     pub fn as_expected(&self) -> bool {
@@ -220,7 +220,7 @@ impl<S, L> Graph<S, L> {
 
     /// Returns why this graph does not represent its model, if that was noticed. The coverage is then
     /// [`Coverage::Faulty`].
-    pub fn fault(&self) -> Option<&Fault> {
+    pub fn fault(&self) -> Option<&QuotientFault> {
         self.fault.as_ref()
     }
 
@@ -270,7 +270,7 @@ impl<S, L> Graph<S, L> {
     }
 
     /// Returns what became of the model's `always` and `sometimes` properties, in the model's order.
-    pub fn findings(&self) -> &[Finding] {
+    pub fn findings(&self) -> &[PropertyFinding] {
         &self.findings
     }
 
@@ -522,7 +522,7 @@ where
     }
 
     /// What tells a state from its representative.
-    fn fault(&self, state: &M::State, representative: &M::State) -> Option<Fault> {
+    fn fault(&self, state: &M::State, representative: &M::State) -> Option<QuotientFault> {
         let quotient = self.quotient.as_ref().filter(|_| state != representative)?;
         quotient.fault(self.model, &self.label, state, representative)
     }
@@ -672,7 +672,7 @@ struct Chunk<S, L> {
     truncated: Vec<StateId>,
     /// States that were looked at, each with the position of the edge that leads to its representative.
     sample: Vec<(usize, S)>,
-    fault: Option<Fault>,
+    fault: Option<QuotientFault>,
     /// What `edges` and `new` take.
     share: Share,
     /// Whether memory ran out before all states of the run were expanded.
@@ -705,7 +705,7 @@ struct Found<S, L> {
 
 impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
     fn new<M: Model<State = S>>(model: &M, limits: &Limits) -> Self {
-        let findings = judged(model).map(|p| Finding { name: p.name, expectation: p.expectation, state: None });
+        let findings = judged(model).map(|p| PropertyFinding { name: p.name, expectation: p.expectation, state: None });
         Found {
             graph: Graph {
                 states: Vec::new(),
@@ -850,7 +850,7 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
 
     /// There is no number for a label of a transition that leaves this state: those before it are all that is known.
     fn stop_within(&mut self, source: StateId) {
-        self.graph.fault = Some(Fault::TooManyLabels { limit: MAX_LABELS });
+        self.graph.fault = Some(QuotientFault::TooManyLabels { limit: MAX_LABELS });
         self.graph.first.push(self.graph.target.len());
         if let Err(place) = self.graph.truncated.binary_search(&source) {
             self.graph.truncated.insert(place, source);

@@ -13,7 +13,7 @@
 //! * **Fairness is assumed, not checked.** Liveness is claimed of the runs that satisfy the fairness conditions that
 //!   you give. If the real system does not keep them, `Holds` is worth nothing for it. Without a condition a run may
 //!   stop for ever in any state, so that hardly anything is live. If no run satisfies the conditions, every formula is
-//!   true, and the verdict is [`Vacuous`](liveness::Verdict::Vacuous).
+//!   true, and the verdict is [`Vacuous`](liveness::LivenessVerdict::Vacuous).
 //! * **A search that was cut proves nothing.** After a limit, a cancellation or a boundary the verdict is `Unknown` if
 //!   no violation was found. A violation that was found is genuine all the same.
 //! * **A quotient is as good as its canonical form.** If states are mapped to representatives, a state and its
@@ -43,7 +43,7 @@
 //!
 //! ```
 //! use stateright_temporal::graph::Search;
-//! use stateright_temporal::liveness::{check, Fairness, Formula, Verdict};
+//! use stateright_temporal::liveness::{check, Fairness, Formula, LivenessVerdict};
 //! use stateright_temporal::stateright::Model;
 //!
 //! /// A counter that goes to 2 and stays there.
@@ -61,9 +61,9 @@
 //! let reaches_2 = Formula::eventually(|state| *state == 2);
 //!
 //! // It may stop before it is there, unless counting is fair.
-//! let Verdict::Violated(lasso) = check(&graph, &[], &reaches_2, None)? else { panic!("it may stop") };
+//! let LivenessVerdict::Violated(lasso) = check(&graph, &[], &reaches_2, None)? else { panic!("it may stop") };
 //! assert_eq!(lasso.display(&graph).to_string(), "0, then nothing for ever");
-//! assert_eq!(check(&graph, &[Fairness::weak("counts", ["count"])], &reaches_2, None)?, Verdict::Holds);
+//! assert_eq!(check(&graph, &[Fairness::weak("counts", ["count"])], &reaches_2, None)?, LivenessVerdict::Holds);
 //! # Ok::<(), stateright_temporal::liveness::LivenessError>(())
 //! ```
 //!

@@ -12,7 +12,7 @@
 //!   logic of actions*, 1994).
 //! * **A violation** is a [`Lasso`]: a stem and a loop that is repeated for ever. [`realize`] executes it again on the
 //!   model itself, and [`judge`] checks it again from the definitions; neither shares anything with the search.
-//! * **Cut graphs** never give [`Verdict::Holds`] or [`Verdict::Vacuous`]. A violation in one is genuine: where not all
+//! * **Cut graphs** never give [`LivenessVerdict::Holds`] or [`LivenessVerdict::Vacuous`]. A violation in one is genuine: where not all
 //!   transitions of a state are known, every label counts as possibly enabled.
 //! * **In a quotient** predicates see representatives, so they have to give the same answer for all states of a class.
 //!   This is checked on a sample; [`Search::canonical`](crate::graph::Search::canonical) says what else a canonical form
@@ -20,7 +20,7 @@
 //!
 //! ```
 //! use stateright_temporal::graph::Search;
-//! use stateright_temporal::liveness::{check, judge, realize, Fairness, Formula, Toy, Verdict};
+//! use stateright_temporal::liveness::{check, judge, realize, Fairness, Formula, Toy, LivenessVerdict};
 //!
 //! // A poll that finds nothing goes back to waiting; only the answer makes it done.
 //! let toy = Toy::new([0], [(0, "poll", 1), (1, "retry", 0), (1, "answer", 2)]);
@@ -28,13 +28,13 @@
 //! let done = Formula::eventually(|state| *state == 2);
 //!
 //! let weak = [Fairness::weak("poll", ["poll"]), Fairness::weak("answer", ["answer"])];
-//! let Verdict::Violated(lasso) = check(&graph, &weak, &done, None)? else { panic!("polling for ever is fair") };
+//! let LivenessVerdict::Violated(lasso) = check(&graph, &weak, &done, None)? else { panic!("polling for ever is fair") };
 //! assert_eq!((lasso.stem.len(), lasso.cycle.len()), (0, 2));
 //! let run = realize(&toy, Toy::label, None, &graph, &lasso)?;
 //! judge(&toy, Toy::label, &weak, &done, &run)?;
 //!
 //! let strong = [Fairness::weak("poll", ["poll"]), Fairness::strong("answer", ["answer"])];
-//! assert_eq!(check(&graph, &strong, &done, None)?, Verdict::Holds);
+//! assert_eq!(check(&graph, &strong, &done, None)?, LivenessVerdict::Holds);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -46,7 +46,7 @@ use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use thiserror::Error;
 
-use crate::graph::{Coverage, Edge, Fault, Graph, LabelId, StateId};
+use crate::graph::{Coverage, Edge, Graph, LabelId, QuotientFault, StateId};
 
 mod marks;
 mod run;
@@ -69,13 +69,13 @@ pub fn check<S: Debug, L: Clone + Eq + Hash + Debug>(
     fairness: &[Fairness<S, L>],
     formula: &Formula<S, L>,
     cancel: Option<&AtomicBool>,
-) -> Result<Verdict, LivenessError> {
+) -> Result<LivenessVerdict, LivenessError> {
     Checker::new(graph, fairness)?.check(formula, cancel)
 }
 
 /// What became of a formula.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LivenessVerdict {
     /// It is true of every fair run.
     Holds,
     /// It is true of every fair run, but only because nothing could make it false. Mostly the formula or a condition is
@@ -87,10 +87,10 @@ pub enum Verdict {
     Unknown(Coverage),
 }
 
-impl Verdict {
-    /// Returns whether the formula is true of every fair run: it is [`Verdict::Holds`] or [`Verdict::Vacuous`].
+impl LivenessVerdict {
+    /// Returns whether the formula is true of every fair run: it is [`LivenessVerdict::Holds`] or [`LivenessVerdict::Vacuous`].
     pub fn is_true(&self) -> bool {
-        matches!(self, Verdict::Holds | Verdict::Vacuous(_))
+        matches!(self, LivenessVerdict::Holds | LivenessVerdict::Vacuous(_))
     }
 }
 
@@ -135,7 +135,7 @@ pub enum LivenessError {
     NoState,
     /// The graph does not represent its model.
     #[error("{0}")]
-    Faulty(Fault),
+    Faulty(QuotientFault),
     /// The graph is a quotient, and a predicate is true of only one of a state and its canonical form.
     #[error("{place} should be true of {state} and of its canonical form {representative} or of neither")]
     NotInvariant {
@@ -365,19 +365,23 @@ impl<'g, S: Debug, L: Clone + Eq + Hash + Debug> Checker<'g, S, L> {
     ///
     /// # Errors
     /// [`LivenessError::Cancelled`] once `cancel` is true; [`LivenessError::NotInvariant`].
-    pub fn check(&self, formula: &Formula<S, L>, cancel: Option<&AtomicBool>) -> Result<Verdict, LivenessError> {
+    pub fn check(
+        &self,
+        formula: &Formula<S, L>,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<LivenessVerdict, LivenessError> {
         invariant(self.graph, "the formula", formula.of_states())?;
         let query = violation(self.graph, formula);
         if let Some(lasso) = find(self.graph, &self.pairs, &query, cancel)? {
-            return Ok(Verdict::Violated(lasso));
+            return Ok(LivenessVerdict::Violated(lasso));
         }
         Ok(match self.graph.coverage() {
-            Coverage::Complete if never_begins(formula, &query) => Verdict::Vacuous(Vacuity::NoTrigger),
+            Coverage::Complete if never_begins(formula, &query) => LivenessVerdict::Vacuous(Vacuity::NoTrigger),
             Coverage::Complete if self.may_be_empty && !self.has_fair_run(cancel)? => {
-                Verdict::Vacuous(Vacuity::NoFairRun)
+                LivenessVerdict::Vacuous(Vacuity::NoFairRun)
             }
-            Coverage::Complete => Verdict::Holds,
-            cut => Verdict::Unknown(cut),
+            Coverage::Complete => LivenessVerdict::Holds,
+            cut => LivenessVerdict::Unknown(cut),
         })
     }
 

@@ -58,8 +58,8 @@ use rustc_hash::FxBuildHasher;
 use stateright::Model;
 use thiserror::Error;
 
-use crate::graph::{Coverage, Edge, Fault, Graph, StateId};
-use crate::liveness::{BitSet, Formula, LivenessError, Marks, Occurs, Pair, Query, Verdict, find};
+use crate::graph::{Coverage, Edge, Graph, QuotientFault, StateId};
+use crate::liveness::{BitSet, Formula, LivenessError, LivenessVerdict, Marks, Occurs, Pair, Query, find};
 
 /// An abstraction function from the states of an implementation to those of a specification.
 pub trait Mapping {
@@ -101,7 +101,7 @@ pub enum StepVerdict<L> {
     /// No step failed in the part of the graph that was explored.
     Unknown(Coverage),
     /// The graph does not represent the implementation.
-    Faulty(Fault),
+    Faulty(QuotientFault),
     /// The mapping maps this state and its canonical form to different states of the specification.
     NotInvariant {
         /// The state, as `Debug` shows it.
@@ -437,7 +437,7 @@ pub enum FairnessError {
 /// specification.
 ///
 /// `pairs` are the implementation's fairness conditions, compiled for the same graph. The verdict is never
-/// [`Verdict::Vacuous`].
+/// [`LivenessVerdict::Vacuous`].
 ///
 /// # Errors
 /// [`FairnessError::NoAction`]; [`FairnessError::NeverOffered`], though not if the graph is cut;
@@ -449,7 +449,7 @@ pub fn check_fairness<S, L, V, A: Eq + Debug>(
     pairs: &[Pair],
     condition: &AbstractFairness<A>,
     cancel: Option<&AtomicBool>,
-) -> Result<Verdict, FairnessError> {
+) -> Result<LivenessVerdict, FairnessError> {
     let name = || condition.name.clone();
     if let StepVerdict::Faulty(fault) = &steps.verdict {
         return Err(LivenessError::Faulty(fault.clone()).into());
@@ -465,9 +465,9 @@ pub fn check_fairness<S, L, V, A: Eq + Debug>(
         return Err(FairnessError::NeverOffered { condition: name(), actions });
     }
     Ok(match (find(graph, pairs, &breaking(graph, steps, condition), cancel)?, graph.coverage()) {
-        (Some(lasso), _) => Verdict::Violated(lasso),
-        (None, Coverage::Complete) => Verdict::Holds,
-        (None, cut) => Verdict::Unknown(cut),
+        (Some(lasso), _) => LivenessVerdict::Violated(lasso),
+        (None, Coverage::Complete) => LivenessVerdict::Holds,
+        (None, cut) => LivenessVerdict::Unknown(cut),
     })
 }
 

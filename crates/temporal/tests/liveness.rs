@@ -12,8 +12,8 @@ use oracle::{Claim, Event, Fair, Loop, Small};
 use stateright::{Checker as _, Model, Property};
 use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
 use stateright_temporal::liveness::{
-    BitSet, Checker, Fairness, Formula, Lasso, LivenessError, Marks, Objection, Occurs, Pair, Query, RealizeError, Run,
-    Toy, Vacuity, Verdict, check, find, judge, realize,
+    BitSet, Checker, Fairness, Formula, Lasso, LivenessError, LivenessVerdict, Marks, Objection, Occurs, Pair, Query,
+    RealizeError, Run, Toy, Vacuity, check, find, judge, realize,
 };
 
 type Condition<'a> = Fairness<'a, u32, &'static str>;
@@ -36,10 +36,10 @@ fn verdict<L: Clone + Eq + Hash + Debug + Send + Sync>(
     toy: &Toy<L>,
     fairness: &[Fairness<u32, L>],
     formula: &Formula<u32, L>,
-) -> Verdict {
+) -> LivenessVerdict {
     let graph = Search::new(toy, Toy::label).run();
     let verdict = check(&graph, fairness, formula, None).expect("a verdict");
-    if let Verdict::Violated(lasso) = &verdict {
+    if let LivenessVerdict::Violated(lasso) = &verdict {
         let run = realize(toy, Toy::label, None, &graph, lasso).expect("a run");
         assert_eq!((run.stem.len(), run.cycle.len()), (lasso.stem.len(), lasso.cycle.len()));
         assert_eq!(judge(toy, Toy::label, fairness, formula, &run), Ok(()));
@@ -56,9 +56,9 @@ fn violation(
     let toy = Toy::new([0], edges);
     let graph = Search::new(&toy, Toy::label).run();
     match verdict(&toy, fairness, formula) {
-        Verdict::Violated(lasso) => Some(states(&graph, &lasso)),
-        Verdict::Holds | Verdict::Vacuous(_) => None,
-        Verdict::Unknown(cut) => panic!("the graph is complete, not {cut:?}"),
+        LivenessVerdict::Violated(lasso) => Some(states(&graph, &lasso)),
+        LivenessVerdict::Holds | LivenessVerdict::Vacuous(_) => None,
+        LivenessVerdict::Unknown(cut) => panic!("the graph is complete, not {cut:?}"),
     }
 }
 
@@ -109,9 +109,9 @@ mod tlc {
                 kind => panic!("unknown kind {kind}"),
             };
             let ours = match verdict(&toy, &fairness, &formula) {
-                Verdict::Holds | Verdict::Vacuous(_) => "holds",
-                Verdict::Violated(_) => "violated",
-                Verdict::Unknown(cut) => panic!("the graph is complete, not {cut:?}"),
+                LivenessVerdict::Holds | LivenessVerdict::Vacuous(_) => "holds",
+                LivenessVerdict::Violated(_) => "violated",
+                LivenessVerdict::Unknown(cut) => panic!("the graph is complete, not {cut:?}"),
             };
             assert_eq!(ours, case.tlc, "case {}", case.id);
             *seen.entry((case.kind.as_str(), ours)).or_insert(0) += 1;
@@ -229,14 +229,16 @@ mod pitfall {
         let toy = Toy::new([0], [(0, "a", 1), (1, "a", 2), (2, "a", 3)]);
         let cut = |max_states| Search::new(&toy, Toy::label).limits(Limits { max_states, ..Limits::default() }).run();
         let reaches_3 = |graph: &Graph<_, _>| check(graph, &[wf("a")], &reaches(3), None);
-        assert_eq!(reaches_3(&cut(4)), Ok(Verdict::Holds));
-        assert_eq!(reaches_3(&cut(2)), Ok(Verdict::Unknown(Coverage::CutByMaxStates)));
+        assert_eq!(reaches_3(&cut(4)), Ok(LivenessVerdict::Holds));
+        assert_eq!(reaches_3(&cut(2)), Ok(LivenessVerdict::Unknown(Coverage::CutByMaxStates)));
         // Where a step was cut off its label is enabled: stuttering there may be unfair.
         let bounded = Bounded { toy: toy.clone(), below: 2 };
         let graph = Search::new(&bounded, Toy::label).run();
-        assert_eq!(reaches_3(&graph), Ok(Verdict::Unknown(Coverage::CutByBoundary)));
+        assert_eq!(reaches_3(&graph), Ok(LivenessVerdict::Unknown(Coverage::CutByBoundary)));
         // Where no step was, a violation is one.
-        let Ok(Verdict::Violated(lasso)) = check(&graph, &[], &reaches(3), None) else { panic!("it may stutter") };
+        let Ok(LivenessVerdict::Violated(lasso)) = check(&graph, &[], &reaches(3), None) else {
+            panic!("it may stutter")
+        };
         assert_eq!(states(&graph, &lasso), (vec![0], vec![]));
     }
 
@@ -244,10 +246,10 @@ mod pitfall {
     fn p10_several_initial_states() {
         let toy = Toy::new([0, 5], [(0, "a", 1), (5, "a", 6), (6, "a", 7)]);
         let graph = Search::new(&toy, Toy::label).run();
-        let Verdict::Violated(lasso) = verdict(&toy, &[wf("a")], &reaches(1)) else { panic!("not from 5") };
+        let LivenessVerdict::Violated(lasso) = verdict(&toy, &[wf("a")], &reaches(1)) else { panic!("not from 5") };
         assert_eq!(states(&graph, &lasso), (vec![5, 6, 7], vec![]));
         assert_eq!(*graph.state(lasso.start), 5);
-        assert_eq!(verdict(&toy, &[wf("a")], &Formula::eventually(|s| [1, 7].contains(s))), Verdict::Holds);
+        assert_eq!(verdict(&toy, &[wf("a")], &Formula::eventually(|s| [1, 7].contains(s))), LivenessVerdict::Holds);
     }
 
     /// A ring of ten million states.
@@ -273,10 +275,10 @@ mod pitfall {
         let graph = Search::new(&Deep, |()| ()).run();
         let checker = Checker::new(&graph, &[Fairness::weak("step", [()])]).unwrap();
         // A chain of components, and one component.
-        assert_eq!(checker.check(&Formula::eventually(|s| *s == DEEP - 1), None), Ok(Verdict::Holds));
-        assert_eq!(checker.check(&Formula::eventually_always(|_| true), None), Ok(Verdict::Holds));
+        assert_eq!(checker.check(&Formula::eventually(|s| *s == DEEP - 1), None), Ok(LivenessVerdict::Holds));
+        assert_eq!(checker.check(&Formula::eventually_always(|_| true), None), Ok(LivenessVerdict::Holds));
         let verdict = checker.check(&Formula::eventually_always(|s| *s != DEEP - 1), None);
-        let Ok(Verdict::Violated(lasso)) = verdict else { panic!("it comes round") };
+        let Ok(LivenessVerdict::Violated(lasso)) = verdict else { panic!("it comes round") };
         assert_eq!((lasso.stem.len(), lasso.cycle.len()), (0, DEEP as usize));
         assert!(lasso.cycle_is_shortest);
     }
@@ -312,7 +314,10 @@ mod pitfall {
         assert_eq!(Counter.checker().spawn_bfs().join().unique_state_count(), 1, "the collision is real");
         let graph = Search::new(&Counter, |()| ()).run();
         let fairness = [Fairness::weak("count", [()])];
-        assert_eq!(check(&graph, &fairness, &Formula::eventually(|s: &Colliding| s.0 == 50), None), Ok(Verdict::Holds));
+        assert_eq!(
+            check(&graph, &fairness, &Formula::eventually(|s: &Colliding| s.0 == 50), None),
+            Ok(LivenessVerdict::Holds)
+        );
     }
 
     #[test]
@@ -338,31 +343,31 @@ mod pitfall {
         {
             let fairness = [fairness];
             let checker = Checker::new(&graph, &fairness).unwrap();
-            assert_eq!(checker.check(&reaches(1), None), Ok(Verdict::Holds));
+            assert_eq!(checker.check(&reaches(1), None), Ok(LivenessVerdict::Holds));
             let [absent] = checker.absent() else { panic!("of one condition") };
             assert_eq!((absent.fairness.as_str(), absent.labels[0]), ("progress", "b"));
         }
         // The part of the graph that is missing may bear it.
         let cut = Search::new(&toy, Toy::label).limits(Limits { max_states: 1, ..Limits::default() }).run();
         let verdict = check(&cut, &[wf("a"), wf("unreachable")], &reaches(7), None);
-        assert_eq!(verdict, Ok(Verdict::Unknown(Coverage::CutByMaxStates)));
+        assert_eq!(verdict, Ok(LivenessVerdict::Unknown(Coverage::CutByMaxStates)));
     }
 
     #[test]
     fn p15_what_never_begins() {
         let toy = Toy::new([0], [(0, "a", 1), (7, "unreachable", 8)]);
-        let nothing = Verdict::Vacuous(Vacuity::NoTrigger);
+        let nothing = LivenessVerdict::Vacuous(Vacuity::NoTrigger);
         assert_eq!(verdict(&toy, &[], &Formula::leads_to(|s| *s == 7, |s| *s == 0)), nothing);
         let steps = |label| Occurs::step(move |_, l: &&str, _| *l == label);
         let infinitely = |p, q| Formula::Infinitely { p: steps(p), q: steps(q) };
         assert_eq!(verdict(&toy, &[], &infinitely("unreachable", "a")), nothing);
         // It begins, and then it does not recur.
-        assert_eq!(verdict(&toy, &[], &infinitely("a", "unreachable")), Verdict::Holds);
-        assert_eq!(verdict(&toy, &[], &Formula::leads_to(|s| *s == 1, |s| *s == 1)), Verdict::Holds);
+        assert_eq!(verdict(&toy, &[], &infinitely("a", "unreachable")), LivenessVerdict::Holds);
+        assert_eq!(verdict(&toy, &[], &Formula::leads_to(|s| *s == 1, |s| *s == 1)), LivenessVerdict::Holds);
         // What is claimed of no run at all.
         let never = Fairness::streett("never", Occurs::state(|_| true), Occurs::state(|_| false));
-        assert_eq!(verdict(&toy, &[never], &reaches(3)), Verdict::Vacuous(Vacuity::NoFairRun));
-        assert!(nothing.is_true() && !Verdict::Unknown(Coverage::CutByBoundary).is_true());
+        assert_eq!(verdict(&toy, &[never], &reaches(3)), LivenessVerdict::Vacuous(Vacuity::NoFairRun));
+        assert!(nothing.is_true() && !LivenessVerdict::Unknown(Coverage::CutByBoundary).is_true());
     }
 
     /// A token is passed one or two places round a ring, or fails to be; a lamp can be lit. Rotating the token to 0
@@ -399,7 +404,9 @@ mod pitfall {
         let lit = Formula::eventually(|s: &(u8, bool)| s.1);
         // Passing leads from the class to itself and changes the state: it is a step that is enabled and can be taken.
         let fairness = [Fairness::weak("pass", ["pass"])];
-        let Ok(Verdict::Violated(lasso)) = check(&graph, &fairness, &lit, None) else { panic!("never lit is fair") };
+        let Ok(LivenessVerdict::Violated(lasso)) = check(&graph, &fairness, &lit, None) else {
+            panic!("never lit is fair")
+        };
         assert_eq!((lasso.stem.len(), lasso.cycle.len()), (0, 1));
         // It is repeated until the concrete state recurs, which need not be the first one.
         let run = realize(&Ring, label, Some(&canonical), &graph, &lasso).unwrap();
@@ -410,14 +417,14 @@ mod pitfall {
         let lap = Run { cycle: passed(&[2]), ..run };
         assert_eq!(judge(&Ring, label, &fairness, &lit, &lap), Err(Objection::OpenLoop));
         let fairness = [Fairness::weak("light", ["light"])];
-        assert_eq!(check(&graph, &fairness, &lit, None), Ok(Verdict::Holds));
+        assert_eq!(check(&graph, &fairness, &lit, None), Ok(LivenessVerdict::Holds));
     }
 }
 
 /// Canonical forms that relate what differs.
 mod quotient {
     use super::*;
-    use stateright_temporal::graph::{Fault, MAX_LABELS};
+    use stateright_temporal::graph::{MAX_LABELS, QuotientFault};
 
     /// Two processes that go from 0 to 2, each by steps of its own label.
     struct Two;
@@ -468,10 +475,10 @@ mod quotient {
         let fairness = || [Fairness::weak("first", [0])];
         // Nothing makes the second process move; where states are sorted the first one's steps become both.
         let whole = Search::new(&Two, |label| *label).run();
-        assert!(matches!(check(&whole, &fairness(), &both_done(), None), Ok(Verdict::Violated(_))));
+        assert!(matches!(check(&whole, &fairness(), &both_done(), None), Ok(LivenessVerdict::Violated(_))));
         let unseen = Search::new(&Sorted, |label| *label).run();
         let fair: [Fairness<(u32, u32), usize>; 1] = fairness();
-        assert_eq!(check(&unseen, &fair, &both_done(), None), Ok(Verdict::Holds), "the wrong verdict");
+        assert_eq!(check(&unseen, &fair, &both_done(), None), Ok(LivenessVerdict::Holds), "the wrong verdict");
 
         for threads in [1, 2] {
             let limits = Limits { threads, ..Limits::default() };
@@ -486,7 +493,7 @@ mod quotient {
         // Labelled alike they are the same.
         let graph = Search::new(&Two, |_| 0).canonical(&sorted).run();
         assert_eq!((graph.fault(), graph.len()), (None, 6));
-        assert_eq!(check(&graph, &fairness(), &both_done(), None), Ok(Verdict::Holds));
+        assert_eq!(check(&graph, &fairness(), &both_done(), None), Ok(LivenessVerdict::Holds));
     }
 
     #[test]
@@ -496,10 +503,12 @@ mod quotient {
             graph.fault().cloned()
         };
         let swapped = fault(|&(first, second)| (second, first));
-        assert!(matches!(swapped, Some(Fault::NotIdempotent { again, .. }) if again == "(1, 0)"));
+        assert!(matches!(swapped, Some(QuotientFault::NotIdempotent { again, .. }) if again == "(1, 0)"));
         // An initial state is looked at like any other.
         let higher = fault(|_| (3, 1));
-        assert!(matches!(higher, Some(Fault::OtherProperty { property: "first", state, .. }) if state == "(0, 0)"));
+        assert!(
+            matches!(higher, Some(QuotientFault::OtherProperty { property: "first", state, .. }) if state == "(0, 0)")
+        );
     }
 
     #[test]
@@ -538,7 +547,11 @@ mod quotient {
     #[test]
     fn the_sample_goes_on_beyond_the_first_states() {
         let graph = Search::new(&Mirror, |_| ()).canonical(&|state: &i32| state.abs()).run();
-        assert!(matches!(graph.fault(), Some(Fault::OtherSteps { label, .. }) if label == "()"), "{:?}", graph.fault());
+        assert!(
+            matches!(graph.fault(), Some(QuotientFault::OtherSteps { label, .. }) if label == "()"),
+            "{:?}",
+            graph.fault()
+        );
         assert!(graph.len() > 400 && graph.len() < 100_000);
     }
 
@@ -549,7 +562,7 @@ mod quotient {
         assert_eq!((enough.labels().len(), enough.transitions(), enough.fault()), (MAX_LABELS, MAX_LABELS, None));
         let last = Fairness::strong("last", [MAX_LABELS - 1]);
         let claim = Formula::AlwaysEventually(Occurs::step(|_, label, _| *label == MAX_LABELS - 1));
-        assert!(matches!(check(&enough, &[last], &claim, None), Ok(Verdict::Violated(_))));
+        assert!(matches!(check(&enough, &[last], &claim, None), Ok(LivenessVerdict::Violated(_))));
 
         let graph = Search::new(&hub(MAX_LABELS + 1), Toy::label).run();
         assert_eq!((graph.coverage(), graph.is_expanded(0)), (Coverage::Faulty, false));
@@ -619,7 +632,9 @@ mod stateright_eventually {
         let cycle = Cycle(Toy::new([0], [(0, "a", 1), (1, "a", 2), (2, "a", 1)]));
         assert!(cycle.clone().checker().spawn_bfs().join().discoveries().is_empty());
         assert!(cycle.clone().checker().spawn_dfs().join().discoveries().is_empty());
-        let Verdict::Violated(lasso) = verdict(&cycle.0, &[wf("a")], &reaches(3)) else { panic!("it never does") };
+        let LivenessVerdict::Violated(lasso) = verdict(&cycle.0, &[wf("a")], &reaches(3)) else {
+            panic!("it never does")
+        };
         assert_eq!((lasso.stem.len(), lasso.cycle.len()), (1, 2));
     }
 }
@@ -716,7 +731,7 @@ mod core {
         let claim = Formula::eventually(|_| false);
         let cancelled = check(&graph, &[], &claim, Some(&AtomicBool::new(true)));
         assert_eq!(cancelled, Err(LivenessError::Cancelled));
-        assert!(matches!(check(&graph, &[], &claim, Some(&AtomicBool::new(false))), Ok(Verdict::Violated(_))));
+        assert!(matches!(check(&graph, &[], &claim, Some(&AtomicBool::new(false))), Ok(LivenessVerdict::Violated(_))));
         let nothing = Search::new(&Toy::<()>::new([], []), Toy::label).run();
         assert_eq!(check(&nothing, &[], &claim, None), Err(LivenessError::NoState));
     }
@@ -815,7 +830,7 @@ mod judgement {
     #[test]
     fn a_lasso_of_another_model_cannot_be_realized() {
         let graph = Search::new(&toy(), Toy::label).run();
-        let Ok(Verdict::Violated(lasso)) = check(&graph, &[wf("a"), wf("c")], &reaches(2), None) else {
+        let Ok(LivenessVerdict::Violated(lasso)) = check(&graph, &[wf("a"), wf("c")], &reaches(2), None) else {
             panic!("0, 1, 0")
         };
         let realized = |other: Toy<&'static str>| realize(&other, Toy::label, None, &graph, &lasso);
@@ -970,15 +985,15 @@ mod brute_force {
                 let stem_to = |l: &Loop| small.violating_stem(claim, *l);
                 let witnesses: Vec<_> = fair_loops.iter().copied().filter(|l| stem_to(l).is_some()).collect();
                 let lasso = match checker.check(&formula, None).unwrap() {
-                    Verdict::Violated(lasso) => lasso,
+                    LivenessVerdict::Violated(lasso) => lasso,
                     other => {
                         let truth = match (small.never_begins(claim), fair_loops.is_empty()) {
-                            (true, _) => Verdict::Vacuous(Vacuity::NoTrigger),
-                            (false, true) => Verdict::Vacuous(Vacuity::NoFairRun),
-                            (false, false) => Verdict::Holds,
+                            (true, _) => LivenessVerdict::Vacuous(Vacuity::NoTrigger),
+                            (false, true) => LivenessVerdict::Vacuous(Vacuity::NoFairRun),
+                            (false, false) => LivenessVerdict::Holds,
                         };
-                        vacuous += usize::from(truth != Verdict::Holds);
-                        unfair += usize::from(truth == Verdict::Vacuous(Vacuity::NoFairRun));
+                        vacuous += usize::from(truth != LivenessVerdict::Holds);
+                        unfair += usize::from(truth == LivenessVerdict::Vacuous(Vacuity::NoFairRun));
                         assert_eq!((other, witnesses.first()), (truth, None), "{context}");
                         holds += 1;
                         continue;
@@ -1067,15 +1082,18 @@ mod brute_force {
                 let truth = check(&whole, &fairness, &formula, None).unwrap();
                 for graph in cuts.iter().filter(|graph| graph.coverage() != Coverage::Complete) {
                     match check(graph, &fairness, &formula, None).unwrap() {
-                        Verdict::Unknown(cut) => {
+                        LivenessVerdict::Unknown(cut) => {
                             assert_eq!(cut, graph.coverage());
                             unknown += 1;
                         }
-                        verdict @ (Verdict::Holds | Verdict::Vacuous(_)) => {
+                        verdict @ (LivenessVerdict::Holds | LivenessVerdict::Vacuous(_)) => {
                             panic!("round {round}: {verdict:?} of a cut graph")
                         }
-                        Verdict::Violated(lasso) => {
-                            assert!(matches!(truth, Verdict::Violated(_)), "round {round}: {claim:?} {lasso:?}");
+                        LivenessVerdict::Violated(lasso) => {
+                            assert!(
+                                matches!(truth, LivenessVerdict::Violated(_)),
+                                "round {round}: {claim:?} {lasso:?}"
+                            );
                             let run = realize(&toy, Toy::label, None, graph, &lasso).unwrap();
                             assert_eq!(judge(&toy, Toy::label, &fairness, &formula, &run), Ok(()), "round {round}");
                             violated += 1;

@@ -2,7 +2,7 @@
 
 use stateright::Model;
 use stateright_temporal::graph::Search;
-use stateright_temporal::liveness::{Fairness, Formula, Toy, Verdict, check, judge, realize};
+use stateright_temporal::liveness::{Fairness, Formula, LivenessVerdict, Toy, check, judge, realize};
 use stateright_temporal::refinement::{AbstractFairness, Mapping, StepVerdict, Strength, check_fairness, check_steps};
 
 #[test]
@@ -13,13 +13,15 @@ fn liveness_with_labels_that_are_texts() {
     let graph = Search::new(&toy, Toy::label).run();
     let done = Formula::eventually(|state| *state == 2);
     let weak = [Fairness::weak("poll", ["poll".to_string()]), Fairness::weak("answer", ["answer".to_string()])];
-    let Ok(Verdict::Violated(lasso)) = check(&graph, &weak, &done, None) else { panic!("polling for ever is fair") };
+    let Ok(LivenessVerdict::Violated(lasso)) = check(&graph, &weak, &done, None) else {
+        panic!("polling for ever is fair")
+    };
     let run = realize(&toy, Toy::label, None, &graph, &lasso).unwrap();
     assert_eq!(judge(&toy, Toy::label, &weak, &done, &run), Ok(()));
     let shown = r#"0, then for ever -"poll"-> 1 -"retry"-> 0"#;
     assert_eq!((run.to_string(), lasso.display(&graph).to_string()), (shown.to_string(), shown.to_string()));
     let strong = [Fairness::weak("poll", ["poll".to_string()]), Fairness::strong("answer", ["answer".to_string()])];
-    assert_eq!(check(&graph, &strong, &done, None), Ok(Verdict::Holds));
+    assert_eq!(check(&graph, &strong, &done, None), Ok(LivenessVerdict::Holds));
 }
 
 /// A queue of numbers below 2, at most two at a time. The fair one is emptied again and again.
@@ -81,6 +83,8 @@ fn refinement_with_views_that_are_lists() {
     assert!(graph.ids().all(|id| steps.view(id) == graph.state(id)));
     let take =
         AbstractFairness { name: "take".to_string(), strength: Strength::Weak, labels: vec!["take".to_string()] };
-    let Ok(Verdict::Violated(lasso)) = check_fairness(&graph, &steps, &[], &take, None) else { panic!("it may rest") };
+    let Ok(LivenessVerdict::Violated(lasso)) = check_fairness(&graph, &steps, &[], &take, None) else {
+        panic!("it may rest")
+    };
     assert_eq!(lasso.display(&graph).to_string(), r#"[] -"put 0"-> [0], then nothing for ever"#);
 }

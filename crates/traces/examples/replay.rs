@@ -22,7 +22,7 @@ use vtd_qi_terminal::{
 use vtd_qi_traces::events::{VisibleEvent, events_module};
 use vtd_qi_traces::qemu_log::{Summary, Trace, TraceError};
 use vtd_qi_traces::replay::{
-    Cause, End, GivenUp, Grain, Options, Qemu, Rejection, Replayed, SpecSteps, Verdict, replay,
+    Cause, End, GivenUp, Grain, Options, Qemu, Rejection, ReplayVerdict, Replayed, SpecSteps, replay,
 };
 
 /// Checks a QEMU trace of the real driver against the model of the ring and against the specification.
@@ -355,7 +355,7 @@ impl Fit {
             None => {
                 let next = trace.events().get(done.load(Ordering::Relaxed));
                 let line = next.map_or(trace.lines(), |event| event.line);
-                let verdict = Verdict::Unknown(GivenUp { line, cause: Cause::Interrupted });
+                let verdict = ReplayVerdict::Unknown(GivenUp { line, cause: Cause::Interrupted });
                 Fit {
                     most_states: None,
                     grain: None,
@@ -367,11 +367,11 @@ impl Fit {
 
     fn of(generation: &Generation, replayed: Replayed) -> Fit {
         let (verdict, spec_steps, stopped) = match replayed.verdict {
-            Verdict::Accepted(steps) => (Word::Accepted, Some(steps), None),
-            Verdict::Rejected(Rejection { line, text, reason }) => {
+            ReplayVerdict::Accepted(steps) => (Word::Accepted, Some(steps), None),
+            ReplayVerdict::Rejected(Rejection { line, text, reason }) => {
                 (Word::Rejected, None, Some(Stopped { line, text: text.into(), reason: reason.to_string() }))
             }
-            Verdict::Unknown(GivenUp { line, cause }) => {
+            ReplayVerdict::Unknown(GivenUp { line, cause }) => {
                 (Word::Unknown, None, Some(Stopped { line, text: String::new(), reason: cause.to_string() }))
             }
         };

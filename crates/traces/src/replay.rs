@@ -40,7 +40,7 @@
 //! lock or have no end, the trace is replayed by [`Grain::Steps`] instead ([`Replayed::grain`]).
 //!
 //! # Time-outs and the specification
-//! The run is held against the specification with faults ([`vtd_qi::spec::Faults`]): an ITE drops batches (`Abort`), their
+//! The run is held against the specification with faults ([`vtd_qi::spec::SpecFaults`]): an ITE drops batches (`Abort`), their
 //! owners learn of it (`Again`) and submit the same once more (`Repost`). A caller that is told of success though one of its IDs
 //! timed out, as where ITE comes before its WD has been fetched, is a step that the specification cannot follow, and the trace is
 //! rejected.
@@ -63,7 +63,7 @@
 //! use std::ops::ControlFlow;
 //!
 //! use vtd_qi::impl_qi::Rules;
-//! use vtd_qi_traces::replay::{replay, Options, Verdict};
+//! use vtd_qi_traces::replay::{replay, Options, ReplayVerdict};
 //! use vtd_qi_traces::qemu_log::Trace;
 //!
 //! let log = "\
@@ -73,7 +73,7 @@
 //! 8@1.000005:vtd_inv_desc invalidate desc type wait high 0x2000 low 0x200000025
 //! 8@1.000006:vtd_inv_desc_wait_sw wait invalidate status write addr 0x2004 data 0x2\n";
 //! let replayed = replay(&Trace::read(log.as_bytes())?, Rules::G4, Options::default(), |_| ControlFlow::Continue(()));
-//! let Verdict::Rejected(rejection) = replayed.verdict else { panic!("slot 1 has no WD") };
+//! let ReplayVerdict::Rejected(rejection) = replayed.verdict else { panic!("slot 1 has no WD") };
 //! assert_eq!(rejection.line, 5);
 //! assert_eq!(
 //!     rejection.reason.to_string(),
@@ -103,7 +103,7 @@ use vtd_qi::impl_qi::{FaultClass, Faults, Lock, Ring, RingCfg, Rules};
 use vtd_qi::with_ring;
 
 pub use options::{End, Grain, MostStates, Options, Qemu};
-pub use outcome::{Cause, GivenUp, Rejection, Replayed, SpecSteps, Verdict};
+pub use outcome::{Cause, GivenUp, Rejection, ReplayVerdict, Replayed, SpecSteps};
 pub use reasons::{Left, Reason};
 
 /// Most IDs in one batch: the kernel's `QI_MAX_BATCHED_DESC_COUNT`, since 6.12; before, fewer.

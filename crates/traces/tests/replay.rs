@@ -46,7 +46,9 @@ use vtd_qi::impl_qi::{
     PollUntil, Publish, Reclaim, Ring, RingCfg, Room, Rules, Step,
 };
 use vtd_qi_traces::qemu_log::{AddressError, Trace, TraceError};
-use vtd_qi_traces::replay::{End, Grain, MostStates, Options, Qemu, Reason, Replayed, SpecSteps, Verdict, replay};
+use vtd_qi_traces::replay::{
+    End, Grain, MostStates, Options, Qemu, Reason, ReplayVerdict, Replayed, SpecSteps, replay,
+};
 
 const STOCK: Options = Options {
     hardware: Qemu::Stock,
@@ -136,9 +138,9 @@ impl Log {
     #[track_caller]
     fn accepted(&self, rules: Rules, options: Options) -> SpecSteps {
         match self.replay(rules, options).verdict {
-            Verdict::Accepted(steps) => steps,
-            Verdict::Rejected(rejection) => panic!("rejected at line {}: {}", rejection.line, rejection.reason),
-            Verdict::Unknown(given_up) => panic!("{given_up:?}"),
+            ReplayVerdict::Accepted(steps) => steps,
+            ReplayVerdict::Rejected(rejection) => panic!("rejected at line {}: {}", rejection.line, rejection.reason),
+            ReplayVerdict::Unknown(given_up) => panic!("{given_up:?}"),
         }
     }
 
@@ -157,9 +159,9 @@ impl Log {
     #[track_caller]
     fn rejection(&self, rules: Rules, options: Options) -> (u64, Reason) {
         match self.replay(rules, options).verdict {
-            Verdict::Accepted(_) => panic!("accepted"),
-            Verdict::Rejected(rejection) => (rejection.line, rejection.reason),
-            Verdict::Unknown(given_up) => panic!("{given_up:?}"),
+            ReplayVerdict::Accepted(_) => panic!("accepted"),
+            ReplayVerdict::Rejected(rejection) => (rejection.line, rejection.reason),
+            ReplayVerdict::Unknown(given_up) => panic!("{given_up:?}"),
         }
     }
 }
@@ -394,7 +396,7 @@ fn legal_reorderings_of_two_cpus() {
             for grain in [Grain::Sections, Grain::Steps] {
                 // After 402 the ring is idle.
                 let verdict = log.clone().cut_after(402).replay(generation.rules, Options { grain, ..ASYNC }).verdict;
-                assert!(matches!(verdict, Verdict::Accepted(_)), "{what}: {verdict:?}");
+                assert!(matches!(verdict, ReplayVerdict::Accepted(_)), "{what}: {verdict:?}");
             }
         }
     }
@@ -580,9 +582,9 @@ fn sections_decide_as_steps_do() {
                 let sections = log.replay(rules, ANYWHERE);
                 let steps = log.replay(rules, Options { grain: Grain::Steps, ..ANYWHERE });
                 let line = |replayed: &Replayed| match &replayed.verdict {
-                    Verdict::Accepted(_) => None,
-                    Verdict::Rejected(rejection) => Some(rejection.line),
-                    Verdict::Unknown(given_up) => panic!("{given_up:?}"),
+                    ReplayVerdict::Accepted(_) => None,
+                    ReplayVerdict::Rejected(rejection) => Some(rejection.line),
+                    ReplayVerdict::Unknown(given_up) => panic!("{given_up:?}"),
                 };
                 assert_eq!(line(&sections), line(&steps), "{rules:?}\n{}", log.0.join("\n"));
                 by_steps += usize::from(sections.grain == Grain::Steps);

@@ -281,11 +281,11 @@ mod tests {
     use super::*;
     use crate::fuzz::mutations;
     use crate::value::MOST_NESTED;
-    use vtd_qi::spec::{Faults, Loss, Spec, SpecCfg};
+    use vtd_qi::spec::{Loss, Spec, SpecCfg, SpecFaults};
 
     /// The smallest graph there is: four states in a ring.
     fn spec() -> Spec {
-        SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model().unwrap()
+        SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: SpecFaults::None }.into_model().unwrap()
     }
 
     const DUMP: &str = r#"strict digraph DiskGraph {

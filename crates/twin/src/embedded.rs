@@ -8,10 +8,11 @@ use tla_checker::checker::{self, CheckResult, CheckStats};
 use tla_checker::export::DotMode;
 use tla_checker::load;
 
+use super::Verdict;
 use super::dump::{Agreement, split_string, unescape};
 use super::model::{Model, Property, Subject};
 use super::pairing::{Theirs, compared, constants};
-use super::rust::{Side, Verdict, check};
+use super::rust::{Side, check};
 use super::states::Twin;
 use super::tlc::Scratch;
 use super::{TwinError, Value};
@@ -97,7 +98,9 @@ impl Embedded {
             model.properties.iter().copied().filter(|&property| unsupported(property).is_none()).collect();
         let mut verdicts = Vec::new();
         match self.run(&model.with(&supported))? {
-            Verdict::Holds => verdicts.extend(supported.iter().map(|&property| (property, Verdict::Holds))),
+            known @ (Verdict::Holds | Verdict::Unknown) => {
+                verdicts.extend(supported.iter().map(|&property| (property, known)));
+            }
             Verdict::Violated => {
                 for &property in &supported {
                     verdicts.push((property, self.run(&model.with(&[property]))?));
@@ -341,9 +344,10 @@ mod tests {
 
     #[test]
     fn each_kind_of_difference_of_the_graphs_is_found() {
-        use vtd_qi::spec::{Faults, Loss, SpecCfg};
-        let spec =
-            SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: Faults::None }.into_model().unwrap();
+        use vtd_qi::spec::{Loss, SpecCfg, SpecFaults};
+        let spec = SpecCfg { submitters: 1, counts: vec![0], loss: Loss::None, faults: SpecFaults::None }
+            .into_model()
+            .unwrap();
         let compared = |dot: &str| compare(&spec, dot, str::to_string).map(|agreement| agreement.to_string());
         assert_eq!(compared(DOT).as_deref(), Ok("equal: 4 states, 1 initial, 4 transitions"));
         let starts = |dot: &str, message: &str| {

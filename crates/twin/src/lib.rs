@@ -54,11 +54,12 @@ pub use embedded::{Embedded, EmbeddedPairing, ONLY_TLC};
 pub use manifest::{Change, Confirmed, Entry, Manifest};
 pub use model::{MOST_STATES, Model, Property, Selection, Subject};
 pub use pairing::{News, Pairer, Pairing, Race, Theirs, race};
-pub use rust::{Side, Verdict, check, check_with, graph_hash};
+pub use rust::{Side, check, check_with, graph_hash};
 pub use states::Twin;
-pub use tlc::{Run, Tlc};
-pub use trace::{Replayed, TraceModule, replay, timeline_of_trace, trace_module};
+pub use tlc::{Tlc, TlcRun};
+pub use trace::{ExecutedTrace, TraceModule, replay, timeline_of_trace, trace_module};
 pub use value::Value;
+pub use vtd_qi::verify::Verdict;
 
 /// Why a pairing cannot be made. Each is one sentence about input that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

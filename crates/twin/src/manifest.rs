@@ -7,9 +7,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::TwinError;
+use super::Verdict;
 use super::model::{Model, Selection};
 use super::pairing::Pairing;
-use super::rust::{Side, Verdict, check};
+use super::rust::{Side, check};
 
 /// What is known of one model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

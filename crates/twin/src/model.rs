@@ -10,7 +10,7 @@ use stateright_temporal::graph::{Coverage, Limits, Search};
 use vtd_qi::fingerprint::fingerprint;
 use vtd_qi::impl_qi::{
     Action, AfterIte, CleanUp, FaultCheck, FaultClass, Faults, Generation, Handout, Hardware, IqeAt, Itesid, Layout,
-    Length, Lock, Order, Publish, Reclaim, RingCfg, Room, Rules, Safety, Slots, ValidRing,
+    Length, Lock, Order, Publish, Reclaim, RingCfg, Room, Rules, Safety, SlotFairness, ValidRing,
 };
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::spec::{self, Loss, SpecCfg};
@@ -57,12 +57,12 @@ impl Property {
     /// The properties of a subject.
     pub fn of(subject: &Subject) -> Vec<Property> {
         match subject {
-            Subject::Spec(cfg) if cfg.faults == spec::Faults::EarlyDone => {
+            Subject::Spec(cfg) if cfg.faults == spec::SpecFaults::EarlyDone => {
                 vec![Property::TypeOk, Property::ObservedAfterExecution]
             }
             Subject::Spec(cfg) => {
                 let mut all = vec![Property::TypeOk, Property::ObservedAfterExecution, Property::SpecLiveness];
-                all.extend((cfg.faults == spec::Faults::Possible).then_some(Property::LivenessIfAbortsEnd));
+                all.extend((cfg.faults == spec::SpecFaults::Possible).then_some(Property::LivenessIfAbortsEnd));
                 all
             }
             Subject::Ring(cfg) => {
@@ -178,8 +178,8 @@ impl Subject {
             Subject::Spec(cfg) => {
                 // The seeded fault is no value of this constant, but a specification of its own.
                 let faults = match cfg.faults {
-                    spec::Faults::None | spec::Faults::EarlyDone => SPEC_FAULTS[0],
-                    spec::Faults::Possible => SPEC_FAULTS[1],
+                    spec::SpecFaults::None | spec::SpecFaults::EarlyDone => SPEC_FAULTS[0],
+                    spec::SpecFaults::Possible => SPEC_FAULTS[1],
                 };
                 constants.insert("Loss".into(), word(&cfg.loss));
                 constants.insert("Faults".into(), Value::str(faults));
@@ -331,8 +331,8 @@ impl Given {
     fn spec(&mut self) -> Result<SpecCfg, TwinError> {
         let loss = self.word("Loss")?;
         let faults = match self.take("Faults")? {
-            Value::Str(text) if text == SPEC_FAULTS[0] => spec::Faults::None,
-            Value::Str(text) if text == SPEC_FAULTS[1] => spec::Faults::Possible,
+            Value::Str(text) if text == SPEC_FAULTS[0] => spec::SpecFaults::None,
+            Value::Str(text) if text == SPEC_FAULTS[1] => spec::SpecFaults::Possible,
             other => return Err(unusable("Faults", &other, "\"none\" or \"possible\"")),
         };
         let cfg = SpecCfg { submitters: self.submitters()?, counts: self.numbers("Counts")?, loss, faults };
@@ -409,7 +409,7 @@ pub struct Model {
     /// The configuration.
     pub subject: Subject,
     /// What a waiting call is promised.
-    pub slots: Slots,
+    pub slots: SlotFairness,
     /// The properties to check.
     pub properties: Vec<Property>,
 }
@@ -418,11 +418,11 @@ impl Model {
     /// The behaviour specification that the properties need.
     pub fn specification(&self) -> &'static str {
         match (&self.subject, self.slots) {
-            (Subject::Spec(cfg), _) if cfg.faults == spec::Faults::EarlyDone => EARLY_DONE_SPEC,
+            (Subject::Spec(cfg), _) if cfg.faults == spec::SpecFaults::EarlyDone => EARLY_DONE_SPEC,
             _ if !self.properties.iter().any(|property| property.needs_fairness()) => "Spec",
-            (Subject::Spec(cfg), _) if cfg.faults == spec::Faults::Possible => "FaultFairSpec",
-            (_, Slots::Unfair) => "FairSpec",
-            (_, Slots::Fair) => "SlotsFairSpec",
+            (Subject::Spec(cfg), _) if cfg.faults == spec::SpecFaults::Possible => "FaultFairSpec",
+            (_, SlotFairness::Unfair) => "FairSpec",
+            (_, SlotFairness::Fair) => "SlotsFairSpec",
         }
     }
 
@@ -463,10 +463,10 @@ impl Model {
         let file = CfgFile::parse(text)?;
         let mut subject = Subject::from_constants(&file.constants)?;
         if let (EARLY_DONE_SPEC, Subject::Spec(cfg)) = (file.specification.as_str(), &mut subject) {
-            if cfg.faults != spec::Faults::None {
+            if cfg.faults != spec::SpecFaults::None {
                 return Err(TwinError::Model(format!("the specification {EARLY_DONE_SPEC} is of Faults = \"none\"")));
             }
-            cfg.faults = spec::Faults::EarlyDone;
+            cfg.faults = spec::SpecFaults::EarlyDone;
         }
         let known = Property::of(&subject);
         let find = |(wanted, as_invariant): &(String, bool)| {
@@ -486,7 +486,7 @@ impl Model {
             }
         };
         let properties = file.properties.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-        let slots = if file.specification == "SlotsFairSpec" { Slots::Fair } else { Slots::Unfair };
+        let slots = if file.specification == "SlotsFairSpec" { SlotFairness::Fair } else { SlotFairness::Unfair };
         let model = Model { name: name.into(), about: about.into(), subject, slots, properties };
         let specifications = model.subject.specifications();
         if !specifications.contains(&file.specification.as_str()) {
@@ -641,14 +641,14 @@ fn specifications() -> Vec<Model> {
         name: name.into(),
         about: format!("The specification, {submitters} submitters. {GENERATED}"),
         subject: Subject::Spec(SpecCfg { submitters, counts: counts.to_vec(), loss, faults }),
-        slots: Slots::Unfair,
+        slots: SlotFairness::Unfair,
         properties: properties.to_vec(),
     };
     let model = |name: &str, submitters, counts: &[u8], loss, properties: &[Property]| {
-        with_faults(name, submitters, counts, loss, spec::Faults::None, properties)
+        with_faults(name, submitters, counts, loss, spec::SpecFaults::None, properties)
     };
     let faulty = |name: &str, submitters, counts: &[u8], properties: &[Property]| {
-        with_faults(name, submitters, counts, Loss::None, spec::Faults::Possible, properties)
+        with_faults(name, submitters, counts, Loss::None, spec::SpecFaults::Possible, properties)
     };
     let all = [Property::TypeOk, Property::ObservedAfterExecution, Property::SpecLiveness];
     vec![
@@ -667,16 +667,16 @@ fn specifications() -> Vec<Model> {
             1,
             &[0],
             Loss::Done,
-            spec::Faults::Possible,
+            spec::SpecFaults::Possible,
             &[Property::LivenessIfAbortsEnd],
         ),
-        with_faults("spec-early-done-c1-1", 1, &[1], Loss::None, spec::Faults::EarlyDone, &all[..1]),
+        with_faults("spec-early-done-c1-1", 1, &[1], Loss::None, spec::SpecFaults::EarlyDone, &all[..1]),
         with_faults(
             "spec-early-done-c1-1--observed-after-execution",
             1,
             &[1],
             Loss::None,
-            spec::Faults::EarlyDone,
+            spec::SpecFaults::EarlyDone,
             &all[1..2],
         ),
     ]
@@ -693,7 +693,7 @@ fn graphs() -> Vec<Model> {
             name: format!("graph-{generation}-{lock_name}"),
             about: format!("A graph to compare state for state: {generation}, {lock_name} lock. {GENERATED}"),
             subject: ring_of(cfg),
-            slots: Slots::Unfair,
+            slots: SlotFairness::Unfair,
             properties: vec![Property::TypeOk, Property::Ring(Check::NoDeadlock)],
         }
     };
@@ -706,7 +706,7 @@ fn fault_graphs() -> Vec<Model> {
         name: format!("graph-faults-{name}"),
         about: format!("A graph to compare state for state: {what}. {GENERATED}"),
         subject: ring_of(cfg),
-        slots: Slots::Unfair,
+        slots: SlotFairness::Unfair,
         properties: vec![Property::TypeOk, Property::Ring(Check::NoDeadlock)],
     };
     let one = |class| Faults::of([class], 1);
@@ -868,7 +868,11 @@ impl FaultModel {
             about: format!("{} with one {}: {what}. {GENERATED}", self.generation, self.class.name()),
             subject: ring_of(self.cfg()),
             // Where fairness says nothing, a file does not tell what kind of it is assumed.
-            slots: if properties.iter().any(|p| p.needs_fairness()) { Slots::Fair } else { Slots::Unfair },
+            slots: if properties.iter().any(|p| p.needs_fairness()) {
+                SlotFairness::Fair
+            } else {
+                SlotFairness::Unfair
+            },
             properties,
         };
         let (violated, holds): (Vec<Check>, Vec<Check>) =
@@ -1009,7 +1013,7 @@ impl SmallModel {
             name,
             about: format!("{}{expected}. {GENERATED}", self.what),
             subject: ring_of(self.cfg()),
-            slots: Slots::Unfair,
+            slots: SlotFairness::Unfair,
             properties: vec![property],
         };
         let name = format!("small-{}", self.name);
@@ -1030,7 +1034,7 @@ fn benches() -> Vec<Model> {
             name: name.into(),
             about: format!("For the clock. {GENERATED}"),
             subject: ring_of(RingCfg { length, ..RingCfg::new(Rules::G4, submitters, [0, 1]) }),
-            slots: Slots::Unfair,
+            slots: SlotFairness::Unfair,
             properties,
         }
     };

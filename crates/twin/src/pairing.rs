@@ -6,10 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::TwinError;
+use super::Verdict;
 use super::dump::{Agreement, compare};
 use super::model::{Model, Property};
-use super::rust::{Side, Verdict, check, check_with};
-use super::tlc::{Record, Run, RunOptions, Tlc};
+use super::rust::{Side, check, check_with};
+use super::tlc::{Record, RunOptions, Tlc, TlcRun};
 use super::trace::{replay_written, trace_module};
 
 /// What TLC, or the checker in its place, found of a model.
@@ -69,7 +70,7 @@ pub struct Pairer<'a> {
 
 #[derive(Clone)]
 struct Counted {
-    run: Run,
+    run: TlcRun,
     graph: Option<Agreement>,
 }
 
@@ -215,7 +216,7 @@ pub struct Race {
     /// The Rust side.
     pub ours: Side,
     /// TLC's, `None` if it reached the limit.
-    pub theirs: Option<Run>,
+    pub theirs: Option<TlcRun>,
     /// The limit.
     pub limit: Duration,
 }

@@ -1,40 +1,19 @@
 //! The Rust side of a pairing: the unreduced graph, and every property judged on it.
 
-use std::fmt::{self, Display};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Instant;
-
-use serde::{Deserialize, Serialize};
 
 use super::model::{Model, Property, Subject};
 use super::states::Twin;
 use super::{TwinError, Value};
 use stateright_temporal::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
 use stateright_temporal::liveness::{self, Checker, Formula, Lasso, Run};
-use vtd_qi::impl_qi::{Label, Ring, Slots, State};
+use vtd_qi::impl_qi::{Label, Ring, SlotFairness, State};
 use vtd_qi::refine::{FairnessError, RingToSpec, StepVerdict, Steps, check_fairness, check_steps};
 use vtd_qi::scenario::Check;
 use vtd_qi::spec::{self, Loss, Spec, View};
+use vtd_qi::verify::Verdict;
 use vtd_qi::with_ring;
-
-/// What is known of a property.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// It is true of every run.
-    Holds,
-    /// It is not.
-    Violated,
-}
-
-impl Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Verdict::Holds => "holds",
-            Verdict::Violated => "violated",
-        })
-    }
-}
 
 /// One side of a pairing.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,7 +177,9 @@ fn invariant_violation<S, L>(graph: &Graph<S, L>, name: &str) -> Option<Lasso> {
 }
 
 /// The first violation among several parts of a property.
-fn first<E>(verdicts: impl IntoIterator<Item = Result<liveness::Verdict, E>>) -> Result<Option<Lasso>, FairnessError>
+fn first<E>(
+    verdicts: impl IntoIterator<Item = Result<liveness::LivenessVerdict, E>>,
+) -> Result<Option<Lasso>, FairnessError>
 where
     FairnessError: From<E>,
 {
@@ -206,17 +187,19 @@ where
     Ok(violations.find_map(Result::transpose).transpose()?)
 }
 
-fn lasso_of(verdict: liveness::Verdict) -> Option<Lasso> {
+fn lasso_of(verdict: liveness::LivenessVerdict) -> Option<Lasso> {
     match verdict {
-        liveness::Verdict::Violated(lasso) => Some(lasso),
+        liveness::LivenessVerdict::Violated(lasso) => Some(lasso),
         // None was found. Where the graph was cut, that is for the caller to say.
-        liveness::Verdict::Holds | liveness::Verdict::Vacuous(_) | liveness::Verdict::Unknown(_) => None,
+        liveness::LivenessVerdict::Holds
+        | liveness::LivenessVerdict::Vacuous(_)
+        | liveness::LivenessVerdict::Unknown(_) => None,
     }
 }
 
 fn spec_violation(
     spec: &Spec,
-    graph: &Graph<spec::State, spec::Label>,
+    graph: &Graph<spec::SpecState, spec::SpecLabel>,
     property: Property,
 ) -> Result<Option<Lasso>, FairnessError> {
     match property {
@@ -239,7 +222,7 @@ fn spec_violation(
 struct RingJudge<'a, const N: usize, const T: usize, const F: usize> {
     ring: &'a Ring<N, T, F>,
     graph: &'a Graph<State<N, T, F>, Label>,
-    slots: Slots,
+    slots: SlotFairness,
 }
 
 impl<const N: usize, const T: usize, const F: usize> RingJudge<'_, N, T, F> {
@@ -271,11 +254,11 @@ impl<const N: usize, const T: usize, const F: usize> RingJudge<'_, N, T, F> {
     }
 
     /// Step refinement as TLC judges it: whether the mapping is vacuous is no question there.
-    fn steps(&self, loss: Loss) -> Steps<View, spec::Label> {
+    fn steps(&self, loss: Loss) -> Steps<View, spec::SpecLabel> {
         check_steps(self.graph, &self.mapping(loss), |_| true)
     }
 
-    fn step_failure(&self, steps: &Steps<View, spec::Label>) -> Option<Lasso> {
+    fn step_failure(&self, steps: &Steps<View, spec::SpecLabel>) -> Option<Lasso> {
         match &steps.verdict {
             StepVerdict::Holds | StepVerdict::Unknown(_) => None,
             StepVerdict::InitialFails(state) => Some(path_to(self.graph, *state)),

@@ -47,19 +47,20 @@ fn or_nothing(count: Option<u8>) -> Value {
 }
 
 impl Twin for Spec {
-    type Label = spec::Label;
+    type Label = spec::SpecLabel;
 
-    fn label(action: &spec::Action) -> spec::Label {
+    fn label(action: &spec::SpecAction) -> spec::SpecLabel {
         spec::label(action)
     }
 
-    fn action_name(label: spec::Label) -> String {
+    fn action_name(label: spec::SpecLabel) -> String {
         label.to_string().replace("(T", "(")
     }
 
-    fn variables(&self, state: &spec::State) -> Value {
+    fn variables(&self, state: &spec::SpecState) -> Value {
         let view = spec::view(state);
-        let calls = |value: fn(&spec::Call) -> Option<u8>| Value::seq(view.calls.iter().map(|c| or_nothing(value(c))));
+        let calls =
+            |value: fn(&spec::SpecCall) -> Option<u8>| Value::seq(view.calls.iter().map(|c| or_nothing(value(c))));
         let batch = |batch: &spec::Batch| {
             Value::record([
                 ("submitter", number(batch.submitter.into())),
@@ -67,18 +68,18 @@ impl Twin for Spec {
                 ("left", int(batch.left)),
             ])
         };
-        let waits_for = |call: &spec::Call| match call.submitter {
+        let waits_for = |call: &spec::SpecCall| match call.submitter {
             Submitter::Idle => None,
             Submitter::Waiting(count) | Submitter::Aborted(count) => Some(count),
         };
-        let fault = |call: &spec::Call| {
+        let fault = |call: &spec::SpecCall| {
             Value::str(match call.fault {
                 None => "none",
-                Some(spec::Fault::Aborted) => "aborted",
-                Some(spec::Fault::Refused) => "refused",
+                Some(spec::CallFault::Aborted) => "aborted",
+                Some(spec::CallFault::Refused) => "refused",
             })
         };
-        let again = |call: &spec::Call| Value::Bool(matches!(call.submitter, Submitter::Aborted(_)));
+        let again = |call: &spec::SpecCall| Value::Bool(matches!(call.submitter, Submitter::Aborted(_)));
         Value::record([
             ("submitter", calls(waits_for)),
             ("submit", calls(|call| call.submit)),
@@ -262,7 +263,7 @@ mod tests {
 
     #[test]
     fn variables_tell_states_apart() {
-        for faults in [spec::Faults::None, spec::Faults::Possible] {
+        for faults in [spec::SpecFaults::None, spec::SpecFaults::Possible] {
             let cfg = SpecCfg { submitters: 2, counts: vec![0, 1], loss: Loss::Done, faults };
             assert_injective(&cfg.into_model().unwrap());
         }

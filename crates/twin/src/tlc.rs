@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::TwinError;
+use super::Verdict;
 use super::model::Model;
-use super::rust::Verdict;
 use super::trace::{self, Written};
 
 /// Where TLC's jar is looked for if it is not named.
@@ -79,7 +79,7 @@ impl Default for RunOptions<'_> {
 
 /// What TLC said of a model.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Run {
+pub struct TlcRun {
     /// TLC's name and version.
     pub version: String,
     /// Whether all of the properties hold, or one does not.
@@ -96,7 +96,7 @@ pub struct Run {
 
 /// A run that came to a verdict, with the files that it left.
 pub(super) struct Finished {
-    pub(super) run: Run,
+    pub(super) run: TlcRun,
     output: String,
     folder: Scratch,
 }
@@ -206,7 +206,7 @@ impl Tlc {
         let code = Leashed::start(command, &folder)?.wait(&output, started, options)?;
         let output = std::fs::read(&output).map_err(TwinError::io(&output, "read"))?;
         let output = String::from_utf8_lossy(&output).into_owned();
-        let run = Run { seconds: started.elapsed().as_secs_f64(), ..understand(&output, code)? };
+        let run = TlcRun { seconds: started.elapsed().as_secs_f64(), ..understand(&output, code)? };
         Ok(Finished { run, output, folder })
     }
 
@@ -346,7 +346,7 @@ fn last_progress(output: &Path) -> String {
 const VIOLATED: [i32; 2] = [12, 13];
 
 /// What TLC's messages and exit code mean.
-fn understand(output: &str, code: Option<i32>) -> Result<Run, TwinError> {
+fn understand(output: &str, code: Option<i32>) -> Result<TlcRun, TwinError> {
     let verdict = match code {
         Some(0) => Verdict::Holds,
         Some(code) if VIOLATED.contains(&code) => Verdict::Violated,
@@ -362,7 +362,7 @@ fn understand(output: &str, code: Option<i32>) -> Result<Run, TwinError> {
         return Err(silent("depth"));
     }
     let version = message(output, "2262").unwrap_or("TLC").trim().to_string();
-    Ok(Run { version, verdict, generated, states, depth, seconds: 0.0 })
+    Ok(TlcRun { version, verdict, generated, states, depth, seconds: 0.0 })
 }
 
 /// The last message with a code.

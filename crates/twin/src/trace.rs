@@ -8,10 +8,10 @@ use std::path::Path;
 use serde_json::Value as Json;
 
 use super::model::{Model, Property, Subject};
-use super::rust::{Verdict, counterexample};
+use super::rust::counterexample;
 use super::states::Twin;
 use super::tlc::{RunOptions, Scratch, Tlc};
-use super::{TwinError, Value};
+use super::{TwinError, Value, Verdict};
 use stateright_temporal::liveness::Run;
 use vtd_qi::impl_qi::{Ring, ValidRing};
 use vtd_qi::timeline::Timeline;
@@ -19,7 +19,7 @@ use vtd_qi::with_ring;
 
 /// A trace of TLC that the Rust executed from end to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replayed {
+pub struct ExecutedTrace {
     /// Number of steps before the loop, or in all.
     pub stem: usize,
     /// Number of steps of the loop; 0 if the trace just ends, or stutters.
@@ -54,16 +54,16 @@ enum End {
 /// # Errors
 /// [`TwinError::Trace`] with the first step that the Rust does not take, or the first state that is not the executed one;
 /// [`TwinError::Io`].
-pub fn replay(file: &Path, subject: &Subject) -> Result<Replayed, TwinError> {
+pub fn replay(file: &Path, subject: &Subject) -> Result<ExecutedTrace, TwinError> {
     replay_written(&read(file)?, subject)
 }
 
 /// See [`replay`].
-pub(super) fn replay_written(trace: &Written, subject: &Subject) -> Result<Replayed, TwinError> {
+pub(super) fn replay_written(trace: &Written, subject: &Subject) -> Result<ExecutedTrace, TwinError> {
     match subject {
         Subject::Spec(cfg) => {
             let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
-            execute(&spec, trace).map(|run| Replayed {
+            execute(&spec, trace).map(|run| ExecutedTrace {
                 stem: run.stem.len(),
                 repeating: run.cycle.len(),
                 timeline: None,
@@ -82,14 +82,14 @@ pub fn timeline_of_trace(file: &Path, cfg: &ValidRing) -> Result<Timeline, TwinE
     Ok(replayed.timeline.expect("a run of the ring is drawn"))
 }
 
-fn on_ring(cfg: &ValidRing, trace: &Written) -> Result<Replayed, TwinError> {
+fn on_ring(cfg: &ValidRing, trace: &Written) -> Result<ExecutedTrace, TwinError> {
     fn draw<const N: usize, const T: usize, const F: usize>(
         ring: &Ring<N, T, F>,
         trace: &Written,
-    ) -> Result<Replayed, TwinError> {
+    ) -> Result<ExecutedTrace, TwinError> {
         let run = execute(ring, trace)?;
         let timeline = Some(Timeline::of(ring, &run));
-        Ok(Replayed { stem: run.stem.len(), repeating: run.cycle.len(), timeline })
+        Ok(ExecutedTrace { stem: run.stem.len(), repeating: run.cycle.len(), timeline })
     }
     with_ring!(cfg.clone(), |ring| draw(&ring, trace))
 }
@@ -392,6 +392,7 @@ impl TraceModule {
                 Some(format!("TLC takes only {} of {} states of the counterexample to {name}", run.states, self.states))
             }
             Verdict::Holds => Some(format!("TLC finds that the counterexample does not violate {name}")),
+            Verdict::Unknown => Some(format!("TLC does not decide whether the counterexample violates {name}")),
             Verdict::Violated => None,
         })
     }
@@ -401,10 +402,10 @@ impl TraceModule {
 mod tests {
     use super::*;
     use crate::fuzz::mutations;
-    use vtd_qi::spec::{Faults, Loss, SpecCfg};
+    use vtd_qi::spec::{Loss, SpecCfg, SpecFaults};
 
     fn subject() -> Subject {
-        Subject::Spec(SpecCfg { submitters: 1, counts: vec![0], loss: Loss::Done, faults: Faults::None })
+        Subject::Spec(SpecCfg { submitters: 1, counts: vec![0], loss: Loss::Done, faults: SpecFaults::None })
     }
 
     /// One submitter, its call and the loss of its Done, as TLC writes it.

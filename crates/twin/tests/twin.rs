@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use vtd_qi::impl_qi::{Quirk, RingCfg, Slots};
+use vtd_qi::impl_qi::{Quirk, RingCfg, SlotFairness};
 use vtd_qi::scenario::Check;
 use vtd_qi_twin::{
     Change, Confirmed, Manifest, Model, Property, Selection, Subject, Value, Verdict, check, graph_hash, trace_module,
@@ -184,7 +184,8 @@ fn subjects() -> Vec<((usize, usize, usize), Subject)> {
 /// States, transitions and depth.
 fn counts(subject: &Subject) -> (usize, usize, usize) {
     let (name, about, properties) = (String::new(), String::new(), Vec::new());
-    let side = check(&Model { name, about, subject: subject.clone(), slots: Slots::Unfair, properties }).unwrap();
+    let side =
+        check(&Model { name, about, subject: subject.clone(), slots: SlotFairness::Unfair, properties }).unwrap();
     (side.states, side.transitions, side.depth)
 }
 
@@ -257,7 +258,7 @@ fn every_promise_of_slots_matters_in_a_model() {
         let other = Model { slots, ..model.clone() };
         check(&other).unwrap().verdicts
     };
-    for (slots, other) in [(Slots::Fair, Slots::Unfair), (Slots::Unfair, Slots::Fair)] {
+    for (slots, other) in [(SlotFairness::Fair, SlotFairness::Unfair), (SlotFairness::Unfair, SlotFairness::Fair)] {
         let about = |model: &Model| {
             model.slots == slots && model.properties.contains(&Property::Ring(Check::CallEventuallyPosted))
         };

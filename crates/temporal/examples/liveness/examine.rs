@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use serde::Serialize;
 use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
 use stateright_temporal::liveness::{
-    self, Checker, Fairness, Formula, LivenessError, Occurs, Run, Toy, Verdict, judge, realize,
+    self, Checker, Fairness, Formula, LivenessError, LivenessVerdict, Occurs, Run, Toy, judge, realize,
 };
 use thiserror::Error;
 
@@ -93,10 +93,12 @@ pub fn examine(case: &Case, cancel: &AtomicBool) -> Result<Examined, Undecided> 
         .iter()
         .flat_map(|absent| absent.labels.iter().map(|label| format!("{label} of {}", absent.fairness)));
     let (verdict, vacuous, counterexample) = match checker.check(&formula, Some(cancel)).map_err(refused)? {
-        Verdict::Holds => (Word::Holds, None, None),
-        Verdict::Vacuous(why) => (Word::Holds, Some(why.to_string()), None),
-        Verdict::Unknown(coverage) => return Err(unusable(format!("not all states were reached: {coverage:?}"))),
-        Verdict::Violated(lasso) => {
+        LivenessVerdict::Holds => (Word::Holds, None, None),
+        LivenessVerdict::Vacuous(why) => (Word::Holds, Some(why.to_string()), None),
+        LivenessVerdict::Unknown(coverage) => {
+            return Err(unusable(format!("not all states were reached: {coverage:?}")));
+        }
+        LivenessVerdict::Violated(lasso) => {
             let run = realize(&toy, Toy::label, None, &graph, &lasso).map_err(|error| defect(&error))?;
             judge(&toy, Toy::label, &fairness, &formula, &run).map_err(|objection| defect(&objection))?;
             (Word::Violated, None, Some(Counterexample::new(case, run, lasso.cycle_is_shortest)))

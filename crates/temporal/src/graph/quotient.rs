@@ -10,7 +10,7 @@ use super::{Canonical, StateId};
 /// Why a [`Graph`](super::Graph) does not represent its model. States and labels are shown as `Debug` shows them.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum QuotientFault {
     /// The model has more labels than can be numbered.
     #[error("{} labels occur, at most {limit} can be numbered", limit + 1)]
     TooManyLabels {
@@ -102,12 +102,12 @@ where
         label: &dyn Fn(&M::Action) -> L,
         state: &M::State,
         representative: &M::State,
-    ) -> Option<Fault> {
+    ) -> Option<QuotientFault> {
         let shown = || ((self.show_state)(state), (self.show_state)(representative));
         let again = (self.canonical)(representative);
         if again != *representative {
             let (state, representative) = shown();
-            return Some(Fault::NotIdempotent { state, representative, again: (self.show_state)(&again) });
+            return Some(QuotientFault::NotIdempotent { state, representative, again: (self.show_state)(&again) });
         }
         let tells_apart = model.properties().into_iter().find(|property| {
             property.expectation != Expectation::Eventually
@@ -115,7 +115,7 @@ where
         });
         if let Some(property) = tells_apart {
             let (state, representative) = shown();
-            return Some(Fault::OtherProperty { state, representative, property: property.name });
+            return Some(QuotientFault::OtherProperty { state, representative, property: property.name });
         }
         let (ours, theirs) = (self.steps(model, label, state), self.steps(model, label, representative));
         let only = |some: &[Step<M, L>], others: &[Step<M, L>]| some.iter().position(|step| !others.contains(step));
@@ -131,7 +131,7 @@ where
             Some(target) => (self.show_state)(target),
         };
         let (state, representative) = shown();
-        Some(Fault::OtherSteps { state, representative, label: (self.show_label)(label), target, of_state })
+        Some(QuotientFault::OtherSteps { state, representative, label: (self.show_label)(label), target, of_state })
     }
 
     /// The steps of a state as a graph has them.

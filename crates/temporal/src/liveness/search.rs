@@ -78,12 +78,12 @@ impl Lasso {
     /// Returns the lasso with the states and labels of its graph, to be displayed as a [`Run`](super::Run) is.
     ///
     /// ```
-    /// # use stateright_temporal::{graph::Search, liveness::{check, Fairness, Formula, Toy, Verdict}};
+    /// # use stateright_temporal::{graph::Search, liveness::{check, Fairness, Formula, Toy, LivenessVerdict}};
     /// let toy = Toy::new([0], [(0, "go", 1), (1, "back", 0)]);
     /// let graph = Search::new(&toy, Toy::label).run();
     /// let fairness = [Fairness::weak("moves", ["go", "back"])];
     /// let verdict = check(&graph, &fairness, &Formula::eventually_always(|state| *state == 0), None)?;
-    /// let Verdict::Violated(lasso) = verdict else { panic!("it moves for ever") };
+    /// let LivenessVerdict::Violated(lasso) = verdict else { panic!("it moves for ever") };
     /// assert_eq!(lasso.display(&graph).to_string(), r#"0, then for ever -"go"-> 1 -"back"-> 0"#);
     /// # Ok::<(), stateright_temporal::liveness::LivenessError>(())
     /// ```

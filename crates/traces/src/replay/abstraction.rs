@@ -7,12 +7,12 @@ use stateright::Model;
 use super::{Reason, SpecSteps};
 use vtd_qi::impl_qi::{Ring, State};
 use vtd_qi::refine::{Mapping, RingToSpec};
-use vtd_qi::spec::{self, Fault, Label, Loss, View};
+use vtd_qi::spec::{self, CallFault, Loss, SpecLabel, View};
 
 /// The specification, expanded where a run leads.
 pub(super) struct Abstraction<'a, const N: usize, const T: usize, const F: usize> {
     mapping: RingToSpec<'a, N, T, F>,
-    successors: HashMap<View, Vec<(Label, View)>, FxBuildHasher>,
+    successors: HashMap<View, Vec<(SpecLabel, View)>, FxBuildHasher>,
     /// The last step that the specification could not follow.
     pub refused: Option<Reason>,
 }
@@ -40,7 +40,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Abstraction<'a, N, T, F
             self.refused = Some(Reason::Specification { from: before.to_string(), to: after.to_string() });
         }
         taken.map(|(label, _)| match label {
-            Label::Abort => SpecSteps { abort: steps.abort + dropped(&before, &after), ..steps },
+            SpecLabel::Abort => SpecSteps { abort: steps.abort + dropped(&before, &after), ..steps },
             label => steps.with(*label),
         })
     }
@@ -48,6 +48,6 @@ impl<'a, const N: usize, const T: usize, const F: usize> Abstraction<'a, N, T, F
 
 /// How many batches an `Abort` drops.
 fn dropped(before: &View, after: &View) -> u64 {
-    let aborted = |view: &View| view.calls.iter().filter(|call| call.fault == Some(Fault::Aborted)).count();
+    let aborted = |view: &View| view.calls.iter().filter(|call| call.fault == Some(CallFault::Aborted)).count();
     (aborted(after) - aborted(before)) as u64
 }

@@ -4,13 +4,13 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{Grain, MostStates, Reason};
-use vtd_qi::spec::Label;
+use vtd_qi::spec::SpecLabel;
 
 /// What became of a trace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replayed {
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: ReplayVerdict,
     /// Most states that were possible at once.
     pub most_states: usize,
     /// The grain that was used in the end.
@@ -19,7 +19,7 @@ pub struct Replayed {
 
 /// Accepted or not.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum ReplayVerdict {
     /// Some run of ring and specification looks like this; the specification's steps of one are counted.
     Accepted(SpecSteps),
     /// No run does.
@@ -68,17 +68,17 @@ pub struct SpecSteps {
 }
 
 impl SpecSteps {
-    pub(super) fn with(mut self, label: Label) -> Self {
+    pub(super) fn with(mut self, label: SpecLabel) -> Self {
         let kind = match label {
-            Label::Submit(_) => &mut self.submit,
-            Label::Accept(_) => &mut self.accept,
-            Label::Execute(_) => &mut self.execute,
-            Label::Complete(_) => &mut self.complete,
-            Label::Observe(_) => &mut self.observe,
-            Label::Abort => &mut self.abort,
+            SpecLabel::Submit(_) => &mut self.submit,
+            SpecLabel::Accept(_) => &mut self.accept,
+            SpecLabel::Execute(_) => &mut self.execute,
+            SpecLabel::Complete(_) => &mut self.complete,
+            SpecLabel::Observe(_) => &mut self.observe,
+            SpecLabel::Abort => &mut self.abort,
             // Whether the owner of the last one has looked is not to be seen.
-            Label::Again(_) => return self,
-            Label::Repost(_) => &mut self.repost,
+            SpecLabel::Again(_) => return self,
+            SpecLabel::Repost(_) => &mut self.repost,
             label => unreachable!("nothing is lost or invalid here, so there is no {label}"),
         };
         *kind += 1;

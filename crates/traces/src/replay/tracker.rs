@@ -8,7 +8,7 @@ use stateright::Model;
 
 use super::abstraction::Abstraction;
 use super::plan::Plan;
-use super::{Cause, End, GivenUp, Grain, Left, Options, Reason, Rejection, Replayed, SpecSteps, Verdict};
+use super::{Cause, End, GivenUp, Grain, Left, Options, Reason, Rejection, ReplayVerdict, Replayed, SpecSteps};
 use crate::qemu_log::{Event, Fetched, Trace, What};
 use vtd_qi::impl_qi::{Action, HwStep, Ring, State};
 
@@ -117,7 +117,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
             return match stop {
                 Stop::Unsound => Err(Unsound),
                 Stop::Rejected(reason) => Ok(self.rejected(line, self.trace.text(self.replayed), reason)),
-                Stop::GivenUp(cause) => Ok(self.verdict(Verdict::Unknown(GivenUp { line, cause }))),
+                Stop::GivenUp(cause) => Ok(self.verdict(ReplayVerdict::Unknown(GivenUp { line, cause }))),
             };
         }
         let between_lines = self.register.is_none() && self.head.is_none();
@@ -127,7 +127,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
         };
         let accepted = self.runs.iter().filter(|(state, _)| may_end(state)).max_by_key(|(_, steps)| steps.observe);
         Ok(match accepted {
-            Some((_, steps)) => self.verdict(Verdict::Accepted(*steps)),
+            Some((_, steps)) => self.verdict(ReplayVerdict::Accepted(*steps)),
             None => {
                 let torn = self.register.map(|(thread, value)| Reason::Torn { value, thread });
                 self.rejected(self.trace.lines(), "", torn.unwrap_or_else(|| self.not_idle()))
@@ -136,10 +136,10 @@ impl<'a, const N: usize, const T: usize, const F: usize> Tracker<'a, N, T, F> {
     }
 
     fn rejected(&self, line: u64, text: &str, reason: Reason) -> Replayed {
-        self.verdict(Verdict::Rejected(Rejection { line, text: text.into(), reason }))
+        self.verdict(ReplayVerdict::Rejected(Rejection { line, text: text.into(), reason }))
     }
 
-    fn verdict(&self, verdict: Verdict) -> Replayed {
+    fn verdict(&self, verdict: ReplayVerdict) -> Replayed {
         Replayed { verdict, most_states: self.most_states, grain: self.options.grain }
     }
 

@@ -61,7 +61,7 @@ fn the_excerpt_is_accepted_by_the_walk_of_every_slot() {
     for generation in every_slot() {
         for after_ite in AfterIte::ALL {
             let replayed = log.replay(generation.rules, Options { after_ite, ..ASYNC });
-            assert_eq!((replayed.verdict, replayed.grain), (Verdict::Accepted(all), Grain::Sections));
+            assert_eq!((replayed.verdict, replayed.grain), (ReplayVerdict::Accepted(all), Grain::Sections));
         }
     }
     // QEMU's own unit has no time-outs, but the first fetch, at 12, is on another thread than the IQT write already.
@@ -223,9 +223,9 @@ pub fn short(slots: u16, script: &[&str]) -> Log {
 fn both(log: &Log, rules: Rules, options: Options) -> Result<SpecSteps, (u64, Reason)> {
     let verdict = |grain| match log.replay(rules, Options { grain, ..options }).verdict {
         // Whether an ID was executed before it was dropped is not to be seen.
-        Verdict::Accepted(steps) => Ok(SpecSteps { execute: 0, ..steps }),
-        Verdict::Rejected(rejection) => Err((rejection.line, rejection.reason)),
-        Verdict::Unknown(given_up) => panic!("{given_up:?}"),
+        ReplayVerdict::Accepted(steps) => Ok(SpecSteps { execute: 0, ..steps }),
+        ReplayVerdict::Rejected(rejection) => Err((rejection.line, rejection.reason)),
+        ReplayVerdict::Unknown(given_up) => panic!("{given_up:?}"),
     };
     let (sections, steps) = (verdict(Grain::Sections), verdict(Grain::Steps));
     assert_eq!(sections, steps);
@@ -508,12 +508,12 @@ fn every_run_of_a_ring_with_time_outs_is_accepted() {
                     // A time-out while IQH is in the batch: g5plus alone deals with it.
                     assert!(!astray || early && generation.name != "g5plus", "{}", log.0.join("\n"));
                     match log.replay(generation.rules, Options { after_ite, ..ANYWHERE }).verdict {
-                        Verdict::Accepted(steps) => {
+                        ReplayVerdict::Accepted(steps) => {
                             assert_eq!(steps.submit + steps.repost, log.trace().summary().iqt_writes);
                             again += steps.repost;
                         }
-                        Verdict::Unknown(given_up) => panic!("{given_up:?}"),
-                        Verdict::Rejected(rejection) => {
+                        ReplayVerdict::Unknown(given_up) => panic!("{given_up:?}"),
+                        ReplayVerdict::Rejected(rejection) => {
                             assert!(astray, "{}: {}\n{}", rejection.line, rejection.reason, log.0.join("\n"));
                             assert!(matches!(rejection.reason, Reason::Specification { .. }), "{}", rejection.reason);
                             refused += 1;
@@ -547,9 +547,9 @@ fn sections_decide_as_steps_do_with_time_outs() {
                     let sections = log.replay(rules, options);
                     let steps = log.replay(rules, Options { grain: Grain::Steps, ..options });
                     let line = |replayed: &Replayed| match &replayed.verdict {
-                        Verdict::Accepted(_) => None,
-                        Verdict::Rejected(rejection) => Some(rejection.line),
-                        Verdict::Unknown(given_up) => panic!("{given_up:?}"),
+                        ReplayVerdict::Accepted(_) => None,
+                        ReplayVerdict::Rejected(rejection) => Some(rejection.line),
+                        ReplayVerdict::Unknown(given_up) => panic!("{given_up:?}"),
                     };
                     assert_eq!(line(&sections), line(&steps), "{rules:?} {after_ite:?}\n{}", log.0.join("\n"));
                     *(if sections.grain == Grain::Steps { &mut by_steps } else { &mut by_sections }) += 1;

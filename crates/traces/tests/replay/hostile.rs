@@ -166,12 +166,12 @@ fn a_replay_that_is_given_up_says_from_where() {
     for grain in [Grain::Sections, Grain::Steps] {
         let stop = |done| if done == 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         let replayed = replay(&trace, Rules::G4, Options { grain, ..STOCK }, stop);
-        assert_eq!(replayed.verdict, Verdict::Unknown(GivenUp { line, cause: Cause::Interrupted }));
+        assert_eq!(replayed.verdict, ReplayVerdict::Unknown(GivenUp { line, cause: Cause::Interrupted }));
     }
     // 16 states are possible at once: the limit is met exactly there.
     let verdict = |most| Log::excerpt().replay(Rules::G4, Options { most_states: MostStates(most), ..STOCK }).verdict;
-    assert!(matches!(verdict(16), Verdict::Accepted(_)));
-    let Verdict::Unknown(GivenUp { line, cause }) = verdict(15) else { panic!("16 states are more than 15") };
+    assert!(matches!(verdict(16), ReplayVerdict::Accepted(_)));
+    let ReplayVerdict::Unknown(GivenUp { line, cause }) = verdict(15) else { panic!("16 states are more than 15") };
     assert!(line > 15 && line <= 1092, "{line}");
     assert_eq!(cause.to_string(), "more than 15 states of the ring are possible, and more are not followed");
 }
