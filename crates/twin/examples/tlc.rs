@@ -70,9 +70,12 @@ struct Args {
     /// List the models, and the scenarios that have none
     #[arg(long, conflicts_with_all = ["models", "write_models", "bench", "from_trace", "to_trace"])]
     list: bool,
-    /// Write the .cfg files of the scenario table, and the manifest's Rust side where it has changed
-    #[arg(long, conflicts_with_all = ["models", "bench", "from_trace", "to_trace"])]
-    write_models: bool,
+    /// Write the .cfg files of the named models, or of all, into a directory: target/models, or the one that is given
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "target/models", conflicts_with_all = ["bench", "from_trace", "to_trace"])]
+    write_models: Option<PathBuf>,
+    /// Bring what spec/manifest.json says of the Rust side up to date; what changes there has to be confirmed by TLC again
+    #[arg(long, conflicts_with_all = ["models", "bench", "from_trace", "to_trace", "list", "write_models"])]
+    update_manifest: bool,
     /// Write to the manifest, with this date, that TLC has confirmed the models on which the sides agree
     #[arg(long, value_name = "DATE", conflicts_with_all = WITHOUT_PAIRING)]
     write_manifest: Option<String>,
@@ -85,10 +88,10 @@ struct Args {
 }
 
 /// What does not run TLC.
-const WITHOUT_TLC: [&str; 4] = ["list", "write_models", "from_trace", "to_trace"];
+const WITHOUT_TLC: [&str; 5] = ["list", "write_models", "update_manifest", "from_trace", "to_trace"];
 
 /// What pairs no models.
-const WITHOUT_PAIRING: [&str; 5] = ["list", "write_models", "from_trace", "to_trace", "bench"];
+const WITHOUT_PAIRING: [&str; 6] = ["list", "write_models", "update_manifest", "from_trace", "to_trace", "bench"];
 
 fn main() -> ExitCode {
     vtd_qi_terminal::run(program)
@@ -117,8 +120,7 @@ fn pair(args: &Args, out: &mut Output) -> Result<Exit, Trouble> {
     // Takes seconds, which not every request needs.
     let selection: LazyCell<Selection> = LazyCell::new(Model::all);
     let manifest_file = args.spec.join("manifest.json");
-    if args.write_models {
-        selection.write(&args.spec.join("models"))?;
+    if args.update_manifest {
         let mut manifest = Manifest::read(&manifest_file)?;
         manifest.update(&selection, &args.spec)?;
         manifest.write(&manifest_file)?;
@@ -130,13 +132,18 @@ fn pair(args: &Args, out: &mut Output) -> Result<Exit, Trouble> {
         return Ok(Exit::Success);
     }
     let mut models = chosen(args, &selection)?;
+    if let Some(dir) = &args.write_models {
+        Selection::write(&models, dir)?;
+        let files = if models.len() == 1 { "file is" } else { "files are" };
+        writeln!(out, "{} .cfg {files} in {}", models.len(), dir.display())?;
+        return Ok(Exit::Success);
+    }
     if let Some(trace) = &args.from_trace {
         return show_trace(out, trace, &models);
     }
     if let Some(property) = &args.to_trace {
         return print_module(out, property, &models);
     }
-    selection.check_files(&args.spec.join("models"))?;
     let mut manifest = Manifest::read(&manifest_file)?;
     if let Some(least) = args.cover {
         let Cover { models: few, values, verdicts } = cover(&selection, &manifest, least);

@@ -149,15 +149,15 @@ fn tokens(text: &str) -> Result<Vec<String>, TwinError> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::sync::LazyLock;
 
-    use crate::Model;
+    use crate::{Model, Selection};
 
-    /// How what is said against a file of spec/models with a change begins.
+    /// How what is said against the file of a model with a change begins.
     #[track_caller]
     fn refused(name: &str, from: &str, to: &str, message: &str) {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/models").join(name).with_extension("cfg");
-        let text = std::fs::read_to_string(file).unwrap();
+        static MODELS: LazyLock<Selection> = LazyLock::new(Model::all);
+        let text = MODELS.find(name).unwrap().to_cfg();
         assert!(text.contains(from), "{text}");
         let found = Model::parse(name, &text.replace(from, to)).unwrap_err().to_string();
         assert!(found.starts_with(message), "{found}");

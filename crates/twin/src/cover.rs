@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::manifest::{Entry, Manifest};
 use super::model::Selection;
-use super::{Model, Value};
+use super::{Model, Value, Verdict};
 
 /// Some models of a selection, and what they cover.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +89,9 @@ fn occurring(model: &Model, entry: &Entry) -> BTreeSet<Item> {
         }
     };
     let values = model.subject.constants().into_iter().flat_map(|(name, value)| words(name, value));
-    let verdicts = entry.properties.iter().map(|(name, verdict)| Item::Verdict(name.clone(), verdict.to_string()));
+    let verdict = |name: &String| if entry.violated.contains(name) { Verdict::Violated } else { Verdict::Holds };
+    let names = model.properties.iter().map(|property| property.name());
+    let verdicts = names.map(|name| Item::Verdict(name.clone(), verdict(&name).to_string()));
     values.chain(verdicts).collect()
 }
 

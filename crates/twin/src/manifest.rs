@@ -16,18 +16,17 @@ use super::rust::{Side, check};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Entry {
-    /// The constants, as the `.cfg` file has them.
-    pub constants: BTreeMap<String, String>,
-    /// The specification, as the `.cfg` file has it: which fairness is assumed.
-    pub specification: String,
+    /// The [fingerprint](Model::fingerprint) of the model: its constants, specification and properties.
+    pub model: String,
     /// Distinct states.
     pub states: usize,
     /// Distinct (state, label, state) triples.
     pub transitions: usize,
     /// Breadth-first levels, with one worker.
     pub depth: usize,
-    /// The verdict of each property.
-    pub properties: BTreeMap<String, Verdict>,
+    /// The properties that are violated; all others of the model hold.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub violated: BTreeSet<String>,
     /// Who else says so; `null` if nobody has been asked since the Rust side or the modules last changed.
     pub confirmed: Option<Confirmed>,
     /// By what an earlier confirmation was lost; empty if the model is confirmed, or never was.
@@ -89,13 +88,13 @@ impl Entry {
 
     /// What the Rust side says alone.
     fn unconfirmed(model: &Model, side: &Side) -> Entry {
+        let violated = side.verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Violated);
         Entry {
-            constants: constants(model),
-            specification: model.specification().into(),
+            model: model.fingerprint(),
             states: side.states,
             transitions: side.transitions,
             depth: side.depth,
-            properties: side.verdicts.iter().map(|(property, verdict)| (property.name(), *verdict)).collect(),
+            violated: violated.map(|(property, _)| property.name()).collect(),
             confirmed: None,
             lost_by: BTreeSet::new(),
         }
@@ -103,16 +102,11 @@ impl Entry {
 
     /// What differs from what the Rust side says now, and from the modules that were confirmed.
     fn changes(&self, now: &Entry, modules: &str) -> BTreeSet<Change> {
-        let asked = |entry: &Entry| {
-            let properties: Vec<_> = entry.properties.keys().cloned().collect();
-            (entry.constants.clone(), entry.specification.clone(), properties)
-        };
-        let found = |entry: &Entry| (entry.states, entry.transitions, entry.depth);
-        let verdict_differs = |(property, verdict)| now.properties.get(property).is_some_and(|other| other != verdict);
+        let found = |entry: &Entry| (entry.states, entry.transitions, entry.depth, entry.violated.clone());
         let differs = [
             (Change::Modules, self.confirmed.as_ref().is_some_and(|confirmed| confirmed.modules != modules)),
-            (Change::Model, asked(self) != asked(now)),
-            (Change::Rust, found(self) != found(now) || self.properties.iter().any(verdict_differs)),
+            (Change::Model, self.model != now.model),
+            (Change::Rust, found(self) != found(now)),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(change, _)| change).collect()
     }
@@ -122,19 +116,15 @@ impl Entry {
         let (confirmed, lost_by) = (self.confirmed.clone(), self.lost_by.clone());
         let found = Entry { confirmed, lost_by, ..Entry::unconfirmed(model, side) };
         let shown = |entry: &Entry| {
-            let Entry { specification, states, transitions, depth, properties, .. } = entry;
-            format!("{states} states, {transitions} transitions, depth {depth}, of {specification} {properties:?}")
+            let Entry { model, states, transitions, depth, violated, .. } = entry;
+            format!("{states} states, {transitions} transitions, depth {depth}, violated {violated:?}, of {model}")
         };
         let name = &model.name;
         (found != *self).then(|| format!("{name} has {} there, but {} here", shown(self), shown(&found)))
     }
 }
 
-fn constants(model: &Model) -> BTreeMap<String, String> {
-    model.subject.constants().into_iter().map(|(name, value)| (name, value.to_string())).collect()
-}
-
-/// spec/manifest.json: an entry for each model.
+/// spec/manifest.json: an entry for each model, on a line of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest(pub BTreeMap<String, Entry>);
 
@@ -153,7 +143,12 @@ impl Manifest {
     /// # Errors
     /// [`TwinError::Io`].
     pub fn write(&self, file: &Path) -> Result<(), TwinError> {
-        let text = serde_json::to_string_pretty(self).expect("a manifest is plain data") + "\n";
+        let line = |(name, entry): (&String, &Entry)| {
+            let entry = serde_json::to_string(entry).expect("an entry is plain data");
+            format!("  {}: {entry}", serde_json::Value::from(name.as_str()))
+        };
+        let lines: Vec<String> = self.0.iter().map(line).collect();
+        let text = format!("{{\n{}\n}}\n", lines.join(",\n"));
         std::fs::write(file, text).map_err(TwinError::io(file, "written"))
     }
 
@@ -194,8 +189,8 @@ impl Manifest {
         })
     }
 
-    /// Checks that there is an entry for each model and for nothing else, with the model's constants, and that what is
-    /// confirmed was confirmed of the modules beside the manifest as they are.
+    /// Checks that there is an entry for each model and for nothing else, of the model as it is, and that what is confirmed was
+    /// confirmed of the modules beside the manifest as they are.
     ///
     /// # Errors
     /// [`TwinError::Manifest`] with the first model of which that is not so; [`TwinError::Io`] if a module cannot be read.
@@ -209,12 +204,9 @@ impl Manifest {
             let modules = model.subject.fingerprint(spec)?;
             match self.0.get(&model.name) {
                 None => return refuse(format!("it has no entry for the model {}", model.name)),
-                Some(entry) if entry.constants != constants(model) => {
-                    return refuse(format!("the constants of {} are not those of its .cfg file", model.name));
-                }
-                Some(entry) if entry.specification != model.specification() => {
-                    let (there, here) = (&entry.specification, model.specification());
-                    return refuse(format!("{} is of {there}, but its .cfg file of {here}", model.name));
+                Some(entry) if entry.model != model.fingerprint() => {
+                    let what = "had other constants, properties or fairness when its entry was written";
+                    return refuse(format!("{} {what}", model.name));
                 }
                 Some(Entry { confirmed: Some(confirmed), .. }) if confirmed.modules != modules => {
                     let of = model.subject.modules().join(", ");

@@ -399,7 +399,7 @@ fn unusable(name: &str, value: &Value, wanted: &str) -> TwinError {
 /// The specification in which hardware may complete a batch of which IDs are left.
 const EARLY_DONE_SPEC: &str = "EarlyDoneSpec";
 
-/// A model: what a `.cfg` file of spec/models holds.
+/// A model: what a `.cfg` file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
     /// Its name: the file's without `.cfg`.
@@ -433,7 +433,16 @@ impl Model {
 
     /// The `.cfg` file.
     pub fn to_cfg(&self) -> String {
-        let mut text = format!("\\* {}\nCONSTANTS\n", self.about);
+        format!("\\* {}\n{}", self.about, self.statements())
+    }
+
+    /// A short hash of what the `.cfg` file says, without the comment in its first line.
+    pub fn fingerprint(&self) -> String {
+        fingerprint([self.statements()])
+    }
+
+    fn statements(&self) -> String {
+        let mut text = "CONSTANTS\n".to_string();
         for (name, value) in self.subject.constants() {
             let _ = writeln!(text, "    {name} = {value}");
         }
@@ -563,40 +572,35 @@ impl Selection {
         self.models.iter().find(|model| model.name == name)
     }
 
-    /// Writes the `.cfg` files into a directory, and removes those that belong to no model.
+    /// Writes the `.cfg` files of models into a directory, which is created if there is none.
     ///
     /// # Errors
     /// [`TwinError::Io`].
-    pub fn write(&self, dir: &Path) -> Result<(), TwinError> {
+    pub fn write<'a>(models: impl IntoIterator<Item = &'a Model>, dir: &Path) -> Result<(), TwinError> {
         std::fs::create_dir_all(dir).map_err(TwinError::io(dir, "created"))?;
-        for file in cfg_files(dir)? {
-            std::fs::remove_file(&file).map_err(TwinError::io(&file, "removed"))?;
-        }
-        for model in &self.models {
+        for model in models {
             let file = dir.join(&model.name).with_extension("cfg");
             std::fs::write(&file, model.to_cfg()).map_err(TwinError::io(&file, "written"))?;
         }
         Ok(())
     }
 
-    /// Checks that a directory holds exactly these models, to the letter.
+    /// Checks that each `.cfg` file in a directory is one of these models, to the letter.
     ///
     /// # Errors
     /// [`TwinError::Model`] with the first file of which that is not so, [`TwinError::Io`].
     pub fn check_files(&self, dir: &Path) -> Result<(), TwinError> {
-        for model in &self.models {
-            let file = dir.join(&model.name).with_extension("cfg");
+        for file in cfg_files(dir)? {
             let text = std::fs::read_to_string(&file).map_err(TwinError::io(&file, "read"))?;
-            if text != model.to_cfg() {
-                let file = file.display();
-                return Err(TwinError::Model(format!("{file} is not what the scenario table says; {GENERATED}")));
-            }
+            let model = file.file_stem().and_then(|name| self.find(name.to_str()?));
+            let what = match model {
+                None => "belongs to no model",
+                Some(model) if model.to_cfg() != text => "is not what the scenario table says",
+                Some(_) => continue,
+            };
+            return Err(TwinError::Model(format!("{} {what}; {GENERATED}", file.display())));
         }
-        let known = |file: &PathBuf| file.file_stem().and_then(|name| self.find(name.to_str()?)).is_some();
-        match cfg_files(dir)?.into_iter().find(|file| !known(file)) {
-            Some(file) => Err(TwinError::Model(format!("{} belongs to no model; {GENERATED}", file.display()))),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -607,7 +611,7 @@ fn cfg_files(dir: &Path) -> Result<Vec<PathBuf>, TwinError> {
     Ok(files.into_iter().filter(|file| file.extension().is_some_and(|e| e == "cfg")).collect())
 }
 
-const GENERATED: &str = "Generated: `cargo run --release --example tlc -- --write-models` writes it again.";
+const GENERATED: &str = "Generated: `cargo run --release --example tlc -- --write-models=DIR NAME` writes it again.";
 
 /// A ring that this file describes.
 fn ring_of(cfg: RingCfg) -> Subject {

@@ -8,12 +8,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::Duration;
 
-const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/models/g4-c0-2x4.cfg");
+use vtd_qi_twin::{Model, Selection};
 
-const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/models/spec-c01-2.cfg");
+/// A model of QISubmitSync.
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/models/g4-c01-2x4.cfg");
 
 /// The example, which `cargo test` builds beside the tests, on a machine without TLC.
 fn tlc() -> Command {
@@ -32,6 +34,16 @@ fn file(name: &str, content: &str) -> PathBuf {
     let path = directory.join(name);
     std::fs::write(&path, content).unwrap();
     path
+}
+
+/// The `.cfg` file of a model, which the program reads in less time than it takes to make all models.
+fn model(name: &str) -> String {
+    static DIR: LazyLock<PathBuf> = LazyLock::new(|| {
+        let dir = file("in-the-same-place", "").with_file_name("models");
+        Selection::write(&Model::all().models, &dir).unwrap();
+        dir
+    });
+    DIR.join(name).with_extension("cfg").into_os_string().into_string().unwrap()
 }
 
 /// Exit code 2 and one sentence that has these words.
@@ -69,7 +81,7 @@ fn unknown_models_and_constants_are_refused() {
     refused(altered("    Depth = 2\n", ""), &["Depth"]);
     refused(altered("Depth = 2", "Depth = 9"), &["9", "1 to 4"]);
     refused(altered("Length = 4", "Length = 5"), &["5", "even"]);
-    refused(altered("\"G4\"", "\"G9\""), &["G9"]);
+    refused(altered("\"G4\"", "\"G9\""), &["G9", "\"G3\" or \"G4\""]);
 }
 
 #[test]
@@ -83,10 +95,25 @@ fn every_model_is_listed_and_every_scenario_without_one() {
 }
 
 #[test]
+fn models_are_written_where_they_are_wanted() {
+    let dir = file("a-file", "in the way").with_file_name("written");
+    let (option, name) = (format!("--write-models={}", dir.display()), "spec-c01-2");
+    let output = tlc().args([&option, name]).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("1 .cfg file is in {}\n", dir.display()));
+    let files: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(files, ["spec-c01-2.cfg"]);
+    Model::all().check_files(&dir).unwrap();
+    refused(tlc().args([&option, "no-such-model"]).output().unwrap(), &["no-such-model"]);
+    let option = format!("--write-models={}", dir.with_file_name("a-file").display());
+    refused(tlc().args([&option, name]).output().unwrap(), &["a-file", "cannot be created"]);
+}
+
+#[test]
 fn options_that_mean_nothing_together_are_refused() {
     let pairing =
         ["--graph", "--cover", "--jobs=2", "--workers=2", "--embedded-states=5", "--write-manifest=2026-01-01"];
-    let modes = ["--list", "--write-models", "--bench", "--from-trace=x", "--to-trace=x"];
+    let modes =
+        ["--list", "--write-models=target/models", "--update-manifest", "--bench", "--from-trace=x", "--to-trace=x"];
     for mode in modes {
         for option in pairing.into_iter().chain(modes).filter(|option| *option != mode) {
             // Both traces want a model.
@@ -94,7 +121,7 @@ fn options_that_mean_nothing_together_are_refused() {
             refused(tlc().args([mode, option]).args(model).output().unwrap(), &["cannot be used with"]);
         }
     }
-    for arguments in [["--list", "spec-c01-2"], ["--write-models", "spec-c01-2"], ["--cover", "spec-c01-2"]] {
+    for arguments in [["--list", "spec-c01-2"], ["--update-manifest", "spec-c01-2"], ["--cover", "spec-c01-2"]] {
         refused(tlc().args(arguments).output().unwrap(), &["cannot be used with"]);
     }
     for option in ["--timeout=5", "--jar=x"] {
@@ -106,10 +133,9 @@ fn options_that_mean_nothing_together_are_refused() {
 fn nobody_who_reads_and_a_full_device() {
     let trace = file("loop.json", &closing());
     let trace = trace.to_str().unwrap();
-    let model =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/models/spec-lossy-c01-2--wd-eventually-observed-done.cfg");
+    let (lossy, spec) = (model("spec-lossy-c01-2--wd-eventually-observed-done"), model("spec-c01-2"));
     let commands: [&[&str]; 3] =
-        [&["--list"], &[model, "--to-trace", "WdEventuallyObservedDone"], &[SPEC, "--from-trace", trace]];
+        [&["--list"], &[&lossy, "--to-trace", "WdEventuallyObservedDone"], &[&spec, "--from-trace", trace]];
     for arguments in commands {
         let fine = tlc().args(arguments).output().unwrap();
         assert!(fine.status.success() && !fine.stdout.is_empty(), "{arguments:?}: {fine:?}");
@@ -145,7 +171,7 @@ fn every_file_of_the_corpus_is_refused_in_a_sentence() {
         let path = entry.unwrap().path();
         let output = match path.extension().and_then(|extension| extension.to_str()) {
             Some("cfg") => tlc().arg(&path).output().unwrap(),
-            _ => tlc().args([SPEC, "--from-trace"]).arg(&path).output().unwrap(),
+            _ => tlc().args([&model("spec-c01-2"), "--from-trace"]).arg(&path).output().unwrap(),
         };
         let error = String::from_utf8(output.stderr.clone()).unwrap();
         assert!(error.starts_with("error: ") && error.lines().count() == 1, "{}: {error}", path.display());

@@ -15,7 +15,23 @@ fn spec() -> PathBuf {
 
 #[test]
 fn the_files_are_what_the_scenario_table_says() {
-    Model::all().check_files(&spec().join("models")).unwrap();
+    let (selection, models) = (Model::all(), spec().join("models"));
+    selection.check_files(&models).unwrap();
+    let committed = std::fs::read_dir(models).unwrap().count();
+    assert!((1..=6).contains(&committed), "{committed} files: a few to begin with, the others are written on demand");
+
+    let written = Path::new(env!("CARGO_TARGET_TMPDIR")).join("models");
+    let file = written.join("spec-c01-2.cfg");
+    Selection::write([selection.find("spec-c01-2").unwrap()], &written).unwrap();
+    selection.check_files(&written).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("{0, 1}", "{0, 2}")).unwrap();
+    let refused = selection.check_files(&written).unwrap_err().to_string();
+    assert!(refused.contains("spec-c01-2.cfg is not what the scenario table says"), "{refused}");
+    std::fs::rename(&file, written.join("other.cfg")).unwrap();
+    let refused = selection.check_files(&written).unwrap_err().to_string();
+    assert!(refused.contains("other.cfg belongs to no model"), "{refused}");
+    std::fs::remove_file(written.join("other.cfg")).unwrap();
 }
 
 #[test]
@@ -50,11 +66,12 @@ fn a_manifest_that_says_otherwise_is_refused() {
         message.split_once(" cannot be used: ").unwrap().1.to_string()
     };
     let entry = |manifest: &Manifest| manifest.0[name].clone();
+    let entry_of = |manifest: &Manifest, other: &str| manifest.0[other].model.clone();
     assert_eq!(message(&|m| _ = m.0.remove(name)), "it has no entry for the model spec-c01-2");
     assert_eq!(message(&|m| _ = m.0.insert("other".into(), entry(m))), "there is no model other");
     assert_eq!(
-        message(&|m| _ = m.0.get_mut(name).unwrap().constants.insert("Loss".into(), "\"done\"".into())),
-        "the constants of spec-c01-2 are not those of its .cfg file"
+        message(&|m| m.0.get_mut(name).unwrap().model = entry_of(m, "spec-lossy-c01-2")),
+        "spec-c01-2 had other constants, properties or fairness when its entry was written"
     );
     let counted = message(&|m| m.0.get_mut(name).unwrap().states += 1);
     assert!(counted.starts_with("spec-c01-2 has 74 states, 150 transitions, depth 9,"), "{counted}");
@@ -146,9 +163,10 @@ fn what_changes_has_to_be_confirmed_again() {
     assert!(refused.ends_with(what), "{refused}");
 
     let mut other = manifest.clone();
-    other.0.get_mut("spec-c01-2").unwrap().specification = "Spec".into();
+    let unfair = model.with(&[Property::TypeOk, Property::ObservedAfterExecution]);
+    other.0.get_mut("spec-c01-2").unwrap().model = unfair.fingerprint();
     let refused = other.check_models(&spec().join("manifest.json"), &selection).unwrap_err().to_string();
-    assert!(refused.ends_with("spec-c01-2 is of Spec, but its .cfg file of FairSpec"), "{refused}");
+    assert!(refused.contains("spec-c01-2 had other constants, properties or fairness"), "{refused}");
     let mut other = manifest.clone();
     other.update(&selection, &edited).unwrap();
     let lost = |manifest: &Manifest| manifest.unconfirmed().collect::<Vec<_>>();
