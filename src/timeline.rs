@@ -4,6 +4,8 @@
 //! Batches are numbered in the order in which they are posted: `ID1` and `WD1` are the descriptors of the first (`ID1.2` is
 //! the second of several IDs). A star marks what hardware has written. The rows of a loop are bracketed: they repeat for ever.
 //!
+//! A timeline is displayed whole, however wide and long that is. [`Timeline::lines`] draws it for a terminal of a given width.
+//!
 //! ```
 //! use vtd_qi::temporal::graph::Search;
 //! use vtd_qi::impl_qi::{Ring, RingCfg, Rules};
@@ -20,7 +22,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod layout;
+
 use std::fmt;
+
+pub use layout::{LEGEND, Line, Part};
 
 use crate::impl_qi::{Call, Desc, Label, Outcome, Pc, Queue, Reclaim, Ring, Slot, State, Status, Step, WdData};
 use stateright_temporal::liveness::Run;
@@ -31,12 +37,25 @@ pub struct Timeline {
     /// Number of submitters: `T1` on.
     pub submitters: usize,
     /// The ring before the first row.
-    pub start: String,
+    pub start: Held,
     /// The steps.
     pub rows: Vec<Row>,
     /// How many of the rows, at the end, repeat for ever, perhaps each time further round the ring; 0 if the run just ends,
     /// or stutters.
     pub repeating: usize,
+    /// The step that does the harm, if the run has one of a kind that is recognised.
+    pub harm: Option<Harm>,
+}
+
+/// The step that does the harm: the first that takes away a `QI_DONE` whose owner still waits for it.
+///
+/// A run goes on after it, and a loop may be all that is seen of it at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Harm {
+    /// Its row, from 0.
+    pub row: usize,
+    /// What it does, as a predicate: `takes away the QI_DONE of WD2, which T2 has not seen`.
+    pub what: String,
 }
 
 /// One step.
@@ -47,7 +66,48 @@ pub struct Row {
     /// What it does, in the patch's words.
     pub text: String,
     /// What the ring holds afterwards.
-    pub ring: String,
+    pub ring: Held,
+}
+
+/// What a ring holds at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The slots that are shown: all of a short ring, those in use of a long one.
+    pub slots: Vec<(Slot, String)>,
+    /// Whether the slots are displayed with their numbers, since they are not all there.
+    pub numbered: bool,
+    /// The driver's fields and the registers.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+impl Held {
+    /// What is other than before: slots as `[2] WD2 u`, fields as `IQT=3`. A slot that is no longer shown is free.
+    pub fn changes(&self, before: &Held) -> Vec<String> {
+        let slot = |held: &Held, slot: Slot| {
+            let shown = held.slots.iter().find(|(number, _)| *number == slot);
+            shown.map_or(".", |(_, text)| text.trim()).to_string()
+        };
+        let mut numbers: Vec<Slot> = self.slots.iter().chain(&before.slots).map(|(number, _)| *number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let slots = numbers.into_iter().filter(|&number| slot(self, number) != slot(before, number));
+        let slots = slots.map(|number| format!("[{number}] {}", slot(self, number)));
+        let fields = self.fields.iter().filter(|field| !before.fields.contains(field));
+        slots.chain(fields.map(|(name, value)| format!("{name}={value}"))).collect()
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, text) in &self.slots {
+            match self.numbered {
+                true => write!(f, "|{number}:{text}")?,
+                false => write!(f, "|{text}")?,
+            }
+        }
+        write!(f, "|")?;
+        self.fields.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
+    }
 }
 
 impl Timeline {
@@ -59,13 +119,18 @@ impl Timeline {
         let mut names = Names::new(ring);
         let start = names.ring(ring, &run.initial);
         let mut before = &run.initial;
-        let rows = run.stem.iter().chain(&run.cycle).map(|(label, after)| {
+        let (mut rows, mut harm) = (Vec::new(), None);
+        for (label, after) in run.stem.iter().chain(&run.cycle) {
             let row = names.row(ring, before, *label, after);
+            harm = harm.or_else(|| {
+                let t = lost_done(ring, before, after)?;
+                let what = format!("takes away the QI_DONE of {}, which T{} has not seen", names.wd(t), t + 1);
+                Some(Harm { row: rows.len(), what })
+            });
+            rows.push(row);
             before = after;
-            row
-        });
-        let rows = rows.collect();
-        Timeline { submitters: ring.cfg().submitters, start, rows, repeating: run.cycle.len() }
+        }
+        Timeline { submitters: ring.cfg().submitters, start, rows, repeating: run.cycle.len(), harm }
     }
 
     /// The column titles: `T1` .. and `hardware`.
@@ -79,40 +144,19 @@ impl Timeline {
     }
 }
 
-impl fmt::Display for Timeline {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let titles = self.titles();
-        let mut widths: Vec<usize> = titles.iter().map(|title| title.len()).collect();
-        for row in &self.rows {
-            let width = &mut widths[self.column(row)];
-            *width = (*width).max(row.text.chars().count());
-        }
-        write!(f, "  ")?;
-        for (title, width) in titles.iter().zip(&widths) {
-            write!(f, "{title:<width$}  ")?;
-        }
-        writeln!(f, "{}", self.start)?;
-        let rule = widths.iter().map(|width| width + 2).sum::<usize>();
-        let ring = self.rows.iter().map(|row| row.ring.chars().count()).max().unwrap_or(0);
-        writeln!(f, "  {}", "=".repeat(rule + ring))?;
-        let loop_from = self.rows.len() - self.repeating;
-        for (i, row) in self.rows.iter().enumerate() {
-            let bracket = match i {
-                _ if i < loop_from => "  ",
-                _ if self.repeating == 1 => "\u{27f3} ",
-                _ if i == loop_from => "\u{250c} ",
-                _ if i + 1 == self.rows.len() => "\u{2514} ",
-                _ => "\u{2502} ",
-            };
-            write!(f, "{bracket}")?;
-            for (column, width) in widths.iter().enumerate() {
-                let text = if column == self.column(row) { row.text.as_str() } else { "" };
-                write!(f, "{text:<width$}  ")?;
-            }
-            writeln!(f, "{}", row.ring)?;
-        }
-        Ok(())
-    }
+/// The submitter whose WD was DONE and no longer is, although it still waits for it.
+fn lost_done<const N: usize, const T: usize, const F: usize>(
+    ring: &Ring<N, T, F>,
+    before: &State<N, T, F>,
+    after: &State<N, T, F>,
+) -> Option<usize> {
+    (0..ring.cfg().submitters).find(|&t| {
+        let slot = ring.wait_index(&before.call(t));
+        ring.waiting(before, t)
+            && ring.waiting(after, t)
+            && before.status(slot) == Status::Done
+            && after.status(slot) != Status::Done
+    })
 }
 
 /// What the descriptors of a run are called.
@@ -381,19 +425,25 @@ impl Names {
         &self,
         ring: &Ring<N, T, F>,
         state: &State<N, T, F>,
-    ) -> String {
+    ) -> Held {
         let Queue { free_cnt, free_head, free_tail } = state.queue();
         let length = ring.length();
-        let shown: Vec<Slot> =
-            length.iter().filter(|&slot| length.slots() <= 8 || self.busy(ring, state, slot)).collect();
-        let mut out = String::new();
-        for &slot in &shown {
-            let name = if self.busy(ring, state, slot) { self.slots[usize::from(slot)].as_str() } else { "" };
-            let number = if length.slots() <= 8 { String::new() } else { format!("{slot}:") };
+        let numbered = length.slots() > 8;
+        let text = |slot: Slot| {
+            let busy = self.busy(ring, state, slot);
+            let name = if busy { self.slots[usize::from(slot)].as_str() } else { "" };
             let star = if self.starred[usize::from(slot)] && state.status(slot) == Status::Done { '*' } else { ' ' };
-            out += &format!("|{number}{name:>width$} {}{star}", state.status(slot).letter(), width = self.width);
-        }
-        format!("{out}| tail={free_tail} head={free_head} cnt={free_cnt} IQH={} IQT={}", state.iqh(), state.iqt())
+            let text = format!("{name:>width$} {}{star}", state.status(slot).letter(), width = self.width);
+            (busy || !numbered).then_some((slot, text))
+        };
+        let fields = [
+            ("tail", free_tail.to_string()),
+            ("head", free_head.to_string()),
+            ("cnt", free_cnt.to_string()),
+            ("IQH", state.iqh().to_string()),
+            ("IQT", state.iqt().to_string()),
+        ];
+        Held { slots: length.iter().filter_map(text).collect(), numbered, fields: fields.to_vec() }
     }
 
     /// Whether a slot is handed out, visible to hardware, or holds a status other than FREE.

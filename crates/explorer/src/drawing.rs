@@ -496,7 +496,7 @@ fn rows(timeline: &Timeline) -> Panel {
         }))
         .collect();
     let ring_x = edges[titles.len()];
-    let rings = timeline.rows.iter().map(|row| &row.ring).chain([&timeline.start]);
+    let rings = timeline.rows.iter().map(|row| &row.ring).chain([&timeline.start]).map(ToString::to_string);
     let width = ring_x + CHAR * (2 + rings.map(|ring| ring.chars().count()).max().unwrap_or(0));
     let last = timeline.rows.len();
     let y = |row: usize| LINE * (row + 2) - 4;
@@ -511,9 +511,10 @@ fn rows(timeline: &Timeline) -> Panel {
         );
     }
     body += &format!("<path d='M0,{LINE} H{width}' stroke='{FAINT}'/>\n");
-    body += &cells(0, y(0), &[(ring_x, &timeline.start)], last == 0);
+    body += &cells(0, y(0), &[(ring_x, &timeline.start.to_string())], last == 0);
     for (i, row) in (1..).zip(&timeline.rows) {
-        body += &cells(i, y(i), &[(edges[timeline.column(row)], &row.text), (ring_x, &row.ring)], i == last);
+        body +=
+            &cells(i, y(i), &[(edges[timeline.column(row)], &row.text), (ring_x, &row.ring.to_string())], i == last);
     }
     let mut height = y(last) + 4;
     if timeline.repeating > 0 {

@@ -478,7 +478,7 @@ fn same_state<const N: usize, const T: usize, const F: usize>(
     let same = Unit::length(board).iter().all(|slot| statuses(&slot))
         && (board.iqh(), board.iqt()) == (state.iqh(), state.iqt())
         && board.lock_holder() == state.lock_holder();
-    if same { Ok(()) } else { Err((None, format!("{state:?}"), super::picture::ring(board))) }
+    if same { Ok(()) } else { Err((None, format!("{state:?}"), super::picture::ring(board).to_string())) }
 }
 
 /// Draws a difference along the shortest way to it, or says that there it does not show.

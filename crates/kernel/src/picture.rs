@@ -4,12 +4,12 @@ use super::access::{Access, errno};
 use super::board::Board;
 use super::machine::Machine;
 use vtd_qi::impl_qi::{Desc, HwStep, Request, Slot, Unit};
-use vtd_qi::timeline::{Row, Timeline};
+use vtd_qi::timeline::{Held, Row, Timeline};
 
 /// A timeline in the making.
 pub(super) struct Picture {
     submitters: usize,
-    start: String,
+    start: Held,
     rows: Vec<Row>,
 }
 
@@ -58,7 +58,7 @@ impl Picture {
     }
 
     pub(super) fn finish(self) -> Timeline {
-        Timeline { submitters: self.submitters, start: self.start, rows: self.rows, repeating: 0 }
+        Timeline { submitters: self.submitters, start: self.start, rows: self.rows, repeating: 0, harm: None }
     }
 
     pub(super) fn keep_last(&mut self, rows: usize) {
@@ -67,9 +67,9 @@ impl Picture {
     }
 }
 
-/// What the ring holds: descriptor and status of each slot, the private fields, the registers. Of a long ring the slots between
-/// `free_tail` and what was handed out.
-pub(super) fn ring(board: &Board) -> String {
+/// What the ring holds: descriptor and status of each slot, the private fields, the registers. Of a long ring eight slots from
+/// `free_tail` on.
+pub(super) fn ring(board: &Board) -> Held {
     let length = Unit::length(board);
     let [head, tail, cnt] = board.fields();
     let cell = |slot: Slot| {
@@ -86,19 +86,18 @@ pub(super) fn ring(board: &Board) -> String {
             3 => "A".to_string(),
             other => other.to_string(),
         };
-        format!("|{desc:<2} {status}")
+        (slot, format!("{desc:<2} {status}"))
     };
-    let slots = usize::from(length.slots());
-    let cells: String = if slots <= 16 {
-        length.iter().map(cell).collect()
-    } else {
-        let from = (tail.rem_euclid(slots as i64)) as Slot;
-        let shown: String = (0..8).map(|k| cell(length.add(from, k))).collect();
-        format!("[{from}..]{shown}")
+    let numbered = length.slots() > 16;
+    let slots = match numbered {
+        false => length.iter().map(cell).collect(),
+        true => {
+            let from = tail.rem_euclid(i64::from(length.slots())) as Slot;
+            (0..8).map(|k| cell(length.add(from, k))).collect()
+        }
     };
-    let faults = match board.fsts().bits() {
-        0 => String::new(),
-        _ => format!(" FSTS={}", board.fsts().names()),
-    };
-    format!("{cells}| tail={tail} head={head} cnt={cnt} IQH={} IQT={}{faults}", board.iqh(), board.iqt())
+    let fields = [("tail", tail.to_string()), ("head", head.to_string()), ("cnt", cnt.to_string())];
+    let registers = [("IQH", board.iqh().to_string()), ("IQT", board.iqt().to_string())];
+    let faults = (board.fsts().bits() != 0).then(|| ("FSTS", board.fsts().names()));
+    Held { slots, numbered, fields: fields.into_iter().chain(registers).chain(faults).collect() }
 }
