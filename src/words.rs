@@ -42,7 +42,7 @@ pub trait Word: Copy + Eq + 'static {
 
 /// A word that names no value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{word:?} is no value of {kind}; there are {}", known.join(", "))]
+#[error("{word:?} is no value of {kind}{}; there are {}", meant(word, known.iter().copied()), known.join(", "))]
 pub struct UnknownWord {
     /// What the words are called.
     pub kind: &'static str,
@@ -84,6 +84,24 @@ macro_rules! listed {
         }
     )+};
 }
+
+/// A question to put behind an unknown word, such as ` (did you mean "reclaim"?)`, if one of the words that there are is like it.
+///
+/// ```
+/// assert_eq!(vtd_qi::words::meant("g3-co1", ["g3-c01", "g4-c0"]), " (did you mean \"g3-c01\"?)");
+/// assert_eq!(vtd_qi::words::meant("seldom", ["g3-c01", "g4-c0"]), "");
+/// ```
+pub fn meant<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> String {
+    let likeness = |known: &str| strsim::jaro_winkler(word, known);
+    let nearest = known.into_iter().map(|known| (likeness(known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((likeness, known)) if likeness >= ALIKE => format!(" (did you mean {known:?}?)"),
+        _ => String::new(),
+    }
+}
+
+/// How alike two words are that may have been mistaken for one another, of 1.
+const ALIKE: f64 = 0.8;
 
 /// Declares enums whose values are words: each is followed by its name, and the enum by what messages call it.
 #[macro_export]

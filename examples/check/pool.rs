@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, HumanDuration};
+use indicatif::HumanCount;
 use stateright_temporal::graph::Limits;
 use stateright_temporal::memory::Memory;
 use vtd_qi::scenario::Scenario;
@@ -85,7 +85,7 @@ pub fn run_all(
     }
     drop(send);
     let mut reports: Vec<Option<Report>> = scenarios.iter().map(|_| None).collect();
-    let (started, mut line) = (Instant::now(), ProgressLine::new());
+    let mut line = ProgressLine::new();
     let mut cancelled: Option<Instant> = None;
     loop {
         match receive.recv_timeout(Duration::from_millis(200)) {
@@ -109,9 +109,7 @@ pub fn run_all(
         let slow: Vec<String> = slow.collect();
         if !slow.is_empty() {
             let (finished, all) = (reports.iter().flatten().count(), scenarios.len());
-            let left = started.elapsed().checked_div(finished as u32).map(|each| each * (all - finished) as u32);
-            let left = left.map_or(String::new(), |left| format!(", about {} left", HumanDuration(left)));
-            line.show(&format!("{finished} of {all} scenarios done{left}; {}", slow.join("; ")));
+            line.show_part(finished, all, "scenarios", &slow.join("; "));
         }
     }
     line.clear();

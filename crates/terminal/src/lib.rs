@@ -1,4 +1,4 @@
-//! What every program of this project does alike when it meets a person: arguments, output, exit codes, signals, progress.
+//! What every program of this project does alike when it meets a person: arguments, output, colour, exit codes, signals, progress.
 //!
 //! A program is a function that is handed its arguments and an [`Output`], and returns an [`Exit`] or a [`Failure`]:
 //!
@@ -21,14 +21,17 @@ use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
+use anstream::adapter::StripBytes;
 use clap::Parser;
 
 pub use interrupt::{interrupt, unless_interrupted};
 pub use progress::ProgressLine;
+pub use style::Color;
 
 mod interrupt;
 pub mod memory;
 mod progress;
+pub mod style;
 
 /// How a program ends when it could do what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,28 +85,47 @@ impl From<io::Error> for Failure {
 }
 
 /// Standard output, buffered. It is written out when the program ends, and by [`Write::flush`] before something long.
-pub struct Output(BufWriter<Box<dyn Write>>);
+///
+/// A program writes what it means, with the styles of [`style`]; they are taken away where colour is not wanted.
+pub struct Output {
+    writer: BufWriter<Box<dyn Write>>,
+    /// Takes styles away, if they are.
+    strip: Option<StripBytes>,
+}
 
 impl Output {
-    /// An output that goes somewhere else, for tests.
+    /// An output that goes somewhere else and has no colours, for tests.
     pub fn to(writer: impl Write + 'static) -> Output {
-        Output(BufWriter::new(Box::new(writer)))
+        Output { writer: BufWriter::new(Box::new(writer)), strip: Some(StripBytes::new()) }
+    }
+
+    /// Says when it is coloured. If nothing is said, it is where standard output is a terminal.
+    pub fn color(&mut self, color: Color) {
+        self.strip = (!color.is_wanted()).then(StripBytes::new);
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        match &mut self.strip {
+            None => self.writer.write(bytes),
+            Some(strip) => {
+                strip.strip_next(bytes).try_for_each(|plain| self.writer.write_all(plain))?;
+                Ok(bytes.len())
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.writer.flush()
     }
 }
 
 /// Runs a program on standard output, and turns how it ends into an exit code.
 pub fn run(program: impl FnOnce(&mut Output) -> Result<Exit, Failure>) -> ExitCode {
-    ExitCode::from(code(&mut Output::to(io::stdout()), program))
+    let mut out = Output::to(io::stdout());
+    out.color(Color::Auto);
+    ExitCode::from(code(&mut out, program))
 }
 
 /// Runs a program, writes out what it has written, and says on standard error why it failed, if it did.
@@ -209,6 +231,21 @@ mod tests {
         }
         assert_eq!(Device::new(Ok(Vec::new())).code(|_| Err(Failure::unusable("no such file"))), 2);
         assert_eq!((Exit::success_if(true), Exit::success_if(false)), (Exit::Success, Exit::Negative));
+    }
+
+    #[test]
+    fn colours_are_written_only_where_they_are_wanted() {
+        let red = style::painted(style::BAD, "violated");
+        for (color, expected) in [(Color::Never, "violated"), (Color::Always, "\u{1b}[1m\u{1b}[31mviolated\u{1b}[0m")] {
+            let device = Device::new(Ok(Vec::new()));
+            let paints = |out: &mut Output| {
+                out.color(color);
+                write!(out, "{red}")?;
+                Ok(Exit::Success)
+            };
+            assert_eq!(device.code(paints), 0);
+            assert_eq!(device.0.borrow().as_deref(), Ok(expected.as_bytes()), "{color:?}");
+        }
     }
 
     #[test]
