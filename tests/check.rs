@@ -41,11 +41,11 @@ fn file(name: &str, content: &[u8]) -> String {
 
 #[test]
 fn the_lockup_is_drawn_in_the_layout_of_the_patch() {
-    let output = run(&["g3-c01-2x4"]);
+    let output = run(&["g3-c01-2x4", "--width", "140"]);
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
     let timeline = text.lines().skip_while(|line| !line.contains("violates wd-eventually"));
-    let timeline: Vec<_> = timeline.take_while(|line| !line.starts_with(" scenario")).collect();
+    let timeline: Vec<_> = timeline.take_while(|line| !line.starts_with("1 scenarios")).collect();
     insta::assert_snapshot!(timeline.join("\n"));
 }
 
@@ -91,7 +91,7 @@ fn a_configuration_of_ones_own_is_fine_if_all_of_it_holds() {
     assert_eq!(code(&[&g3[..], &one_of_two, &["--expect", "violated"]].concat()), Some(0));
     // The table says by what it judges, and judges as the exit code does.
     let judged = |more: &[&str], by: &str| -> bool {
-        let output = run(&[&g3[..], more].concat());
+        let output = run(&[&g3[..], more, &["--verbose"]].concat());
         let text = stdout(&output);
         let row = text.lines().find(|line| line.starts_with(" g3-own-2x8")).unwrap();
         assert!(text.contains(&format!("\nas expected: {by}")), "{text}");
@@ -181,7 +181,7 @@ fn properties_of_named_scenarios_are_chosen() {
     ] {
         let scenario = if properties == ["refines-spec"] { "g3-c01-2x4" } else { "g3-patch-2x4" };
         let asked = properties.iter().flat_map(|name| ["--property", name]);
-        let output = run(&[scenario].into_iter().chain(asked).collect::<Vec<_>>());
+        let output = run(&[scenario, "--verbose"].into_iter().chain(asked).collect::<Vec<_>>());
         let text = stdout(&output);
         let row = text.lines().find(|line| line.starts_with(&format!(" {scenario}"))).unwrap();
         assert_eq!(output.status.code(), Some(code), "{properties:?}");
@@ -222,7 +222,8 @@ fn every_violation_has_its_run_or_says_how_to_see_it() {
     );
     for timelines in ["none", "liveness-and-refinement"] {
         let text = stdout(&run(&["g5-lost-answer-in-order-drop-2x4", "--timelines", timelines]));
-        let line = text.lines().skip_while(|line| *line != "  violated  success-after-execution").nth(2).unwrap();
+        let mut lines = text.lines().skip_while(|line| *line != "  violated  success-after-execution");
+        let line = lines.find(|line| line.contains("--timelines")).unwrap();
         assert!(line.ends_with("25 steps: --timelines all draws it"), "{line}");
     }
 }
@@ -360,15 +361,16 @@ fn ctrl_c_prints_what_is_known() {
 /// The run that the 2024 patch describes, in its own order and names.
 #[test]
 fn the_timeline_of_the_patch_is_executed() {
-    let output = run(&["g3-patch"]);
+    let output = run(&["g3-patch", "--width", "140"]);
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
     let column = |t: &str| -> Vec<String> {
-        let lines = text.lines().skip_while(|line| !line.contains("===")).skip(1).take(36);
+        let lines = text.lines().skip_while(|line| !line.contains("===")).skip(1);
+        let lines = lines.filter(|line| !line.contains("this step takes away")).take(36);
         let columns = lines.map(|line| line.split('|').next().unwrap().to_string());
         let width = text.lines().find(|line| line.contains("  T2  ")).unwrap().find("T2").unwrap();
         let cell = |line: String| {
-            let line = line.trim_start_matches(['\u{250c}', '\u{2502}', '\u{2514}']).to_string();
+            let line = line.trim_start_matches(['\u{250c}', '\u{2502}', '\u{2514}', '!']).to_string();
             (line.chars().take(width - 2).collect::<String>(), line)
         };
         let own = columns.map(cell).filter(|(left, _)| (left.trim() != "") == (t == "T1"));
@@ -409,10 +411,123 @@ fn a_trace_of_tlc_is_executed_and_drawn() {
 #[test]
 fn the_documents_show_what_check_prints() {
     let (results, readme) = (include_str!("../docs/results.md"), include_str!("../README.md"));
-    let table = stdout(&run(&["--timelines", "none"]));
-    assert!(results.contains(table.trim_end()), "paste the output of `check --timelines none` into docs/results.md");
-    let lockup = stdout(&run(&["g3-patch"]));
+    let table = stdout(&run(&["--verbose"]));
+    assert!(results.contains(table.trim_end()), "paste the output of `check --verbose` into docs/results.md");
+    let lockup = stdout(&run(&["g3-patch", "--width", "140"]));
     let timeline = lockup.lines().skip_while(|line| !line.contains("violates wd-eventually"));
-    let timeline: Vec<_> = timeline.take_while(|line| !line.starts_with(" scenario")).collect();
-    assert!(readme.contains(timeline.join("\n").trim_end()), "paste the timeline of `check g3-patch` into README.md");
+    let timeline: Vec<_> = timeline.take_while(|line| !line.starts_with("1 scenarios")).collect();
+    let timeline = timeline.join("\n");
+    assert!(readme.contains(timeline.trim_end()), "paste the timeline of `check g3-patch --width 140` into README.md");
+}
+
+/// What is printed with times taken out of it, which differ from run to run.
+fn timeless(output: &Output) -> String {
+    let seconds = |word: &str| word.strip_suffix(',').unwrap_or(word).parse::<f64>().is_ok() && word.contains('.');
+    let text = stdout(output);
+    let line = |line: &str| -> String {
+        let mut words: Vec<&str> = line.split(' ').collect();
+        for i in 1..words.len() {
+            if words[i] == "s" && seconds(words[i - 1]) {
+                words[i - 1] = "TIME";
+            }
+        }
+        words.join(" ")
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+const WIDTHS: [&str; 3] = ["80", "100", "140"];
+
+#[test]
+fn terminal_outputs_are_pinned_at_three_widths() {
+    let cases: [(&str, &[&str], i32); 3] = [
+        ("patch", &["g3-patch"], 0),
+        ("cell", &["g5-lost-answer-in-order-drop-2x4"], 0),
+        ("own", &["--generation", "g4", "--rule", "reclaim=while-free", "--counts", "0,1", "--ring", "4"], 1),
+    ];
+    for (name, args, code) in cases {
+        for width in WIDTHS {
+            let output = run(&[args, &["--width", width]].concat());
+            assert_eq!(output.status.code(), Some(code), "{args:?}");
+            let text = timeless(&output);
+            // Names of several hyphens are not broken, and a value of a refinement's states may be long.
+            let too_wide =
+                text.lines().find(|line| line.chars().count() > width.parse().unwrap() && line.contains(' '));
+            assert_eq!(too_wide, None, "{args:?} at {width}");
+            insta::assert_snapshot!(format!("{name}_{width}"), text);
+        }
+    }
+}
+
+/// All of the table in one screen, with the step that does the harm.
+#[test]
+fn the_overview_fits_a_screen() {
+    for width in WIDTHS {
+        let output = run(&["--width", width]);
+        assert_eq!(output.status.code(), Some(0));
+        let text = timeless(&output);
+        assert!(text.lines().count() <= 40, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= width.parse().unwrap()), "{text}");
+        let table = vtd_qi::scenario::Table::embedded();
+        let of_table = table.scenarios.iter().filter(|scenario| scenario.killed_by.is_none());
+        let words: Vec<&str> = text.split([' ', '\n', ',', ';']).collect();
+        assert!(of_table.into_iter().all(|scenario| words.contains(&scenario.family.as_str())), "{text}");
+        insta::assert_snapshot!(format!("overview_{width}"), text);
+    }
+}
+
+/// Colour is never the only sign: without it the text is the same, and in a pipe there is none.
+#[test]
+fn colour_is_put_around_the_same_text() {
+    let args = ["g3-c01-2x4", "g4-c0-2x4", "--verbose"];
+    let plain = timeless(&run(&args));
+    let coloured = run(&[&args[..], &["--color", "always"]].concat());
+    let stripped = timeless(&Output { stdout: without_escapes(&coloured.stdout), ..coloured.clone() });
+    assert!(coloured.stdout.contains(&0x1b) && !plain.contains('\u{1b}'));
+    assert_eq!(stripped, plain);
+    let no_color = check().args(args).env("NO_COLOR", "1").env("CLICOLOR_FORCE", "1").output().unwrap();
+    assert!(!no_color.stdout.contains(&0x1b));
+}
+
+fn without_escapes(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut bytes = bytes.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            0x1b => drop(bytes.find(|byte| *byte == b'm')),
+            byte => out.push(byte),
+        }
+    }
+    out
+}
+
+/// A name that is nearly one is answered with the one that may have been meant.
+#[test]
+fn names_that_are_nearly_right_are_answered() {
+    refused(&["g3-pach"], &["\"g3-pach\" (did you mean \"g3-patch\"?)"]);
+    refused(&["--property", "no-stranger-dome"], &["did you mean \"no-stranger-done\"?"]);
+    refused(&["--generation", "g4", "--rule", "reclam=never"], &["did you mean \"reclaim\"?"]);
+    refused(&["--generation", "g4", "--rule", "reclaim=nevr"], &["did you mean \"never\"?"]);
+    refused(&["--faults", "g5-lost-anser"], &["did you mean \"g5-lost-answer\"?"]);
+    refused(&["xyzzy"], &["there is no scenario or family \"xyzzy\"; --list"]);
+}
+
+/// The last line is the next thing to do, and is a command that exists.
+#[test]
+fn every_output_says_what_to_do_next() {
+    let next = |args: &[&str]| -> String {
+        let text = stdout(&run(args));
+        let at = text.rfind("\nnext: ").unwrap_or_else(|| panic!("{args:?}: {text}"));
+        text[at + "\nnext: ".len()..].split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(next(&["g3-patch"]).starts_with("explore g3-patch-2x4 "));
+    assert!(next(&["g3-c01-2x4", "--timelines", "none"]).starts_with("check g3-c01-2x4 --timelines all "));
+    let asked = next(&["g3-patch-2x4", "--property", "S6", "--timelines", "none"]);
+    assert!(asked.starts_with("check g3-patch-2x4 --property S6 --timelines all "), "{asked}");
+    let changed = next(&["g4-c0-2x4"]);
+    let command: Vec<&str> = changed.split(' ').skip(1).take(3).collect();
+    assert_eq!(command[..2], ["g4-c0-2x4", "--rule"]);
+    assert!(run(&command).status.code().is_some_and(|code| code < 2), "{changed}");
+    assert!(next(&["--list"]).starts_with("check NAME "));
+    assert!(next(&["--generation", "g4"]).starts_with("check --list "));
 }

@@ -11,6 +11,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, Error, FromArgMatches, Parser, ValueEnum};
 use serde::de::DeserializeOwned;
 use vtd_qi::impl_qi::{AfterIte, FaultCheck, FaultClass, Handout, Itesid, Lock, Order, SlotFairness};
+use vtd_qi_terminal::Color;
 
 /// Check the model of VT-d queued invalidation: safety, refinement, liveness under fairness.
 #[derive(Parser)]
@@ -18,26 +19,33 @@ use vtd_qi::impl_qi::{AfterIte, FaultCheck, FaultClass, Handout, Itesid, Lock, O
     name = "check",
     after_help = "\
 Examples:
-  check                                   the whole table
-  check g3-c01                            one family: the 2024 lockup, its timeline
-  check g4-c01-2x4 --rule reclaim=never   a scenario of the table as a starting point: options replace what it says
-  check --faults                          every generation under every class of faults
-  check --faults g5plus --full            a part of it, searched as far as 20 million states
-  check g5-lost-answer-in-order-drop-2x4  one cell of it, its timelines
-  check --mutants                         what notices an altered rule, fairness or hardware
-  check --list                            what there is
+  check                           what was found, in one screen
+  check g3-c01                    one family: the 2024 lockup, its timeline
+  check --verbose                 every scenario with every verdict: a table
+  check --list                    what there is
+  check g4-c01-2x4 --rule reclaim=never
+                                  a scenario as a starting point: options
+                                  replace what it says
   check --generation g3 --submitters 2 --counts 0,1 --ring 8 --lock fifo
-  check g3-c01-2x4 --from-tlc trace.json  execute and draw what TLC wrote with -dumpTrace json
-  check --generation g5 --fault lost-answer --hardware pipelined --depth 4 --slots fair
-  check --generation g4 --rule reclaim=while-free --submitters 2 --counts 0,1 --ring 4
+  check --generation g5 --fault lost-answer --slots fair --depth 4
+  check --faults                  every generation under every class of faults
+  check --faults g5plus --full    a part of it, as far as 20 million states
+  check g5-lost-answer-in-order-drop-2x4
+                                  one cell of it, its timelines
+  check --mutants                 what notices an altered rule, fairness or
+                                  hardware
+  check g3-c01-2x4 --from-tlc trace.json
+                                  execute and draw what TLC wrote with
+                                  -dumpTrace json
 
-Exit code: 0 everything is decided and as expected; 1 something is not, or is unknown; 2 the arguments, a file or the machine
-cannot be used; 130 interrupted. A scenario or a cell is judged by what its row of the table expects, and a property that the row
-does not list is expected to hold. A cell that was searched as far as the matrix goes may leave something unknown. A configuration
-of one's own has no row: every property that was asked is expected to hold, unless --expect says otherwise.
+Exit code: 0 everything is decided and as expected; 1 something is not, or is unknown; 2 the arguments, a file or the \
+machine cannot be used; 130 interrupted. A scenario or a cell is judged by what its row of the table expects, and a \
+property that the row does not list is expected to hold. A cell that was searched as far as the matrix goes may leave \
+something unknown. A configuration of one's own has no row: every property that was asked is expected to hold, unless \
+--expect says otherwise.
 
-`git bisect run check --generation g4 ...` looks for the first commit at which something is violated; --expect violated for the
-first at which nothing is."
+`git bisect run check --generation g4 ...` looks for the first commit at which something is violated; --expect violated \
+for the first at which nothing is."
 )]
 pub struct Args {
     /// Scenarios, families or cells of the matrix; all scenarios if none is named. With --faults cells, or the beginnings of their
@@ -118,16 +126,27 @@ pub struct Args {
     /// violated, and 1 that none is or that nobody knows; holds if left out
     #[arg(long, value_enum, value_name = "VERDICT", help_heading = CONFIGURATION)]
     pub expect: Option<Expect>,
-    /// Properties to check; if none is named those of the scenario's row, and of a configuration all that are promised there:
+    /// Properties to check, by name or by code; if none is named those of the scenario's row, and of a configuration all that are promised there:
     /// without --slots fair not that a call which waits for slots ever gets them
     #[arg(long = "property", value_name = "NAME")]
     pub properties: Vec<String>,
     /// Execute an error trace of TLC (`-dumpTrace json FILE`) on the ring of the one named scenario or configuration, and draw it
     #[arg(long, value_name = "FILE")]
     pub from_tlc: Option<PathBuf>,
-    /// Which counterexamples to draw; liveness-and-refinement if left out, and of a configuration of one's own each run once
+    /// Which counterexamples to draw. If left out, of up to 4 scenarios liveness-and-refinement, of more a single one, and of a
+    /// configuration of one's own each run once
     #[arg(long, value_enum)]
     pub timelines: Option<Timelines>,
+    /// Print the table: a row for each scenario, a column for each property
+    #[arg(long)]
+    pub verbose: bool,
+    /// How many columns the output may have, 40 to 500; as many as the terminal has if left out, and 100 in a file or a pipe.
+    /// Timelines have lanes from 110 columns on, and below 90 two lines a step
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=500))]
+    pub width: Option<u16>,
+    /// When to use colour; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
     /// Give a scenario up when it has more states than this; as many as fit into memory if left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_states: Option<u32>,
@@ -247,7 +266,9 @@ pub fn modes(option: &str) -> Option<&'static [Mode]> {
         | "fault" | "bound" | "devices" | "itesid" | "after_ite" | "fault_check" => &[Own, Trace],
         // Fairness and what is expected are nothing to a run that is given.
         "slots" | "expect" => &[Own],
-        "properties" | "timelines" => &[Scenarios, Own],
+        "properties" | "timelines" | "verbose" => &[Scenarios, Own],
+        "width" => &[Scenarios, Own, List, Trace],
+        "color" => &[Scenarios, Own, Faults, Mutants, List, Trace],
         "max_states" => &[Scenarios, Own, Faults, Mutants],
         "max_memory" => &[Scenarios, Own, Faults, Mutants, Findings],
         "threads" => &[Scenarios, Own, Faults, Mutants, Findings],
@@ -257,10 +278,13 @@ pub fn modes(option: &str) -> Option<&'static [Mode]> {
 }
 
 /// Options that mean nothing beside each other, and why.
-pub const EXCLUDE: [(&str, &str, &str); 3] = [
+pub const EXCLUDE: [(&str, &str, &str); 6] = [
     ("names", "generation", "a named scenario brings its own generation; --rule changes the rules of that"),
     ("scenarios", "generation", "a configuration that begins with a generation needs no table"),
     ("timelines", "json", "JSON holds the steps of every counterexample, and drawings of none"),
+    ("verbose", "json", "JSON holds every verdict already"),
+    ("width", "json", "JSON has no columns"),
+    ("color", "json", "JSON has no colours"),
 ];
 
 /// Whether an option describes a configuration: it turns a named scenario into a starting point.

@@ -4,24 +4,33 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use vtd_qi::scenario::Scenario;
+use vtd_qi::timeline::LEGEND;
 use vtd_qi::verify::{Detail, Report, Verdict};
+use vtd_qi_terminal::style::{columns, wrapped};
 use vtd_qi_terminal::{Exit, Failure, Output, arguments, interrupt, memory};
 use vtd_qi_twin::timeline_of_trace;
 
 use arguments::{Expect, Mode, Request};
+use next::next;
 use pool::{How, cores, run_all};
+use print::Look;
 use subjects::Subjects;
 
 mod arguments;
 mod findings;
 mod kept;
+mod list;
 mod matrix;
 mod mutants;
+mod next;
+mod overview;
 mod pool;
 mod print;
 mod subjects;
+mod table;
 
 fn main() -> ExitCode {
     vtd_qi_terminal::run(program)
@@ -30,6 +39,8 @@ fn main() -> ExitCode {
 fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(request) = arguments::<Request>(out)? else { return Ok(Exit::Success) };
     let args = &request.args;
+    out.color(args.color);
+    let width = args.width.map_or_else(columns, usize::from);
     let threads = args.threads.map_or_else(cores, usize::from);
     let memory = memory::allowance(args.max_memory, threads)?;
     let how = How { threads, max_states: args.max_states, memory, detail: Detail::Readable };
@@ -41,22 +52,35 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
         Mode::List => {
             let scenarios = subjects()?.scenarios;
             match args.json {
-                true => print::list_json(out, &scenarios)?,
-                false => print::list(out, &scenarios)?,
+                true => list::json(out, &scenarios)?,
+                false => list::print(out, &scenarios, width)?,
             }
             Ok(Exit::Success)
         }
-        Mode::Trace => from_tlc(out, args.from_tlc.as_ref().expect("it decided on the mode"), &subjects()?.scenarios),
-        Mode::Scenarios | Mode::Own => check(out, &request, subjects()?, how),
+        Mode::Trace => {
+            from_tlc(out, args.from_tlc.as_ref().expect("it decided on the mode"), &subjects()?.scenarios, width)
+        }
+        Mode::Scenarios | Mode::Own => check(out, &request, subjects()?, how, width),
     }
 }
 
-fn check(out: &mut Output, request: &Request, subjects: Subjects, how: How) -> Result<Exit, Failure> {
-    let (cancel, args) = (interrupt(), &request.args);
+fn check(out: &mut Output, request: &Request, subjects: Subjects, how: How, width: usize) -> Result<Exit, Failure> {
+    let (cancel, args, started) = (interrupt(), &request.args, Instant::now());
     let reports = run_all(&subjects.scenarios, how, cancel, |_, _| ());
     match args.json {
         true => print::json(out, &subjects, &reports)?,
-        false => print::all(out, &subjects, &reports, args)?,
+        false => {
+            let look = Look {
+                timelines: args.timelines,
+                expect: args.expect,
+                table: args.scenarios.clone(),
+                properties: args.properties.clone(),
+                verbose: args.verbose,
+                width,
+                took: started.elapsed(),
+            };
+            print::all(out, &subjects, &reports, &look)?;
+        }
     }
     if cancel.load(Ordering::Relaxed) {
         return Ok(Exit::Interrupted);
@@ -77,7 +101,7 @@ fn is_fine(report: &Report, expect: Option<Expect>) -> bool {
 }
 
 /// Draws a trace of TLC, after having executed each of its steps on the ring.
-fn from_tlc(out: &mut Output, file: &Path, scenarios: &[Scenario]) -> Result<Exit, Failure> {
+fn from_tlc(out: &mut Output, file: &Path, scenarios: &[Scenario], width: usize) -> Result<Exit, Failure> {
     let [scenario] = scenarios else {
         let why = "--from-tlc needs exactly 1 scenario, or --generation and the rest of a configuration";
         return Err(Failure::unusable(format_args!("{why}; {} are named", scenarios.len())));
@@ -85,6 +109,9 @@ fn from_tlc(out: &mut Output, file: &Path, scenarios: &[Scenario]) -> Result<Exi
     let timeline = timeline_of_trace(file, &scenario.cfg).map_err(Failure::unusable)?;
     let (stem, repeating) = (timeline.rows.len() - timeline.repeating, timeline.repeating);
     let lap = if repeating > 0 { format!(", then {repeating} for ever") } else { String::new() };
-    write!(out, "{}: {stem} steps executed{lap}\n\n{timeline}", file.display())?;
+    writeln!(out, "{}: {stem} steps executed{lap}", file.display())?;
+    writeln!(out, "{}\n", wrapped(LEGEND, width, 0, 2))?;
+    print::timeline(out, &timeline, width)?;
+    next(out, "check NAME says what holds of the scenario, and check --list which there are", width)?;
     Ok(Exit::Success)
 }

@@ -10,11 +10,15 @@ use vtd_qi::campaign::matrix::{Cell, CellResult, Matrix, Scope, Tier};
 use vtd_qi::impl_qi::Length;
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, FaultBit, Verdict};
+use vtd_qi::words::meant;
+use vtd_qi_terminal::style::columns;
 use vtd_qi_terminal::{Exit, Failure, Output, complain};
 
 use crate::arguments::Args;
 use crate::kept::Kept;
+use crate::next::next;
 use crate::pool::{How, run_all};
+use crate::table;
 
 /// Where `--full` keeps finished cells.
 const KEPT: &str = "vtd-qi-faults.jsonl";
@@ -82,7 +86,15 @@ fn chosen<'m>(matrix: &'m Matrix, scope: Scope, names: &[String]) -> Result<Vec<
         let (within, beyond): (Vec<&Cell>, Vec<&Cell>) =
             matrix.select(name).into_iter().partition(|cell| cell.scope <= scope);
         match (within.is_empty(), beyond.is_empty()) {
-            (true, true) => return Err(format!("there is no cell {name:?}, and no cell's name begins so")),
+            (true, true) => {
+                let rows: Vec<String> = matrix
+                    .cells(Scope::Full)
+                    .map(|cell| format!("{}-{}", cell.scenario.generation, cell.class))
+                    .collect();
+                let cells = matrix.cells(Scope::Full).map(|cell| cell.scenario.name.as_str());
+                let meant = meant(name, cells.chain(rows.iter().map(String::as_str)));
+                return Err(format!("there is no cell {name:?}{meant}, and no cell's name begins so"));
+            }
             (true, false) => return Err(format!("{name} is checked with --full only")),
             _ => named.extend(within.iter().map(|cell| cell.scenario.name.as_str())),
         }
@@ -115,11 +127,12 @@ fn mark(verdicts: &[Verdict]) -> &'static str {
     }
 }
 
-fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, CellResult>) -> std::io::Result<()> {
+/// One line for each row of cells, one column for each promise.
+fn grid(cells: &[&Cell], results: &BTreeMap<String, CellResult>) -> Grid {
     let mut grid = Grid::new();
     grid.load_style(presets::NOTHING);
-    let letters = Tier::ALL.map(|tier| tier.letter().to_string());
-    let header = ["row", "cells", "states"].map(String::from).into_iter().chain(letters);
+    let tiers = Tier::ALL.map(|tier| tier.name().to_string());
+    let header = ["row", "cells", "states"].map(String::from).into_iter().chain(tiers);
     let bits = ["IQE", "ITE", "ICE", "as expected"].map(String::from);
     grid.set_header(header.chain(bits));
     let mut rows: Vec<(String, Vec<&Cell>)> = Vec::new();
@@ -159,18 +172,19 @@ fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, CellResul
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    for line in grid.lines() {
-        writeln!(out, "{}", line.trim_end())?;
+    grid
+}
+
+fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, CellResult>) -> std::io::Result<()> {
+    for tier in Tier::ALL {
+        writeln!(out, "{:<8} {}", tier.name(), tier.meaning())?;
     }
     writeln!(
         out,
-        "\n+ holds in all cells of the row, X violated in all, x violated in some, ? unknown in some and violated in none,"
+        "+ holds in all cells of the row, X violated in all, x violated in some, ? unknown in some and violated in none,"
     )?;
-    writeln!(out, "blank: not asked. IQE, ITE, ICE: transitions that raise it / that handle it.")?;
-    for tier in Tier::ALL {
-        writeln!(out, "{}  {}", tier.letter(), tier.meaning())?;
-    }
-    writeln!(out)?;
+    writeln!(out, "blank: not asked. IQE, ITE, ICE: transitions that raise it / that handle it.\n")?;
+    table::rows(out, &grid(cells, results))?;
     let mut surprising = 0;
     for cell in cells {
         let Some(judged) = results.get(&cell.scenario.name) else { continue };
@@ -199,7 +213,13 @@ fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, CellResul
         cut.len(),
         cells.len() - known.len(),
         surprising
-    )
+    )?;
+    let violated = known.iter().find(|judged| judged.verdicts.values().any(|verdict| *verdict == Verdict::Violated));
+    let next_cell = violated.or(known.first()).map(|judged| judged.name.as_str());
+    match next_cell {
+        Some(name) => next(out, &format!("check {name} has the reasons and the runs of one cell"), columns()),
+        None => Ok(()),
+    }
 }
 
 fn thousands(number: usize) -> String {

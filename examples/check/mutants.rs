@@ -8,8 +8,10 @@ use comfy_table::{Table as Grid, presets};
 use vtd_qi::campaign::mutants::{BASES, Equivalent, equivalents, mutants, subjects};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, Report, Verdict};
+use vtd_qi_terminal::style::columns;
 use vtd_qi_terminal::{Exit, Failure, Output};
 
+use crate::next::next;
 use crate::pool::{How, run_all};
 
 /// Most states of a mutant: what is violated beyond is not looked for.
@@ -180,5 +182,11 @@ fn print(out: &mut Output, rows: &[Row]) -> std::io::Result<()> {
         "{}\n\n{} mutants: {killed} killed, {survive} survive, {undecided}{unexplained} not as explained",
         lines.join("\n"),
         rows.len(),
-    )
+    )?;
+    // A mutant that is a rule can be checked by itself.
+    let by_itself = rows.iter().filter(|row| row.mutant.contains('='));
+    match by_itself.flat_map(|row| row.killers.values().map(|cell| (cell, &row.mutant))).next() {
+        Some((cell, mutant)) => next(out, &format!("check {cell} --rule {mutant} shows one with its runs"), columns()),
+        None => Ok(()),
+    }
 }

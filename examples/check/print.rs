@@ -1,59 +1,41 @@
-//! What `check` prints of scenarios: their verdicts with the reasons, counterexamples, the table, and all of it as JSON.
+//! What `check` prints of scenarios: their verdicts with the reasons, counterexamples, and all of it as JSON.
 
-use std::collections::BTreeMap;
 use std::io::{Result, Write};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table as Grid, presets};
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 use vtd_qi::impl_qi::{Faults, Generation, Hardware, Lock, Order, RingCfg, SlotFairness};
 use vtd_qi::scenario::{Check, Scenario};
+use vtd_qi::timeline::{LEGEND, Line, Part, Timeline};
 use vtd_qi::verify::{PropertyReport, Report, Verdict, Violation};
+use vtd_qi_terminal::style::{AGAIN, BAD, FAINT, GOOD, STRONG, Style, UNSURE, painted, wrapped};
 
-use crate::arguments::{Args, Expect, Timelines};
-use crate::is_fine;
+use crate::arguments::{Expect, Timelines};
+use crate::next::{self, next};
 use crate::subjects::{Own, Subjects};
+use crate::{is_fine, overview, table};
 
-/// `--list`.
-pub fn list(out: &mut impl Write, scenarios: &[Scenario]) -> Result<()> {
-    for scenario in scenarios {
-        let violated: Vec<_> = scenario.expected.iter().filter(|(_, e)| e.violated).map(|(name, _)| *name).collect();
-        let expected = match violated.as_slice() {
-            _ if scenario.expected.is_empty() => "no expectation".to_string(),
-            [] => format!("{} properties hold", scenario.checks.len()),
-            names => format!("violates {}", names.join(", ")),
-        };
-        writeln!(out, "{:<32} {expected}", scenario.name)?;
-    }
-    writeln!(out, "\nproperties:")?;
-    for check in Check::all() {
-        writeln!(out, "  {:<30} {}", check.name(), check.meaning())?;
-    }
-    Ok(())
-}
+/// Of at most so many scenarios all is told; of more what they have in common.
+pub const FEW: usize = 4;
 
-/// `--list --json`.
-pub fn list_json(out: &mut impl Write, scenarios: &[Scenario]) -> Result<()> {
-    let scenario = |scenario: &Scenario| {
-        let expected: BTreeMap<_, _> = scenario
-            .expected
-            .iter()
-            .map(|(name, e)| (name, if e.violated { Verdict::Violated } else { Verdict::Holds }))
-            .collect();
-        json!({
-            "name": scenario.name,
-            "family": scenario.family,
-            "generation": scenario.generation,
-            "submitters": scenario.cfg.submitters,
-            "counts": scenario.cfg.counts,
-            "ring": scenario.cfg.length.slots(),
-            "expected": expected,
-        })
-    };
-    let scenarios: Vec<Value> = scenarios.iter().map(scenario).collect();
-    let properties: Vec<Value> =
-        Check::all().map(|check| json!({ "name": check.name(), "meaning": check.meaning() })).collect();
-    pretty(out, &json!({ "scenarios": scenarios, "properties": properties }))
+/// How the reports are to be shown.
+pub struct Look {
+    /// Which counterexamples are drawn.
+    pub timelines: Option<Timelines>,
+    /// What is expected of a configuration of one's own.
+    pub expect: Option<Expect>,
+    /// The file of the scenario table, if it is not the embedded one.
+    pub table: Option<PathBuf>,
+    /// The properties that are asked, if not those of the scenarios.
+    pub properties: Vec<String>,
+    /// Whether the table is printed.
+    pub verbose: bool,
+    /// How many columns there are.
+    pub width: usize,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// The reports as JSON.
@@ -66,44 +48,52 @@ pub fn json(out: &mut impl Write, subjects: &Subjects, reports: &[Report]) -> Re
     pretty(out, &all)
 }
 
-fn pretty(out: &mut impl Write, json: &Value) -> Result<()> {
+/// A JSON value for people and machines alike.
+pub fn pretty(out: &mut impl Write, json: &Value) -> Result<()> {
     writeln!(out, "{json:#}")
 }
 
 /// The reports for a person.
-pub fn all(out: &mut impl Write, subjects: &Subjects, reports: &[Report], args: &Args) -> Result<()> {
+pub fn all(out: &mut impl Write, subjects: &Subjects, reports: &[Report], look: &Look) -> Result<()> {
     let Subjects { scenarios, own } = subjects;
-    let &Args { timelines, expect, .. } = args;
-    let drawn = |report: &Report, outcome: &PropertyReport| is_drawn(report, outcome, own.is_some(), timelines);
+    let few = scenarios.len() <= FEW;
+    let drawn = |report: &Report, outcome: &PropertyReport| {
+        is_drawn(report, outcome, own.is_some(), look.timelines) && (few || look.timelines.is_some())
+    };
     if let Some(own) = own {
-        introduce(out, own)?;
+        introduce(out, own, look.width)?;
     }
-    let few = scenarios.len() <= 4;
     for (scenario, report) in scenarios.iter().zip(reports) {
         if few {
-            details(out, scenario, report, &|outcome| drawn(report, outcome))?;
+            details(out, scenario, report, look.width, &|outcome| drawn(report, outcome))?;
         }
         for outcome in report.properties.iter().filter(|outcome| drawn(report, outcome)) {
-            counterexample(out, report, outcome)?;
+            counterexample(out, report, outcome, look.width)?;
         }
     }
-    table(out, reports, expect)?;
-    match own {
-        Some(_) => reports.iter().try_for_each(|report| summary_of_own(out, report)),
-        None => summary(out, reports),
+    match look.verbose {
+        true => table::print(out, reports, look.expect)?,
+        false if !few => overview::print(out, scenarios, reports, look)?,
+        false => {}
     }
+    match own {
+        Some(_) => reports.iter().try_for_each(|report| summary_of_own(out, report))?,
+        None => summary(out, reports, (!few && !look.verbose).then_some(look.took))?,
+    }
+    next(out, &next::of_reports(subjects, reports, look, &drawn), look.width)
 }
 
-fn introduce(out: &mut impl Write, Own { what, not_asked }: &Own) -> Result<()> {
+fn introduce(out: &mut impl Write, Own { what, not_asked }: &Own, width: usize) -> Result<()> {
     writeln!(out, "{what}")?;
     if !not_asked.is_empty() {
         let names: Vec<_> = not_asked.iter().map(|check| check.name()).collect();
-        writeln!(out, "not asked, since no driver promises it without --slots fair: {}", names.join(", "))?;
+        let line = format!("not asked, since no driver promises it without --slots fair: {}", names.join(", "));
+        writeln!(out, "{}", wrapped(&line, width, 0, 2))?;
     }
     writeln!(out)
 }
 
-fn summary(out: &mut impl Write, reports: &[Report]) -> Result<()> {
+fn summary(out: &mut impl Write, reports: &[Report], took: Option<Duration>) -> Result<()> {
     for report in reports {
         for surprise in &report.surprises {
             writeln!(out, "{}: {surprise}{}", report.name, because(report, surprise))?;
@@ -116,7 +106,9 @@ fn summary(out: &mut impl Write, reports: &[Report]) -> Result<()> {
     let undecided = reports.iter().filter(|report| !report.is_decided()).count();
     let undecided = if undecided > 0 { format!(", {undecided} with something unknown") } else { String::new() };
     let fine = reports.iter().filter(|report| is_fine(report, None)).count();
-    writeln!(out, "{} scenarios: {fine} as expected, {} not{undecided}", reports.len(), reports.len() - fine)
+    let took = took.map_or(String::new(), |took| format!("; {:.1} s", took.as_secs_f64()));
+    let counts = format!("{} scenarios: {fine} as expected, {} not{undecided}", reports.len(), reports.len() - fine);
+    writeln!(out, "{}{took}", painted(if fine == reports.len() { GOOD } else { BAD }, counts))
 }
 
 /// What there is to say of the property that surprises.
@@ -141,32 +133,40 @@ fn summary_of_own(out: &mut impl Write, report: &Report) -> Result<()> {
     writeln!(out, "{} properties asked: {}", report.properties.len(), verdicts.join(", "))
 }
 
+/// The style of a verdict.
+pub fn style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Holds => GOOD,
+        Verdict::Violated => BAD,
+        Verdict::Unknown => UNSURE,
+    }
+}
+
 /// Every property of a scenario with its verdict and the reason for it.
 fn details(
     out: &mut impl Write,
     scenario: &Scenario,
     report: &Report,
+    width: usize,
     drawn: &dyn Fn(&PropertyReport) -> bool,
 ) -> Result<()> {
-    configuration(out, scenario, report)?;
-    writeln!(
-        out,
-        "  {} states of {} bytes, {} transitions, {} levels, {:.2} s",
+    let mut lines = configuration(scenario, report);
+    lines.push(format!(
+        "{} states of {} bytes, {} transitions, {} levels, {:.2} s",
         HumanCount(report.states as u64),
         report.bytes_per_state,
         HumanCount(report.transitions as u64),
         report.depth,
         report.seconds
-    )?;
-    writeln!(out, "  fairness assumed: {}", report.fairness.join(", "))?;
-    if let Some(why) = &scenario.why {
-        writeln!(out, "  {why}")?;
-    }
-    if let Some(killer) = &scenario.killed_by {
-        writeln!(out, "  a seeded fault, to be killed by {killer}")?;
+    ));
+    lines.push(format!("fairness assumed: {}", report.fairness.join(", ")));
+    lines.extend(scenario.why.clone());
+    lines.extend(scenario.killed_by.iter().map(|killer| format!("a seeded fault, to be killed by {killer}")));
+    for (i, line) in lines.iter().enumerate() {
+        writeln!(out, "{}", wrapped(line, width, if i == 0 { 0 } else { 2 }, 4))?;
     }
     for outcome in &report.properties {
-        verdict(out, outcome, drawn(outcome))?;
+        verdict(out, outcome, width, drawn(outcome))?;
     }
     for witness in &report.witnesses {
         let reached = match witness.reached {
@@ -181,11 +181,12 @@ fn details(
 
 /// A property, its verdict, and what belongs to it: a reason stands beside the verdict that it is a reason for, and says so
 /// beside any other.
-fn verdict(out: &mut impl Write, outcome: &PropertyReport, drawn: bool) -> Result<()> {
+fn verdict(out: &mut impl Write, outcome: &PropertyReport, width: usize, drawn: bool) -> Result<()> {
     let name = outcome.check.name();
     let other = outcome.expected.filter(|expected| *expected != outcome.verdict);
     let expected = other.map_or(String::new(), |expected| format!(" (EXPECTED: {expected})"));
-    writeln!(out, "  {:<9}{expected} {name}", outcome.verdict)?;
+    let found = painted(style(outcome.verdict), format_args!("{:<9}", outcome.verdict));
+    writeln!(out, "  {found}{expected} {name}")?;
     let why = outcome.why.as_ref().map(|why| match other {
         None => why.clone(),
         Some(Verdict::Violated) => format!("expected to be violated: {why}"),
@@ -195,16 +196,15 @@ fn verdict(out: &mut impl Write, outcome: &PropertyReport, drawn: bool) -> Resul
     let see = see.map(|run| format!("{}: --timelines all draws it", steps(run)));
     let surprise = outcome.surprise.as_ref().map(|surprise| format!("NOT AS EXPECTED: {surprise}"));
     for text in [&surprise, &outcome.detail, &why, &see].into_iter().flatten() {
-        writeln!(out, "            {text}")?;
+        writeln!(out, "{}", wrapped(text, width, 12, 12))?;
     }
     Ok(())
 }
 
 /// What is modelled.
-fn configuration(out: &mut impl Write, scenario: &Scenario, report: &Report) -> Result<()> {
+fn configuration(scenario: &Scenario, report: &Report) -> Vec<String> {
     let cfg = &scenario.cfg;
-    writeln!(
-        out,
+    let mut lines = vec![format!(
         "{}: {}, {} submitters, counts {:?}, {} slots{}, {}, {}",
         report.name,
         report.generation,
@@ -223,15 +223,15 @@ fn configuration(out: &mut impl Write, scenario: &Scenario, report: &Report) -> 
             Hardware { order: Order::InOrder, depth } => format!("hardware in order, {depth} deep"),
             Hardware { order: Order::Pipelined, depth } => format!("pipelined hardware, {depth} deep"),
         }
-    )?;
+    )];
     let rules = changed_rules(scenario.generation, cfg);
     if !rules.is_empty() {
-        writeln!(out, "  rules that {} does not have: {}", scenario.generation, rules.join(", "))?;
+        lines.push(format!("rules that {} does not have: {}", scenario.generation, rules.join(", ")));
     }
-    match &cfg.faults {
-        faults if faults.is_none() => Ok(()),
-        faults => writeln!(out, "  faults: {}", faults_in_words(faults)),
+    if !cfg.faults.is_none() {
+        lines.push(format!("faults: {}", faults_in_words(&cfg.faults)));
     }
+    lines
 }
 
 /// The rules that are not the generation's own.
@@ -268,71 +268,37 @@ fn is_drawn(report: &Report, outcome: &PropertyReport, own: bool, timelines: Opt
         }
 }
 
-fn counterexample(out: &mut impl Write, report: &Report, outcome: &PropertyReport) -> Result<()> {
+fn counterexample(out: &mut impl Write, report: &Report, outcome: &PropertyReport, width: usize) -> Result<()> {
     let Some(run) = &outcome.counterexample else { return Ok(()) };
     let detail = outcome.detail.as_ref().map_or(String::new(), |detail| format!(": {detail}"));
-    writeln!(out, "{} violates {}{detail}", report.name, outcome.check.name())?;
-    writeln!(out, "{}; {}", steps(run), run.length)?;
-    writeln!(out, "\n{}", run.timeline)
+    let violates = format!("{} violates {}{detail}", report.name, outcome.check.name());
+    writeln!(out, "{}", painted(STRONG, wrapped(&violates, width, 0, 2)))?;
+    writeln!(out, "{}", wrapped(&format!("{}; {}", steps(run), run.length), width, 0, 2))?;
+    writeln!(out, "{}\n", wrapped(LEGEND, width, 0, 2))?;
+    timeline(out, &run.timeline, width)?;
+    writeln!(out)
+}
+
+/// A run, drawn as wide as there are columns.
+pub fn timeline(out: &mut impl Write, timeline: &Timeline, width: usize) -> Result<()> {
+    timeline.lines(width, None).iter().try_for_each(|line| drawn_line(out, line))
+}
+
+/// A line of a drawing in the colour of what it belongs to.
+pub fn drawn_line(out: &mut impl Write, Line { part, text }: &Line) -> Result<()> {
+    let style = match part {
+        Part::Step => return writeln!(out, "{text}"),
+        Part::Harm => BAD,
+        Part::Loop => AGAIN,
+        Part::Head | Part::Folded => FAINT,
+    };
+    writeln!(out, "{}", painted(style, text))
 }
 
 /// How many steps, and how many of them for ever.
-fn steps(run: &Violation) -> String {
+pub fn steps(run: &Violation) -> String {
     match run.repeating {
         0 => format!("{} steps", run.stem),
         repeating => format!("{} steps, then {repeating} for ever", run.stem),
     }
-}
-
-/// By what the column `as expected` judges.
-fn what_is_expected(reports: &[Report], expect: Option<Expect>) -> &'static str {
-    let mut outcomes = reports.iter().flat_map(|report| &report.properties);
-    match expect {
-        Some(Expect::Violated) => "at least one property has to be violated (--expect violated)",
-        _ if outcomes.clone().all(|outcome| outcome.expected.is_none()) => {
-            "every property has to hold, since no row of the table speaks of it"
-        }
-        _ if outcomes.all(|outcome| outcome.expected.is_some()) => {
-            "every verdict has to be the one of the scenario's row"
-        }
-        _ => "every verdict has to be the one of the scenario's row; what that does not speak of has to hold",
-    }
-}
-
-/// One row per scenario, one narrow column per property.
-fn table(out: &mut impl Write, reports: &[Report], expect: Option<Expect>) -> Result<()> {
-    let columns: Vec<Check> =
-        Check::all().filter(|&check| reports.iter().any(|report| report.outcome(check).is_some())).collect();
-    let mut grid = Grid::new();
-    grid.load_style(presets::NOTHING);
-    let letters = ('a'..).take(columns.len()).map(|letter| letter.to_string());
-    let header = ["scenario", "states", "transitions"].map(String::from);
-    grid.set_header(header.into_iter().chain(letters.clone()).chain(["as expected".to_string()]));
-    for report in reports {
-        let marks = columns.iter().map(|&check| match report.outcome(check).map(|outcome| outcome.verdict) {
-            None => "",
-            Some(Verdict::Holds) => "+",
-            Some(Verdict::Violated) => "X",
-            Some(Verdict::Unknown) => "?",
-        });
-        let states = HumanCount(report.states as u64).to_string();
-        let transitions = HumanCount(report.transitions as u64).to_string();
-        let expected = if is_fine(report, expect) { "yes" } else { "NO" };
-        let row = [report.name.clone(), states, transitions].into_iter();
-        grid.add_row(row.chain(marks.map(String::from)).chain([expected.to_string()]));
-    }
-    for number in [1, 2] {
-        if let Some(column) = grid.column_mut(number) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for line in grid.lines() {
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    writeln!(out, "\n+ holds, X violated, ? unknown, blank: not checked")?;
-    writeln!(out, "as expected: {}", what_is_expected(reports, expect))?;
-    for (letter, check) in letters.zip(&columns) {
-        writeln!(out, "{letter}  {:<28} {}", check.name(), check.meaning())?;
-    }
-    writeln!(out)
 }

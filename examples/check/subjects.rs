@@ -6,10 +6,11 @@ use std::io::Read;
 use std::path::Path;
 
 use serde::Serialize;
-use vtd_qi::campaign::matrix::Matrix;
+use vtd_qi::campaign::matrix::{Matrix, Scope};
 use vtd_qi::impl_qi::{Faults, GENERATIONS, Generation, Hardware, Length, RingCfg, SlotFairness};
 use vtd_qi::scenario::{Check, Scenario, Table, changed};
 use vtd_qi::spec::MAX_COUNT;
+use vtd_qi::words::meant;
 
 use crate::arguments::{Args, Mode, Request};
 
@@ -75,10 +76,13 @@ fn named(args: &Args) -> Result<Vec<Scenario>, String> {
         if selected.is_empty() {
             let cells = matrix.select(name).len();
             return Err(match cells {
-                0 => format!(
-                    "there is no scenario or family {name:?}; --list shows the {} there are",
-                    table.scenarios.len()
-                ),
+                0 => {
+                    let names = table.scenarios.iter().flat_map(|known| [known.name.as_str(), known.family.as_str()]);
+                    let meant =
+                        meant(name, names.chain(matrix.cells(Scope::Full).map(|cell| cell.scenario.name.as_str())));
+                    let all = table.scenarios.len();
+                    format!("there is no scenario or family {name:?}{meant}; --list shows the {all} there are")
+                }
                 _ => format!(
                     "there is no scenario or family {name:?}; --faults {name} checks the cells of the matrix that begin so, \
                      {cells} in all"
@@ -131,7 +135,11 @@ fn properties(names: &[String]) -> Result<Vec<Check>, String> {
     no_twice("--property", names)?;
     let known = || Check::all().map(Check::name).collect::<Vec<_>>().join(", ");
     let named = |name: &String| {
-        Check::named(name).ok_or_else(|| format!("there is no property {name:?}; there are {}", known()))
+        let meant = || meant(name, Check::all().map(Check::name));
+        let of_code = || Check::all().find(|check| check.code().eq_ignore_ascii_case(name));
+        Check::named(name)
+            .or_else(of_code)
+            .ok_or_else(|| format!("there is no property {name:?}{}; there are {}", meant(), known()))
     };
     let named = names.iter().map(named).collect::<Result<Vec<_>, _>>()?;
     Ok(Check::all().filter(|check| named.contains(check)).collect())
@@ -161,8 +169,9 @@ impl Base {
     /// Two submitters on the smallest ring.
     fn generation(name: &str) -> Result<Base, String> {
         let known = || GENERATIONS.iter().map(|g| g.name).collect::<Vec<_>>().join(", ");
-        let generation =
-            Generation::named(name).ok_or_else(|| format!("there is no generation {name:?}; there are {}", known()))?;
+        let meant = || meant(name, GENERATIONS.iter().map(|g| g.name));
+        let generation = Generation::named(name)
+            .ok_or_else(|| format!("there is no generation {name:?}{}; there are {}", meant(), known()))?;
         let counts = if generation.rules.one_id_only() { vec![1] } else { vec![0, 1] };
         Ok(Base {
             name: name.to_string(),

@@ -76,6 +76,9 @@ fn sample(option: &str) -> Vec<String> {
         "properties" => &["--property", "no-stranger-done"],
         "from_tlc" => &["--from-tlc", trace],
         "timelines" => &["--timelines", "none"],
+        "verbose" => &["--verbose"],
+        "width" => &["--width", "80"],
+        "color" => &["--color", "always"],
         "max_states" => &["--max-states", "50"],
         "max_memory" => &["--max-memory", "400M"],
         "threads" => &["--threads", "1"],
@@ -174,8 +177,8 @@ fn every_option_of_a_configuration_changes_it() {
     for mode in [Mode::Own, Mode::Trace] {
         let of_it = |option: &String| modes(option).is_some_and(|modes| modes.contains(&mode));
         // These say how it is judged and shown, not what it is.
-        let shown =
-            ["expect", "timelines", "max_states", "max_memory", "threads", "json", "from_tlc", "names", "scenarios"];
+        let judged = ["expect", "max_states", "max_memory", "threads", "from_tlc", "names", "scenarios"];
+        let shown = [&judged[..], &["timelines", "verbose", "width", "color", "json"]].concat();
         for option in options().iter().filter(|option| of_it(option) && !shown.contains(&option.as_str())) {
             let changes = |base: &Vec<&str>| {
                 let (without, with) = (subject(&line(base, &[])), subject(&line(base, &sample(option))));
@@ -201,7 +204,9 @@ fn every_option_of_the_output_changes_it() {
         (output.status.code(), timeless.join("\n"))
     };
     for mode in [Mode::Scenarios, Mode::Own, Mode::Faults, Mode::List] {
-        for option in ["properties", "timelines", "max_states", "json", "expect", "scenarios"] {
+        for option in
+            ["properties", "timelines", "verbose", "width", "color", "max_states", "json", "expect", "scenarios"]
+        {
             if modes(option).unwrap().contains(&mode) {
                 // A generation needs no table, so what starts from a scenario is taken there.
                 let base = &bases(mode)[usize::from(option == "scenarios" && mode == Mode::Own)];
@@ -236,7 +241,7 @@ fn the_limits_of_the_matrix_hold_for_a_named_cell() {
 #[test]
 fn values_that_mean_nothing_are_refused() {
     let own = ["--generation", "g4"];
-    let cases: [(&[&str], &[&str]); 15] = [
+    let cases: [(&[&str], &[&str]); 18] = [
         (
             &["--rule", "mark=nothing", "--rule", "mark=all-free"],
             &["--rule mark is given two values, nothing and all-free"],
@@ -255,6 +260,9 @@ fn values_that_mean_nothing_are_refused() {
         (&["--fault", "invalid-id", "--after-ite", "drop"], &["--after-ite", "times out"]),
         (&["g3-c01-2x4"], &["NAME", "--generation"]),
         (&["--json", "--timelines", "all"], &["--timelines", "--json"]),
+        (&["--json", "--verbose"], &["--verbose", "--json"]),
+        (&["--json", "--width", "80"], &["--width", "--json"]),
+        (&["--width", "39"], &["39", "40..=500"]),
     ];
     for (more, words) in cases {
         let output = run(&line(&[&own[..], more].concat(), &[]));

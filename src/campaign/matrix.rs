@@ -29,21 +29,21 @@ use crate::verify::{self, Fired, FoundVerdicts, Report, Verdict};
 /// A promise to callers; each is a few named properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tier {
-    /// (a) Without faults every WD is eventually observed DONE.
+    /// Without faults every WD is eventually observed DONE.
     Observed,
-    /// (b) Every call eventually returns.
+    /// Every call eventually returns.
     Returns,
-    /// (c) Success means that all of the caller's IDs were executed since the call began.
+    /// Success means that all of the caller's IDs were executed since the call began.
     Success,
-    /// (d) An error is returned only for a fault of the caller's own.
+    /// An error is returned only for a fault of the caller's own.
     Errors,
-    /// (e) No slot leaks.
+    /// No slot leaks.
     Slots,
-    /// (f) The ring stays sound, and hardware writes no status that is FREE or another's.
+    /// The ring stays sound, and hardware writes no status that is FREE or another's.
     Ring,
-    /// (g) Nobody keeps the lock for ever.
+    /// Nobody keeps the lock for ever.
     Lock,
-    /// (r) The ring refines the specification with faults, step by step and in fairness.
+    /// The ring refines the specification with faults, step by step and in fairness.
     Refinement,
 }
 
@@ -60,11 +60,17 @@ impl Tier {
         Tier::Refinement,
     ];
 
-    /// Its letter.
-    pub fn letter(self) -> char {
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
         match self {
-            Tier::Refinement => 'r',
-            tier => (b'a' + tier as u8) as char,
+            Tier::Observed => "seen",
+            Tier::Returns => "return",
+            Tier::Success => "success",
+            Tier::Errors => "error",
+            Tier::Slots => "slots",
+            Tier::Ring => "ring",
+            Tier::Lock => "lock",
+            Tier::Refinement => "refines",
         }
     }
 

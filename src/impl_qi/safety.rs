@@ -83,6 +83,25 @@ impl Safety {
         }
     }
 
+    /// What it means to a caller of the driver that it is violated.
+    pub fn harm(self) -> &'static str {
+        match self {
+            Safety::FreeCntConsistent => "the driver miscounts the free slots",
+            Safety::NoOverwriteInFlight => "a descriptor is written over that the hardware still needs",
+            Safety::IqtDiffersFromIqh => "a full ring looks empty to the hardware",
+            Safety::HwFetchedUnowned => "the hardware executes what nobody has submitted",
+            Safety::SuccessAfterExecution => {
+                "a call returns success although one of its invalidations was not executed"
+            }
+            Safety::NoStrangerDone => "a call takes the completion of another for its own",
+            Safety::LockHeldOnAccess => "the ring is accessed without the lock",
+            Safety::NoSlotLeak => "slots of the ring are lost",
+            Safety::NoStrayStatusWrite => "the hardware writes a status into a slot that is free or another call's",
+            Safety::EinvalOnlyIfInvalid => "a call returns -EINVAL for what another has submitted",
+            Safety::EtimedoutOnlyIfGone => "a call returns -ETIMEDOUT although its own device has answered",
+        }
+    }
+
     /// Whether it says something only where faults may occur.
     pub fn needs_faults(self) -> bool {
         matches!(self, Safety::NoStrayStatusWrite | Safety::EinvalOnlyIfInvalid | Safety::EtimedoutOnlyIfGone)

@@ -102,6 +102,48 @@ impl Check {
         }
     }
 
+    /// The code of the property, the same wherever there is no room for its name: `S` for safety, `R` for refinement, `L` for
+    /// liveness.
+    pub fn code(self) -> &'static str {
+        match self {
+            Check::Safety(safety) => match safety {
+                Safety::FreeCntConsistent => "S1",
+                Safety::NoOverwriteInFlight => "S2",
+                Safety::IqtDiffersFromIqh => "S3",
+                Safety::HwFetchedUnowned => "S4",
+                Safety::SuccessAfterExecution => "S5",
+                Safety::NoStrangerDone => "S6",
+                Safety::LockHeldOnAccess => "S7",
+                Safety::NoSlotLeak => "S8",
+                Safety::NoStrayStatusWrite => "S9",
+                Safety::EinvalOnlyIfInvalid => "S10",
+                Safety::EtimedoutOnlyIfGone => "S11",
+            },
+            Check::NoDeadlock => "S12",
+            Check::RefinesSpec => "R1",
+            Check::RefinesFairSpec => "R2",
+            Check::RefinesLossySpec => "R3",
+            Check::WdEventuallyObservedDone => "L1",
+            Check::CallEventuallyReturns => "L2",
+            Check::LockEventuallyDropped => "L3",
+            Check::CallEventuallyPosted => "L4",
+        }
+    }
+
+    /// What it means to a caller of the driver that the property is violated.
+    pub fn harm(self) -> &'static str {
+        match self {
+            Check::Safety(safety) => safety.harm(),
+            Check::NoDeadlock => "the ring stands still with a call unfinished",
+            Check::RefinesSpec | Check::RefinesFairSpec => "callers see what the specification rules out",
+            Check::RefinesLossySpec => "a lost completion alone does not explain what callers see",
+            Check::WdEventuallyObservedDone => "a thread waits for ever for its completion",
+            Check::CallEventuallyReturns => "a call never returns",
+            Check::LockEventuallyDropped => "a thread keeps the lock for ever",
+            Check::CallEventuallyPosted => "a call may wait for ever for free slots",
+        }
+    }
+
     /// What the property says, in one line.
     pub fn meaning(self) -> &'static str {
         match self {
@@ -125,5 +167,18 @@ impl Check {
     /// The property of a given name.
     pub fn named(name: &str) -> Option<Check> {
         Check::all().find(|check| check.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_properties_share_a_name_or_a_code() {
+        let words: BTreeSet<&str> = Check::all().flat_map(|check| [check.name(), check.code()]).collect();
+        assert_eq!(words.len(), 2 * Check::all().count());
     }
 }
