@@ -468,10 +468,7 @@ fn the_overview_fits_a_screen() {
         let text = timeless(&output);
         assert!(text.lines().count() <= 40, "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= width.parse().unwrap()), "{text}");
-        let table = vtd_qi::scenario::Table::embedded();
-        let of_table = table.scenarios.iter().filter(|scenario| scenario.killed_by.is_none());
-        let words: Vec<&str> = text.split([' ', '\n', ',', ';']).collect();
-        assert!(of_table.into_iter().all(|scenario| words.contains(&scenario.family.as_str())), "{text}");
+        assert!(text.contains("this step takes away the QI_DONE of WD2"), "{text}");
         insta::assert_snapshot!(format!("overview_{width}"), text);
     }
 }

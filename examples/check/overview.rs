@@ -116,28 +116,30 @@ impl Group<'_> {
     /// The verdict, what it is of, and where to see more.
     fn lines(&self, width: usize) -> Vec<String> {
         let kernels = Generation::named(self.generation).map_or("", |generation| generation.what);
-        let of = |number: fn(&Scenario) -> Vec<usize>| {
-            either(self.scenarios.iter().flat_map(|scenario| number(scenario)).collect())
-        };
-        let sizes = format!(
-            "{} threads, {} IDs a call, {} slots",
-            of(|scenario| vec![scenario.cfg.submitters]),
-            of(|scenario| scenario.cfg.counts.iter().map(|&count| count.into()).collect()),
-            of(|scenario| vec![scenario.cfg.length.slots().into()])
-        );
+        let counts = self.scenarios.iter().flat_map(|scenario| &scenario.cfg.counts);
+        let counts = either(counts.map(|&count| count.into()).collect());
         let mut families: Vec<&str> = self.scenarios.iter().map(|scenario| scenario.family.as_str()).collect();
         families.dedup();
         let sign = painted(style(self.told.verdict), self.told.sign());
         let said = wrapped(&format!("{}: {}", self.generation, self.told.words()), width - 2, 0, 3);
         let mut lines: Vec<String> = painted_lines(&format!("{sign} "), &said);
-        lines.extend(wrapped(&format!("{kernels}; {sizes}"), width, 5, 5).lines().map(String::from));
-        let names = families.iter().map(|family| format!("check {family}")).take(1);
-        let others: Vec<&str> = families.iter().skip(1).copied().collect();
-        let others = if others.is_empty() { String::new() } else { format!("; also {}", others.join(", ")) };
-        let more = format!("{}{others}", names.collect::<String>());
-        lines.extend(wrapped(&more, width, 5, 5).lines().map(String::from));
+        lines.extend(wrapped(&format!("{kernels}; {counts} IDs a call"), width, 5, 5).lines().map(String::from));
+        lines.extend(where_to_see_more(&families, width).lines().map(String::from));
         lines
     }
+}
+
+/// The names of families, in two lines: what does not fit is counted.
+fn where_to_see_more(families: &[&str], width: usize) -> String {
+    let named = |shown: usize| {
+        let others = families[1..shown].iter().map(|family| format!(", {family}")).collect::<String>();
+        let others = others.replacen(',', "; also", 1);
+        let more = families.len() - shown;
+        let more = if more > 0 { format!(" and {more} more: check --list") } else { String::new() };
+        wrapped(&format!("check {}{others}{more}", families[0]), width, 5, 5)
+    };
+    let all = (1..=families.len()).rev().map(named);
+    all.into_iter().find(|text| text.lines().count() <= 2).unwrap_or_else(|| named(1))
 }
 
 /// The first line behind a sign; all of them strong.
@@ -173,11 +175,8 @@ fn of_seeded(seeded: &[(&Scenario, &Report)], width: usize) -> String {
     }
     let caught = faults.values().filter(|caught| **caught).count();
     let (sign, style) = if caught == faults.len() { ("+", GOOD) } else { ("X", BAD) };
-    let said = format!(
-        "seeded faults: {caught} of {} caught by the property expected; check {}",
-        faults.len(),
-        seeded[0].0.family
-    );
+    let said =
+        format!("seeded: {caught} of {} caught by the property expected; check {}", faults.len(), seeded[0].0.family);
     format!("{} {}", painted(style, sign), wrapped(&said, width - 2, 0, 3))
 }
 

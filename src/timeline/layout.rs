@@ -182,6 +182,9 @@ impl Timeline {
         };
         match page.layout {
             Layout::Lanes => page.add(Part::Head, "  ", &titles, &start),
+            Layout::TwoLines if page.width >= 60 => {
+                page.line(Part::Head, format!("  {titles}; below it, changes in the ring"))
+            }
             _ => page.add(Part::Head, "  ", &titles, &["changes in the ring".to_string()]),
         }
         let rule = match page.layout {
@@ -499,7 +502,7 @@ mod tests {
         );
         let two = drawn.lines(80, None);
         assert_eq!(
-            texts(&two)[5..],
+            texts(&two)[4..],
             ["     1  T2        lock", "     2  hardware  fetch WD1", "                  [0] .  [1] WD1 D*  tail=1"]
         );
         let lanes = drawn.lines(140, None);
