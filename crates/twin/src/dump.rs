@@ -7,10 +7,12 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use super::model::{Model, Subject};
+use super::rust::whole;
 use super::states::Twin;
 use super::trace::is_called;
 use super::{TwinError, Value};
-use stateright_temporal::graph::{Graph, Search, StateId};
+use stateright_temporal::graph::{Graph, Limits, Search, StateId};
+use stateright_temporal::memory::{Exhausted, Memory, Share};
 use vtd_qi::with_ring;
 
 /// What became of a comparison.
@@ -52,25 +54,33 @@ impl fmt::Display for Agreement {
     }
 }
 
-/// Compares a state graph that TLC dumped with the unreduced graph of the same model.
+/// Compares a state graph that TLC dumped with the unreduced graph of the same model, within limits.
 ///
 /// # Errors
-/// [`TwinError::Dump`] if the file is not a whole dump, with the line.
-pub fn compare(model: &Model, dump: &Path) -> Result<Agreement, TwinError> {
+/// [`TwinError::Dump`] if the file is not a whole dump, with the line; [`TwinError::Undecided`] if a limit was reached.
+pub fn compare(model: &Model, dump: &Path, limits: Limits) -> Result<Agreement, TwinError> {
     let file = File::open(dump).map_err(TwinError::io(dump, "read"))?;
     match &model.subject {
         Subject::Spec(cfg) => {
             let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
-            compare_with(&spec, dump, BufReader::new(file))
+            compare_with(&model.name, &spec, dump, BufReader::new(file), limits)
         }
-        Subject::Ring(cfg) => with_ring!(cfg.clone(), |ring| compare_with(&ring, dump, BufReader::new(file))),
+        Subject::Ring(cfg) => {
+            with_ring!(cfg.clone(), |ring| compare_with(&model.name, &ring, dump, BufReader::new(file), limits))
+        }
     }
 }
 
-fn compare_with(ours: &impl Twin, dump: &Path, lines: impl BufRead) -> Result<Agreement, TwinError> {
-    let mut matching = Matching::new(ours);
+fn compare_with(
+    name: &str,
+    ours: &impl Twin,
+    dump: &Path,
+    lines: impl BufRead,
+    limits: Limits,
+) -> Result<Agreement, TwinError> {
+    let mut matching = Matching::new(name, ours, limits)?;
     read(dump, lines, &mut matching)?;
-    Ok(matching.agreement())
+    matching.agreement()
 }
 
 /// The number that TLC gives a state.
@@ -159,14 +169,35 @@ struct Matching<'a, M: Twin> {
     parameters: Option<bool>,
     /// The first thing of TLC's that Rust lacks.
     lacking: Option<String>,
+    /// What all this takes beside the graph.
+    share: Share,
+    /// What is said if it cannot have that.
+    too_large: TwinError,
+    /// Whether it could not.
+    used_up: bool,
 }
 
+/// What a state of either side takes beside its text, at most: an entry of a hash table that has just been doubled.
+const PER_STATE: usize = 160;
+/// What a transition takes, at most: in the end it is in a hash table of either side.
+const PER_STEP: usize = 200;
+
 impl<'a, M: Twin> Matching<'a, M> {
-    fn new(model: &'a M) -> Self {
-        let graph = Search::new(model, M::label).run();
-        let known = graph.ids().map(|id| (model.variables(graph.state(id)).to_string(), id)).collect();
+    fn new(name: &str, model: &'a M, limits: Limits) -> Result<Self, TwinError> {
+        let graph = Search::new(model, M::label).limits(limits).run();
+        whole(name, &graph, limits)?;
+        let mut share = limits.memory.map_or_else(|| Memory::unlimited().share(), Memory::share);
+        let allowed = limits.memory.map_or_else(String::new, |memory| format!("the {memory} of "));
+        let too_large =
+            TwinError::Undecided(format!("{name}: {allowed}memory that were allowed do not hold both graphs"));
+        let mut known = HashMap::new();
+        for id in graph.ids() {
+            let text = model.variables(graph.state(id)).to_string();
+            share.grow(text.capacity() + PER_STATE).map_err(|Exhausted| too_large.clone())?;
+            known.insert(text, id);
+        }
         let labels = graph.labels().iter().map(|&label| M::action_name(label)).collect();
-        Matching {
+        Ok(Matching {
             model,
             graph,
             labels,
@@ -176,22 +207,34 @@ impl<'a, M: Twin> Matching<'a, M> {
             steps: HashSet::new(),
             parameters: None,
             lacking: None,
-        }
+            share,
+            too_large,
+            used_up: false,
+        })
     }
 
     fn text(&self, id: StateId) -> String {
         self.model.variables(self.graph.state(id)).to_string()
     }
 
-    fn agreement(self) -> Agreement {
+    fn agreement(self) -> Result<Agreement, TwinError> {
+        if self.used_up {
+            return Err(self.too_large);
+        }
         let (states, initial, transitions) = (self.numbers.len(), self.initial.len(), self.steps.len());
-        match self.difference() {
+        Ok(match self.difference() {
             Some(difference) => Agreement::Differs(difference),
             None if self.parameters == Some(false) => {
                 Agreement::EqualWithoutParameters { states, initial, transitions }
             }
             None => Agreement::Equal { states, initial, transitions },
-        }
+        })
+    }
+
+    /// Whether there is memory for so many bytes more.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        self.used_up = self.used_up || self.share.grow(bytes).is_err();
+        !self.used_up
     }
 
     /// The number that stands for a label: if TLC prints no parameters, that of the first label of the same action.
@@ -240,6 +283,9 @@ impl<'a, M: Twin> Matching<'a, M> {
 
 impl<M: Twin> Visit for Matching<'_, M> {
     fn state(&mut self, number: Fingerprint, state: String, initial: bool) {
+        if !self.has_room(PER_STATE) {
+            return;
+        }
         match self.known.get(&state) {
             Some(&id) => {
                 self.numbers.insert(number, id);
@@ -262,14 +308,16 @@ impl<M: Twin> Visit for Matching<'_, M> {
                 return Err(format!("{label} is printed as if by another TLC than the actions before it"));
             }
         }
-        self.steps.insert((from, number as u16, to));
+        if self.has_room(PER_STEP) {
+            self.steps.insert((from, number as u16, to));
+        }
         Ok(())
     }
 
     fn check_ends(&self) -> Result<(), String> {
         let missing = |number: &&Fingerprint| !self.numbers.contains_key(number);
         let ends = self.steps.iter().flat_map(|(from, _, to)| [from, to]);
-        match ends.filter(|_| self.lacking.is_none()).find(missing) {
+        match ends.filter(|_| self.lacking.is_none() && !self.used_up).find(missing) {
             Some(number) => Err(format!("the state {number} of a transition is not in the dump")),
             None => Ok(()),
         }
@@ -303,10 +351,29 @@ subgraph cluster_graph {
 "#;
 
     fn compared(dump: &str) -> Result<String, String> {
-        let spec = spec();
-        let mut matching = Matching::new(&spec);
-        let read = read(Path::new("g.dot"), dump.as_bytes(), &mut matching);
-        read.map(|()| matching.agreement().to_string()).map_err(|error| error.to_string())
+        let agreement = within(dump, Limits::default());
+        agreement.map(|agreement| agreement.to_string()).map_err(|error| error.to_string())
+    }
+
+    fn within(dump: &str, limits: Limits) -> Result<Agreement, TwinError> {
+        compare_with("small", &spec(), Path::new("g.dot"), dump.as_bytes(), limits)
+    }
+
+    #[test]
+    fn a_comparison_that_does_not_fit_is_undecided() {
+        // The least with which it comes to an end, and less of it: the graph, its states as text, what TLC has.
+        let ends =
+            |bytes: &usize| within(DUMP, Limits { memory: Some(&Memory::of(*bytes)), ..Limits::default() }).is_ok();
+        let enough = (0..100_000).step_by(100).find(ends).expect("four states are few");
+        let mut causes = Vec::new();
+        for bytes in (0..enough).step_by(100) {
+            match within(DUMP, Limits { memory: Some(&Memory::of(bytes)), ..Limits::default() }) {
+                Err(TwinError::Undecided(why)) => causes.push(why),
+                other => panic!("{bytes} bytes: {other:?}"),
+            }
+        }
+        assert!(causes[0].contains("small has more than 1 states"), "{causes:?}");
+        assert!(causes.last().unwrap().contains("of memory that were allowed do not hold both graphs"), "{causes:?}");
     }
 
     #[test]
@@ -373,11 +440,8 @@ subgraph cluster_graph {
         let count = std::env::var("VTD_QI_FUZZ").map_or(400, |count| count.parse().unwrap());
         let spec = spec();
         for (seed, mutated) in mutations(&[DUMP.as_bytes()], count).enumerate() {
-            let mut matching = Matching::new(&spec);
-            let found = match read(Path::new("g.dot"), mutated.as_slice(), &mut matching) {
-                Ok(()) => matching.agreement().to_string(),
-                Err(error) => error.to_string(),
-            };
+            let found = compare_with("small", &spec, Path::new("g.dot"), mutated.as_slice(), Limits::default());
+            let found = found.map_or_else(|error| error.to_string(), |agreement| agreement.to_string());
             assert!(found.lines().count() == 1 && !found.contains(char::is_control), "{seed}: {found}");
         }
     }

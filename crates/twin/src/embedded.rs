@@ -12,11 +12,11 @@ use super::Verdict;
 use super::dump::{Agreement, split_string, unescape};
 use super::model::{Model, Property, Subject};
 use super::pairing::{Theirs, compared, constants};
-use super::rust::{Side, check};
+use super::rust::{Side, check_within};
 use super::states::Twin;
 use super::tlc::Scratch;
 use super::{TwinError, Value};
-use stateright_temporal::graph::Search;
+use stateright_temporal::graph::{Limits, Search};
 use vtd_qi::scenario::Check;
 use vtd_qi::with_ring;
 
@@ -80,12 +80,13 @@ impl Embedded {
     }
 
     /// Runs both sides of a model and compares them: states, depth, transitions, and the verdict of each property that the
-    /// embedded checker supports.
+    /// embedded checker supports. The limits are those of the Rust side: the embedded checker takes what memory it needs, which
+    /// only the number of states that it is given bounds.
     ///
     /// # Errors
     /// [`TwinError`] if one side comes to no verdict; what the sides differ in is no error.
-    pub fn pair(&mut self, model: &Model) -> Result<EmbeddedPairing, TwinError> {
-        let ours = check(model)?;
+    pub fn pair(&mut self, model: &Model, limits: Limits) -> Result<EmbeddedPairing, TwinError> {
+        let ours = check_within(model, limits)?;
         if ours.states > self.most_states {
             let why = format!("it has {} states, more than {}", ours.states, self.most_states);
             let not_run = vec![(model.name.clone(), why)];
@@ -270,6 +271,7 @@ fn state(text: &str) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check;
 
     fn pairing(name: &str, most_states: usize) -> (Embedded, Model) {
         let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec");
@@ -280,7 +282,7 @@ mod tests {
     #[test]
     fn the_specification_is_paired_with_its_liveness() {
         let (mut embedded, model) = pairing("spec-c01-2", 73);
-        let EmbeddedPairing { ours, theirs, not_run, differences } = embedded.pair(&model).unwrap();
+        let EmbeddedPairing { ours, theirs, not_run, differences } = embedded.pair(&model, Limits::default()).unwrap();
         let theirs = theirs.unwrap();
         assert_eq!(differences, Vec::<String>::new());
         assert_eq!((theirs.states, theirs.transitions, theirs.depth), (73, Some(150), Some(9)));
@@ -290,7 +292,7 @@ mod tests {
     #[test]
     fn a_violated_property_is_violated_on_both_sides() {
         let (mut embedded, model) = pairing("spec-lossy-c01-2--wd-eventually-observed-done", 200);
-        let pairing = embedded.pair(&model).unwrap();
+        let pairing = embedded.pair(&model, Limits::default()).unwrap();
         assert_eq!(pairing.differences, Vec::<String>::new());
         assert_eq!(pairing.theirs.unwrap().verdicts, [(Property::SpecLiveness, Verdict::Violated)]);
     }
@@ -298,7 +300,7 @@ mod tests {
     #[test]
     fn what_is_too_large_or_not_supported_is_named() {
         let (mut embedded, model) = pairing("spec-c01-2", 72);
-        let pairing = embedded.pair(&model).unwrap();
+        let pairing = embedded.pair(&model, Limits::default()).unwrap();
         assert_eq!(pairing.theirs, None);
         assert_eq!(pairing.not_run, [("spec-c01-2".into(), "it has 73 states, more than 72".into())]);
     }
@@ -306,7 +308,7 @@ mod tests {
     #[test]
     fn a_wrong_side_is_noticed() {
         let (mut embedded, model) = pairing("spec-c01-2", 100);
-        embedded.pair(&model).unwrap();
+        embedded.pair(&model, Limits::default()).unwrap();
         let right = embedded.counted[&constants(&model)].clone();
         // A side with other counts and the same configuration: what the comparison is for.
         let mut ours = check(&model).unwrap();

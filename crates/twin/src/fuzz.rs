@@ -1,5 +1,7 @@
 //! Inputs with bytes changed, the same at every run, for the tests of what reads files.
 
+use crate::Model;
+
 /// So many inputs, each one of the samples after one to four changes: a byte or a stretch replaced, left out, doubled, moved or
 /// repeated very often, or a number of an awkward size put in.
 pub(super) fn mutations<'a>(samples: &'a [&'a [u8]], count: usize) -> impl Iterator<Item = Vec<u8>> + 'a {
@@ -38,4 +40,35 @@ pub(super) fn mutations<'a>(samples: &'a [&'a [u8]], count: usize) -> impl Itera
         }
         bytes
     })
+}
+
+/// Mutated `.cfg` files are refused in one sentence, or are configurations. `VTD_QI_FUZZ` says how many.
+#[test]
+fn mutated_configurations_do_no_harm() {
+    let count = std::env::var("VTD_QI_FUZZ").map_or(400, |count| count.parse().unwrap());
+    // Of each module one, and what a file of one's own may have beside that.
+    let models = Model::all();
+    let mut samples: Vec<Vec<u8>> = ["spec-c01-2", "g4-c0-2x4", "g3-c01-2x4", "faults-g1-invalid-id--no-slot-leak"]
+        .map(|name| models.find(name).unwrap().to_cfg().into_bytes())
+        .into();
+    samples.push([b"(* a comment *)\n".as_slice(), &samples[0]].concat());
+    let samples: Vec<&[u8]> = samples.iter().map(Vec::as_slice).collect();
+    let (mut accepted, mut refused) = (0, 0);
+    for (seed, mutated) in mutations(&samples, count).enumerate() {
+        match Model::parse("mutated", &String::from_utf8_lossy(&mutated)) {
+            // What is accepted is what is written for it again.
+            Ok(model) => {
+                accepted += 1;
+                let again = Model::parse("mutated", &model.to_cfg()).map(|again| again.subject);
+                assert_eq!(again, Ok(model.subject), "{seed}");
+            }
+            Err(error) => {
+                refused += 1;
+                let error = error.to_string();
+                let is_sentence = error.lines().count() == 1 && !error.contains(char::is_control);
+                assert!(is_sentence && error.len() < 2_000, "{seed}: {error}");
+            }
+        }
+    }
+    assert!(accepted > count / 100 && refused > count / 4, "{accepted} accepted, {refused} refused");
 }

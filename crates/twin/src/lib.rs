@@ -54,10 +54,10 @@ pub use embedded::{Embedded, EmbeddedPairing, ONLY_TLC};
 pub use manifest::{Change, Confirmed, Entry, Manifest};
 pub use model::{MOST_STATES, Model, Property, Selection, Subject};
 pub use pairing::{News, Pairer, Pairing, Race, Theirs, race};
-pub use rust::{Side, check, check_with, graph_hash};
+pub use rust::{Side, check, check_within, graph_hash};
 pub use states::Twin;
 pub use tlc::{Tlc, TlcRun};
-pub use trace::{ExecutedTrace, TraceModule, replay, timeline_of_trace, trace_module};
+pub use trace::{ExecutedTrace, TraceModule, replay, replay_within, timeline_of_trace, trace_module};
 pub use value::Value;
 pub use vtd_qi::verify::Verdict;
 
@@ -76,7 +76,7 @@ pub enum TwinError {
     /// TLC did not get as far as a verdict.
     #[error("TLC gave no verdict: {0}")]
     Tlc(String),
-    /// TLC was ended before it came to a verdict: the time was over, or nobody wants the verdict any more.
+    /// A side came to no verdict: TLC's time was over, memory was used up, or nobody wants the verdict any more.
     #[error("undecided: {0}")]
     Undecided(String),
     /// The embedded checker did not get as far as a verdict.

@@ -9,9 +9,11 @@ use super::TwinError;
 use super::Verdict;
 use super::dump::{Agreement, compare};
 use super::model::{Model, Property};
-use super::rust::{Side, check, check_with};
+use super::rust::{Side, check_within};
 use super::tlc::{Record, RunOptions, Tlc, TlcRun};
 use super::trace::{replay_written, trace_module};
+use stateright_temporal::graph::Limits;
+use stateright_temporal::memory::Memory;
 
 /// What TLC, or the checker in its place, found of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +66,7 @@ pub struct Pairer<'a> {
     graphs: bool,
     limit: Option<Duration>,
     stop: Option<&'a AtomicBool>,
+    memory: Option<&'a Memory>,
     /// What is known of the states of models with the same constants: a model that fails stops before it has seen them all.
     counted: Mutex<HashMap<String, Counted>>,
 }
@@ -77,7 +80,7 @@ struct Counted {
 impl<'a> Pairer<'a> {
     /// A pairing with TLC, state for state if `graphs`.
     pub fn new(tlc: &'a Tlc, workers: usize, graphs: bool) -> Self {
-        Pairer { tlc, workers, graphs, limit: None, stop: None, counted: Mutex::default() }
+        Pairer { tlc, workers, graphs, limit: None, stop: None, memory: None, counted: Mutex::default() }
     }
 
     /// The same, but TLC is ended when all of its runs of a model have taken so long, or as soon as the flag is set.
@@ -85,14 +88,23 @@ impl<'a> Pairer<'a> {
         Pairer { limit, stop: Some(stop), ..self }
     }
 
+    /// The same, but the Rust side takes its memory from here. TLC takes what Java gives it.
+    pub fn within(self, memory: &'a Memory) -> Self {
+        Pairer { memory: Some(memory), ..self }
+    }
+
+    fn limits(&self) -> Limits<'a> {
+        Limits { memory: self.memory, cancel: self.stop, ..Limits::default() }
+    }
+
     /// Runs both sides of a model and compares them: distinct states, depth, the verdict of each property, with `graphs` the
     /// whole graphs. Each counterexample of TLC is executed on the Rust, and each of the Rust is walked and judged by TLC.
     ///
     /// # Errors
-    /// [`TwinError`] if one side comes to no verdict, [`TwinError::Undecided`] if TLC was ended before; what the sides differ in is
-    /// no error.
+    /// [`TwinError`] if one side comes to no verdict, [`TwinError::Undecided`] if TLC was ended before or memory was used up; what
+    /// the sides differ in is no error.
     pub fn pair(&self, model: &Model, news: &dyn Fn(News)) -> Result<Pairing, TwinError> {
-        let ours = check(model)?;
+        let ours = check_within(model, self.limits())?;
         news(News::Ours(ours.clone()));
         let progress = |text: &str| news(News::Progress(text.into()));
         let options = RunOptions {
@@ -158,7 +170,7 @@ impl<'a> Pairer<'a> {
         let run = finished.run.clone();
         found.seconds += run.seconds;
         let graph = match (run.verdict, record) {
-            (Verdict::Holds, Record::Graph) => Some(compare(model, &finished.graph())?),
+            (Verdict::Holds, Record::Graph) => Some(compare(model, &finished.graph(), self.limits())?),
             _ => known.and_then(|known| known.graph),
         };
         let counted = Counted { run, graph };
@@ -188,7 +200,7 @@ impl<'a> Pairer<'a> {
                 Some(format!("TLC's counterexample to {} cannot be used: {why}", property.name()))
             }
             Err(error) => return Err(error),
-            Ok(_) => match trace_module(model, property)? {
+            Ok(_) => match trace_module(model, property, self.limits())? {
                 None => None,
                 Some(module) => module.objection(self.tlc, options)?,
             },
@@ -227,10 +239,12 @@ const RUNNERS: usize = 2;
 /// Runs a model on both sides, one after the other, two threads or workers each.
 ///
 /// # Errors
-/// See [`Pairer::pair`]; [`TwinError::Undecided`] if `stop` was set before TLC came to an end; [`TwinError::Model`] if the sides do
+/// See [`Pairer::pair`]; [`TwinError::Undecided`] if `stop` was set before TLC came to an end or
+/// memory was used up; [`TwinError::Model`] if the sides do
 /// not agree, since then their times are not those of the same work.
-pub fn race(tlc: &Tlc, model: &Model, limit: Duration, stop: &AtomicBool) -> Result<Race, TwinError> {
-    let ours = check_with(model, RUNNERS)?;
+pub fn race(tlc: &Tlc, model: &Model, limit: Duration, memory: &Memory, stop: &AtomicBool) -> Result<Race, TwinError> {
+    let limits = Limits { threads: RUNNERS, memory: Some(memory), cancel: Some(stop), ..Limits::default() };
+    let ours = check_within(model, limits)?;
     let deadline = Instant::now().checked_add(limit);
     let options = RunOptions { workers: RUNNERS, deadline, stop: Some(stop), ..RunOptions::default() };
     let theirs = match tlc.run(model, options) {

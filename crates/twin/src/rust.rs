@@ -35,25 +35,26 @@ pub struct Side {
 /// # Errors
 /// [`TwinError::Model`] if the configuration is not valid, or a fairness condition has nothing to be about.
 pub fn check(model: &Model) -> Result<Side, TwinError> {
-    check_with(model, 1)
+    check_within(model, Limits::default())
 }
 
-/// [`check`] with so many threads.
+/// [`check`] within limits.
 ///
 /// # Errors
-/// See [`check`].
-pub fn check_with(model: &Model, threads: usize) -> Result<Side, TwinError> {
+/// See [`check`]; [`TwinError::Undecided`] too if a limit was reached: nothing holds of a graph that was cut.
+pub fn check_within(model: &Model, limits: Limits) -> Result<Side, TwinError> {
     let started = Instant::now();
-    let limits = Limits { threads, ..Limits::default() };
     let refused = |error: FairnessError| TwinError::Model(format!("{}: {error}", model.name));
     let mut side = match &model.subject {
         Subject::Spec(cfg) => {
             let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
             let graph = Search::new(&spec, <Spec as Twin>::label).limits(limits).run();
+            whole(&model.name, &graph, limits)?;
             side_of(&graph, &model.properties, |property| spec_violation(&spec, &graph, property)).map_err(refused)?
         }
         Subject::Ring(cfg) => with_ring!(cfg.clone(), |ring| {
             let graph = Search::new(&ring, |action| action.label()).limits(limits).run();
+            whole(&model.name, &graph, limits)?;
             let judge = RingJudge { ring: &ring, graph: &graph, slots: model.slots };
             side_of(&graph, &model.properties, |property| judge.violation(property)).map_err(refused)
         })?,
@@ -91,6 +92,34 @@ fn hash_of_steps<M: Twin>(model: &M, graph: &Graph<M::State, M::Label>) -> u64 {
     initial.chain(steps.map(hash_of)).fold(0, u64::wrapping_add)
 }
 
+/// Refuses a graph that is not all of its model.
+///
+/// # Errors
+/// [`TwinError::Undecided`] with the limit that was reached.
+pub(super) fn whole<S, L>(name: &str, graph: &Graph<S, L>, limits: Limits) -> Result<(), TwinError> {
+    match graph.coverage() {
+        Coverage::Complete => Ok(()),
+        coverage => Err(TwinError::Undecided(format!(
+            "{name} has more than {} states, and {}",
+            graph.len(),
+            why_cut(coverage, limits)
+        ))),
+    }
+}
+
+/// Why a graph is not all of its model: the end of a sentence.
+fn why_cut(coverage: Coverage, limits: Limits) -> String {
+    match (coverage, limits.memory) {
+        (Coverage::CutByMemory, Some(memory)) => format!("the {memory} of memory that were allowed are used"),
+        (Coverage::CutByMemory, None) => "the machine gives no more memory".into(),
+        (Coverage::CutByMaxStates, _) => format!("{} are the most that are searched", limits.max_states),
+        (Coverage::Cancelled, _) => "the search was interrupted".into(),
+        (other, _) => {
+            unreachable!("a model of the twin has no boundary and no canonical form, and so is not {other:?}")
+        }
+    }
+}
+
 fn side_of<S, L>(
     graph: &Graph<S, L>,
     properties: &[Property],
@@ -113,42 +142,39 @@ fn side_of<S, L>(
 /// Most states of a search for a run that TLC is to execute: such models are small, and their states have no room for more.
 const MOST_SEARCHED: usize = 1_000_000;
 
-/// A run of the unreduced model that violates a property, in the words of the twin; `None` if it holds.
+/// A run of the unreduced model that violates a property, in the words of the twin; `None` if it holds. At most [`MOST_SEARCHED`]
+/// states are searched.
 ///
 /// # Errors
-/// See [`check`]; [`TwinError::Model`] too if nothing was found in [`MOST_SEARCHED`] states and there are more.
-pub(super) fn counterexample(model: &Model, property: Property) -> Result<Option<Run<Value, String>>, TwinError> {
-    search_counterexample(model, property, MOST_SEARCHED)
-}
-
-fn search_counterexample(
+/// See [`check`]; [`TwinError::Undecided`] too if nothing was found within the limits and there are more states.
+pub(super) fn counterexample(
     model: &Model,
     property: Property,
-    max_states: usize,
+    limits: Limits,
 ) -> Result<Option<Run<Value, String>>, TwinError> {
-    let limits = Limits { max_states, ..Limits::default() };
+    let limits = Limits { max_states: limits.max_states.min(MOST_SEARCHED), ..limits };
     let refused = |error: FairnessError| TwinError::Model(format!("{}: {error}", model.name));
-    let cut = |coverage| {
-        let what = format!("{}: {} is unknown: no run violates it", model.name, property.name());
-        match coverage {
-            Coverage::Complete => Ok(None),
-            _ => Err(TwinError::Model(format!(
-                "{what} in {max_states} states, the most that are searched, and there are more"
-            ))),
-        }
+    let cut = |coverage, states| match coverage {
+        Coverage::Complete => Ok(None),
+        _ => Err(TwinError::Undecided(format!(
+            "{}: {} is unknown: no run violates it in {states} states, there are more, and {}",
+            model.name,
+            property.name(),
+            why_cut(coverage, limits)
+        ))),
     };
     match &model.subject {
         Subject::Spec(cfg) => {
             let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
             let graph = Search::new(&spec, <Spec as Twin>::label).limits(limits).run();
             let lasso = spec_violation(&spec, &graph, property).map_err(refused)?;
-            lasso.map_or_else(|| cut(graph.coverage()), |lasso| Ok(Some(in_words(&spec, &graph, &lasso))))
+            lasso.map_or_else(|| cut(graph.coverage(), graph.len()), |lasso| Ok(Some(in_words(&spec, &graph, &lasso))))
         }
         Subject::Ring(cfg) => with_ring!(cfg.clone(), |ring| {
             let graph = Search::new(&ring, |action| action.label()).limits(limits).run();
             let judge = RingJudge { ring: &ring, graph: &graph, slots: model.slots };
             let lasso = judge.violation(property).map_err(refused)?;
-            lasso.map_or_else(|| cut(graph.coverage()), |lasso| Ok(Some(in_words(&ring, &graph, &lasso))))
+            lasso.map_or_else(|| cut(graph.coverage(), graph.len()), |lasso| Ok(Some(in_words(&ring, &graph, &lasso))))
         }),
     }
 }
@@ -296,14 +322,26 @@ impl<const N: usize, const T: usize, const F: usize> RingJudge<'_, N, T, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stateright_temporal::memory::Memory;
 
     #[test]
-    fn a_search_for_a_run_has_a_limit() {
+    fn a_search_for_a_run_has_limits() {
         let selection = Model::all();
         let model = selection.find("g3-c01-2x4").expect("a model of the table");
         let observed = Property::Ring(Check::WdEventuallyObservedDone);
-        assert!(matches!(search_counterexample(model, observed, MOST_SEARCHED), Ok(Some(_))));
-        let unknown = search_counterexample(model, observed, 200).unwrap_err().to_string();
-        assert!(unknown.contains("unknown") && unknown.contains("200 states"), "{unknown}");
+        let search = |limits| counterexample(model, observed, limits);
+        assert!(matches!(search(Limits::default()), Ok(Some(_))));
+        let unknown = |limits, words: [&str; 2]| {
+            let Err(TwinError::Undecided(why)) = search(limits) else { panic!("it is decided") };
+            assert!(why.contains("unknown") && words.iter().all(|word| why.contains(word)), "{why}");
+        };
+        unknown(Limits { max_states: 200, ..Limits::default() }, ["in 200 states", "200 are the most"]);
+        let memory = Memory::of(200_000);
+        unknown(Limits { memory: Some(&memory), ..Limits::default() }, ["states", "the 200.0 kB of memory"]);
+        let Err(TwinError::Undecided(why)) = check_within(model, Limits { memory: Some(&memory), ..Limits::default() })
+        else {
+            panic!("it fits")
+        };
+        assert!(why.contains("g3-c01-2x4 has more than") && why.contains("the 200.0 kB of memory"), "{why}");
     }
 }

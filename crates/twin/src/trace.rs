@@ -12,6 +12,7 @@ use super::rust::counterexample;
 use super::states::Twin;
 use super::tlc::{RunOptions, Scratch, Tlc};
 use super::{TwinError, Value, Verdict};
+use stateright_temporal::graph::Limits;
 use stateright_temporal::liveness::Run;
 use vtd_qi::impl_qi::{Ring, ValidRing};
 use vtd_qi::timeline::Timeline;
@@ -55,7 +56,15 @@ enum End {
 /// [`TwinError::Trace`] with the first step that the Rust does not take, or the first state that is not the executed one;
 /// [`TwinError::Io`].
 pub fn replay(file: &Path, subject: &Subject) -> Result<ExecutedTrace, TwinError> {
-    replay_written(&read(file)?, subject)
+    replay_within(file, subject, usize::MAX)
+}
+
+/// [`replay`] of a file that may take so many bytes of memory.
+///
+/// # Errors
+/// See [`replay`]; [`TwinError::Trace`] too if the file is too long for them.
+pub fn replay_within(file: &Path, subject: &Subject, memory: usize) -> Result<ExecutedTrace, TwinError> {
+    replay_written(&read_at_most(file, LONGEST.min((memory / BYTES_PER_BYTE) as u64))?, subject)
 }
 
 /// See [`replay`].
@@ -97,13 +106,21 @@ fn on_ring(cfg: &ValidRing, trace: &Written) -> Result<ExecutedTrace, TwinError>
 /// The longest file that is read as a trace, in bytes: a hundred thousand states of the largest ring.
 const LONGEST: u64 = 256 << 20;
 
+/// What a byte of a trace takes in memory, at most: JSON that lists numbers of one digit, and the values that they stand for.
+const BYTES_PER_BYTE: usize = 64;
+
 /// A trace from a file, JSON or TLC's output.
 pub(super) fn read(file: &Path) -> Result<Written, TwinError> {
+    read_at_most(file, LONGEST)
+}
+
+fn read_at_most(file: &Path, longest: u64) -> Result<Written, TwinError> {
     let mut text = Vec::new();
-    let read = File::open(file).and_then(|opened| opened.take(LONGEST + 1).read_to_end(&mut text));
+    let read = File::open(file).and_then(|opened| opened.take(longest + 1).read_to_end(&mut text));
     read.map_err(TwinError::io(file, "read"))?;
-    if text.len() as u64 > LONGEST {
-        return Err(TwinError::Trace(format!("{} is longer than {LONGEST} bytes", file.display())));
+    if text.len() as u64 > longest {
+        let why = if longest < LONGEST { ", all that the memory that is allowed suffices for" } else { "" };
+        return Err(TwinError::Trace(format!("{} is longer than {longest} bytes{why}", file.display())));
     }
     let text = String::from_utf8(text).map_err(|_| TwinError::Trace(format!("{} is no text", file.display())))?;
     if !text.trim_start().starts_with(['{', '[']) {
@@ -310,12 +327,13 @@ pub struct TraceModule {
     pub states: usize,
 }
 
-/// The counterexample that the Rust side finds for a property of a model, `None` if the property holds.
+/// The counterexample that the Rust side finds for a property of a model within limits, `None` if the property holds. No more than
+/// a million states are searched: such models are small, and their states have no room for more.
 ///
 /// # Errors
-/// See [`check`](super::check).
-pub fn trace_module(model: &Model, property: Property) -> Result<Option<TraceModule>, TwinError> {
-    Ok(counterexample(model, property)?.map(|run| TraceModule::new(model, property, &run)))
+/// See [`check_within`](super::check_within).
+pub fn trace_module(model: &Model, property: Property, limits: Limits) -> Result<Option<TraceModule>, TwinError> {
+    Ok(counterexample(model, property, limits)?.map(|run| TraceModule::new(model, property, &run)))
 }
 
 impl TraceModule {
@@ -609,13 +627,13 @@ mod tests {
     fn a_counterexample_becomes_a_walk_that_closes() {
         let model = Model::all();
         let model = model.find("spec-lossy-c01-2--wd-eventually-observed-done").unwrap();
-        let module = trace_module(model, Property::SpecLiveness).unwrap().unwrap();
+        let module = trace_module(model, Property::SpecLiveness, Limits::default()).unwrap().unwrap();
         assert!(module.tla.contains("    \\/ step = 1 /\\ Submit("), "{}", module.tla);
         assert!(
             module.cfg.contains("SPECIFICATION TraceSpec\nPROPERTIES\n    WdEventuallyObservedDone\n"),
             "{}",
             module.cfg
         );
-        assert_eq!(trace_module(model, Property::TypeOk), Ok(None));
+        assert_eq!(trace_module(model, Property::TypeOk, Limits::default()), Ok(None));
     }
 }

@@ -14,6 +14,9 @@ use std::time::Duration;
 
 use vtd_qi_twin::{Model, Selection};
 
+/// A model of some ten thousand states.
+const LARGE: &str = "g4-c01-fifo-2x4";
+
 /// A model of QISubmitSync.
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/models/g4-c01-2x4.cfg");
 
@@ -124,9 +127,58 @@ fn options_that_mean_nothing_together_are_refused() {
     for arguments in [["--list", "spec-c01-2"], ["--update-manifest", "spec-c01-2"], ["--cover", "spec-c01-2"]] {
         refused(tlc().args(arguments).output().unwrap(), &["cannot be used with"]);
     }
-    for option in ["--timeout=5", "--jar=x"] {
+    for option in ["--timeout=5", "--jar=x", "--max-memory=2M"] {
         refused(tlc().args(["--list", option]).output().unwrap(), &["cannot be used with"]);
     }
+}
+
+/// The list of all models takes seconds to make, and is made after all that can be wrong with what was asked for: here the manifest
+/// would be found not to be that of the list.
+#[test]
+fn slips_of_the_pen_are_answered_before_the_models_are_made() {
+    let spec = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("tlc-spec");
+    std::fs::create_dir_all(&spec).unwrap();
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/manifest.json");
+    let text = std::fs::read_to_string(manifest).unwrap();
+    std::fs::write(spec.join("manifest.json"), text.replacen("\"spec-c01-3\"", "\"other\"", 1)).unwrap();
+    let said = |arguments: &[&str], words: &[&str]| {
+        refused(tlc().arg("--spec").arg(&spec).args(arguments).output().unwrap(), words);
+    };
+    said(&["spec-c01"], &["there is no model spec-c01;"]);
+    said(&["spec-c01-2", "/nonexistent.cfg"], &["/nonexistent.cfg cannot be read"]);
+    said(&["spec-c01-2", "--jar", "/nonexistent.jar"], &["there is no TLC in /nonexistent.jar"]);
+    said(&["spec-c01-2", "--max-memory", "9PB"], &["9.0 PB of memory cannot be allowed"]);
+    for (date, why) in
+        [("2026-13-01", "there are 12"), ("2026-02-29", "1 to 28"), ("26-11-27", "no date like 2026-11-27")]
+    {
+        said(&["spec-c01-2", "--write-manifest", date], &[date, why]);
+    }
+    // What is asked for is possible; then the list is made.
+    let endless = Endless::new("early");
+    let mut command = endless.command();
+    refused(command.arg("--spec").arg(&spec).output().unwrap(), &["manifest.json cannot be used: "]);
+}
+
+#[test]
+fn a_model_that_does_not_fit_into_memory_is_undecided() {
+    let undecided = |output: Output, words: &[&str]| {
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    };
+    let asked = |arguments: &[&str]| tlc().args(["--max-memory", "1M"]).args(arguments).output().unwrap();
+    let traced = asked(&[&model(LARGE), "--to-trace", "FreeCntConsistent"]);
+    undecided(traced, &["FreeCntConsistent is unknown: no run violates it in ", "the 1.0 MB of memory"]);
+    let endless = Endless::new("memory");
+    let output = endless.command().args([LARGE, "--max-memory", "1M", "--timeout", "0"]).output().unwrap();
+    undecided(
+        output,
+        &["undecided: ", " has more than ", "the 1.0 MB of memory", "2 models, 0 with differences, 2 undecided"],
+    );
+    // A trace of which not even the text fits.
+    let long = file("long.json", &format!("{{\"counterexample\": \"{}\"}}", "x".repeat(20_000)));
+    let output = asked(&[&model("spec-c01-2"), "--from-trace", long.to_str().unwrap()]);
+    refused(output, &["is longer than 15625 bytes, all that the memory that is allowed suffices for"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use stateright_temporal::graph::Limits;
 use vtd_qi::impl_qi::{Quirk, RingCfg, SlotFairness};
 use vtd_qi::scenario::Check;
 use vtd_qi_twin::{
@@ -128,7 +129,10 @@ fn a_property_of_steps_is_shown_by_one_step_more() {
     let models = Model::all();
     let walk = |name: &str| {
         let model = models.find(name).unwrap();
-        (model.properties[0].is_about_steps(&model.subject), trace_module(model, model.properties[0]).unwrap().unwrap())
+        (
+            model.properties[0].is_about_steps(&model.subject),
+            trace_module(model, model.properties[0], Limits::default()).unwrap().unwrap(),
+        )
     };
     let (about_steps, module) = walk("g3-c01-2x4--no-stranger-done");
     assert!(about_steps && module.cfg.contains("PROPERTIES\n    NoStrangerDone\n"), "{}", module.cfg);
