@@ -11,13 +11,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vtd-qi-terminal", &[]),
     ("stateright-front", &[]),
     ("vtd-qi", &["stateright-temporal"]),
-    ("vtd-qi-twin", &["vtd-qi", "stateright-temporal"]),
+    // What several bridges need to speak of TLA+.
+    ("vtd-qi-tla", &["vtd-qi", "stateright-temporal"]),
+    ("vtd-qi-twin", &["vtd-qi", "vtd-qi-tla", "stateright-temporal"]),
     ("vtd-qi-traces", &["vtd-qi", "stateright-temporal"]),
     ("vtd-qi-explorer", &["vtd-qi", "stateright-temporal", "stateright-front"]),
     // It is a program, so it may speak to a terminal.
     ("vtd-qi-kernel", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal"]),
     // So is this one; `check --from-tlc` draws what TLC has found.
-    ("vtd-qi-examples", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal", "vtd-qi-twin"]),
+    ("vtd-qi-examples", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal", "vtd-qi-tla"]),
 ];
 
 fn root() -> &'static Path {

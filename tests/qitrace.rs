@@ -23,10 +23,10 @@ use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
 use vtd_qi::impl_qi::Rules;
+use vtd_qi_tla::Value;
 use vtd_qi_traces::events::{VisibleEvent, events_module};
 use vtd_qi_traces::qemu_log::Trace;
 use vtd_qi_traces::replay::{Options, Qemu, ReplayVerdict, replay};
-use vtd_qi_twin::Value;
 
 /// Number of lines of the excerpt that spec/QITraceData.tla holds: 40 batches.
 const SAMPLE: usize = 462;

@@ -11,7 +11,7 @@ use vtd_qi::timeline::LEGEND;
 use vtd_qi::verify::{Detail, Report, Verdict};
 use vtd_qi_terminal::style::{columns, wrapped};
 use vtd_qi_terminal::{Exit, Failure, Output, arguments, interrupt, memory};
-use vtd_qi_twin::timeline_of_trace;
+use vtd_qi_tla::Trace;
 
 use arguments::{Expect, Mode, Request};
 use next::next;
@@ -58,7 +58,8 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
             Ok(Exit::Success)
         }
         Mode::Trace => {
-            from_tlc(out, args.from_tlc.as_ref().expect("it decided on the mode"), &subjects()?.scenarios, width)
+            let file = args.from_tlc.as_ref().expect("it decided on the mode");
+            from_tlc(out, file, &subjects()?.scenarios, memory, width)
         }
         Mode::Scenarios | Mode::Own => check(out, &request, subjects()?, how, width),
     }
@@ -101,12 +102,20 @@ fn is_fine(report: &Report, expect: Option<Expect>) -> bool {
 }
 
 /// Draws a trace of TLC, after having executed each of its steps on the ring.
-fn from_tlc(out: &mut Output, file: &Path, scenarios: &[Scenario], width: usize) -> Result<Exit, Failure> {
+fn from_tlc(
+    out: &mut Output,
+    file: &Path,
+    scenarios: &[Scenario],
+    memory: usize,
+    width: usize,
+) -> Result<Exit, Failure> {
     let [scenario] = scenarios else {
         let why = "--from-tlc needs exactly 1 scenario, or --generation and the rest of a configuration";
         return Err(Failure::unusable(format_args!("{why}; {} are named", scenarios.len())));
     };
-    let timeline = timeline_of_trace(file, &scenario.cfg).map_err(Failure::unusable)?;
+    let executed =
+        Trace::read(file, memory).and_then(|trace| trace.on_ring(&scenario.cfg)).map_err(Failure::unusable)?;
+    let timeline = executed.timeline.expect("a run of the ring is drawn");
     let (stem, repeating) = (timeline.rows.len() - timeline.repeating, timeline.repeating);
     let lap = if repeating > 0 { format!(", then {repeating} for ever") } else { String::new() };
     writeln!(out, "{}: {stem} steps executed{lap}", file.display())?;

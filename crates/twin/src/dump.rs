@@ -8,12 +8,12 @@ use std::path::Path;
 
 use super::model::{Model, Subject};
 use super::rust::whole;
-use super::states::Twin;
-use super::trace::is_called;
 use super::{TwinError, Value};
 use stateright_temporal::graph::{Graph, Limits, Search, StateId};
 use stateright_temporal::memory::{Exhausted, Memory, Share};
 use vtd_qi::with_ring;
+use vtd_qi_tla::Twin;
+use vtd_qi_tla::is_called;
 
 /// What became of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -328,8 +328,8 @@ impl<M: Twin> Visit for Matching<'_, M> {
 mod tests {
     use super::*;
     use crate::fuzz::mutations;
-    use crate::value::MOST_NESTED;
     use vtd_qi::spec::{Loss, Spec, SpecCfg, SpecFaults};
+    use vtd_qi_tla::MOST_NESTED;
 
     /// The smallest graph there is: four states in a ring.
     fn spec() -> Spec {

@@ -13,12 +13,12 @@ use super::dump::{Agreement, split_string, unescape};
 use super::model::{Model, Property, Subject};
 use super::pairing::{Theirs, compared, constants};
 use super::rust::{Side, check_within};
-use super::states::Twin;
 use super::tlc::Scratch;
 use super::{TwinError, Value};
 use stateright_temporal::graph::{Limits, Search};
 use vtd_qi::scenario::Check;
 use vtd_qi::with_ring;
+use vtd_qi_tla::Twin;
 
 /// The embedded checker, as far as it runs models.
 pub struct Embedded {

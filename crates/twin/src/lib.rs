@@ -2,8 +2,6 @@
 //!
 //! | part | file | what it is |
 //! | --- | --- | --- |
-//! | values | `value.rs` | values of TLA+, as TLC prints them |
-//! | states | `states.rs` | the bijection between states of the Rust and of the twin |
 //! | models | `model.rs` | a specification with constants and properties: generated from the scenario table, read from anywhere |
 //! | configurations | `cfg.rs` | what a `.cfg` file says, each statement honoured or refused |
 //! | cover | `cover.rs` | a few models in which every rule value and property occurs |
@@ -42,10 +40,8 @@ mod manifest;
 mod model;
 mod pairing;
 mod rust;
-mod states;
 mod tlc;
 mod trace;
-mod value;
 
 pub use cover::{Cover, cover};
 pub use dump::{Agreement, compare};
@@ -55,18 +51,17 @@ pub use manifest::{Change, Confirmed, Entry, Manifest};
 pub use model::{MOST_STATES, Model, Property, Selection, Subject};
 pub use pairing::{News, Pairer, Pairing, Race, Theirs, race};
 pub use rust::{Side, check, check_within, graph_hash};
-pub use states::Twin;
 pub use tlc::{Tlc, TlcRun};
-pub use trace::{ExecutedTrace, TraceModule, replay, replay_within, timeline_of_trace, trace_module};
-pub use value::Value;
+pub use trace::{TraceModule, replay, replay_within, trace_module};
 pub use vtd_qi::verify::Verdict;
+pub use vtd_qi_tla::{ExecutedTrace, TlaError, Twin, Value};
 
 /// Why a pairing cannot be made. Each is one sentence about input that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TwinError {
-    /// A value that TLC does not print.
-    #[error("{0}")]
-    Value(String),
+    /// A value that TLC does not print, or a trace that is not a run of the Rust model.
+    #[error(transparent)]
+    Tla(#[from] TlaError),
     /// A `.cfg` file that does not stand for a configuration.
     #[error("{0}")]
     Model(String),
@@ -92,9 +87,6 @@ pub enum TwinError {
         /// What is wrong with it.
         what: String,
     },
-    /// A trace that is not a run of the Rust model.
-    #[error("the trace cannot be used: {0}")]
-    Trace(String),
     /// A manifest that does not describe the models.
     #[error("the manifest {file} cannot be used: {what}", file = .file.display())]
     Manifest {

@@ -16,6 +16,7 @@ use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::spec::{self, Loss, SpecCfg};
 use vtd_qi::with_ring;
 use vtd_qi::words::Word;
+use vtd_qi_tla::{PLAIN_GENERATIONS, plain_generation};
 
 /// What the constants of a model say, as a configuration of the Rust model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,17 +27,6 @@ pub enum Subject {
     /// [`vtd_qi::impl_qi::Quirk`].
     Ring(ValidRing),
 }
-
-/// The generation of spec/QISubmitSync.tla that a ring is of: G3 or G4, where nothing fails and no fault check is modelled. Every
-/// other ring is one of spec/QIRing.tla.
-pub(super) fn plain_generation(cfg: &RingCfg) -> Option<&'static str> {
-    let faults = Faults { quirk: None, ..cfg.faults.clone() };
-    let nothing_fails = !cfg.checks_faults() && faults == Faults::none() && cfg.handout == Handout::AsDriver;
-    PLAIN_GENERATIONS.iter().find(|(_, rules)| nothing_fails && cfg.rules == *rules).map(|(name, _)| *name)
-}
-
-/// The generations of spec/QISubmitSync.tla.
-const PLAIN_GENERATIONS: [(&str, Rules); 2] = [("G3", Rules::G3), ("G4", Rules::G4)];
 
 /// A property of a model, by the side of TLA+ that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

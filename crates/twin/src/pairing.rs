@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::TwinError;
-use super::Verdict;
 use super::dump::{Agreement, compare};
 use super::model::{Model, Property};
 use super::rust::{Side, check_within};
 use super::tlc::{Record, RunOptions, Tlc, TlcRun};
-use super::trace::{replay_written, trace_module};
+use super::trace::{replay_trace, trace_module};
+use super::{TlaError, Verdict};
 use stateright_temporal::graph::Limits;
 use stateright_temporal::memory::Memory;
 
@@ -194,9 +194,9 @@ impl<'a> Pairer<'a> {
         if finished.run.verdict == Verdict::Holds {
             return Ok(());
         }
-        let replayed = finished.trace().and_then(|trace| replay_written(&trace, &model.subject));
+        let replayed = finished.trace().map_err(TwinError::from).and_then(|trace| replay_trace(&trace, &model.subject));
         let objection = match replayed {
-            Err(TwinError::Trace(why)) => {
+            Err(TwinError::Tla(TlaError::Trace(why))) => {
                 Some(format!("TLC's counterexample to {} cannot be used: {why}", property.name()))
             }
             Err(error) => return Err(error),

@@ -4,7 +4,6 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Instant;
 
 use super::model::{Model, Property, Subject};
-use super::states::Twin;
 use super::{TwinError, Value};
 use stateright_temporal::graph::{Coverage, Edge, Graph, Limits, Search, StateId};
 use stateright_temporal::liveness::{self, Checker, Formula, Lasso, Run};
@@ -14,6 +13,7 @@ use vtd_qi::scenario::Check;
 use vtd_qi::spec::{self, Loss, Spec, View};
 use vtd_qi::verify::Verdict;
 use vtd_qi::with_ring;
+use vtd_qi_tla::Twin;
 
 /// One side of a pairing.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::TwinError;
 use super::Verdict;
 use super::model::Model;
-use super::trace::{self, Written};
+use vtd_qi_tla::{TlaError, Trace};
 
 /// Where TLC's jar is looked for if it is not named.
 const JAR: &str = "TLA2TOOLS_JAR";
@@ -108,9 +108,9 @@ impl Finished {
     }
 
     /// The counterexample of [`Record::Trace`]: as JSON where TLC writes it, else as it stands in the output.
-    pub(super) fn trace(&self) -> Result<Written, TwinError> {
+    pub(super) fn trace(&self) -> Result<Trace, TlaError> {
         let json = self.folder.file("trace.json");
-        if json.exists() { trace::read(&json) } else { trace::understand_text(&self.output) }
+        if json.exists() { Trace::read(&json, usize::MAX) } else { Trace::parse(&self.output, "TLC's output") }
     }
 }
 
@@ -354,7 +354,7 @@ fn understand(output: &str, code: Option<i32>) -> Result<TlcRun, TwinError> {
         None => return Err(TwinError::Tlc(format!("it was killed: {}", complaint(output)))),
     };
     let silent = |what: &str| TwinError::Tlc(format!("its output does not tell the {what}"));
-    let numbers = |code, what: &str| Ok(numbers(message(output, code).ok_or_else(|| silent(what))?));
+    let numbers = |code, what: &str| Ok::<_, TwinError>(numbers(message(output, code).ok_or_else(|| silent(what))?));
     let counted = numbers("2199", "number of states")?;
     let [generated, states, ..] = counted[..] else { return Err(silent("number of states")) };
     let depth = numbers("2194", "depth").ok().and_then(|levels| levels.first().copied());

@@ -8,9 +8,21 @@ use std::hash::Hash;
 use stateright::Model;
 
 use super::Value;
-use super::model::plain_generation;
-use vtd_qi::impl_qi::{Call, Desc, Fsts, IdKind, Label, Owner, Pc, Request, Ring, Slot, State};
+use vtd_qi::impl_qi::{
+    Call, Desc, Faults, Fsts, Handout, IdKind, Label, Owner, Pc, Request, Ring, RingCfg, Rules, Slot, State,
+};
 use vtd_qi::spec::{self, Spec, Submitter};
+
+/// The generation of spec/QISubmitSync.tla that a ring is of: G3 or G4, where nothing fails and no fault check is modelled. Every
+/// other ring is one of spec/QIRing.tla.
+pub fn plain_generation(cfg: &RingCfg) -> Option<&'static str> {
+    let faults = Faults { quirk: None, ..cfg.faults.clone() };
+    let nothing_fails = !cfg.checks_faults() && faults == Faults::none() && cfg.handout == Handout::AsDriver;
+    PLAIN_GENERATIONS.iter().find(|(_, rules)| nothing_fails && cfg.rules == *rules).map(|(name, _)| *name)
+}
+
+/// The generations of spec/QISubmitSync.tla.
+pub const PLAIN_GENERATIONS: [(&str, Rules); 2] = [("G3", Rules::G3), ("G4", Rules::G4)];
 
 /// A model that has a twin in TLA+.
 pub trait Twin: Model<State: Clone + Eq + Hash + Send + Sync, Action: Clone> + Sync {

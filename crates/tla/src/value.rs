@@ -5,20 +5,20 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
-use super::TwinError;
+use super::TlaError;
 
 /// A value. Records, sequences and functions are all functions, as in TLA+: `<<a, b>>` has the domain `1 .. 2`, `[x |-> a]`
 /// the domain `{"x"}`, and `<<>>` is the function of no argument.
 ///
 /// # Examples
 /// ```
-/// use vtd_qi_twin::Value;
+/// use vtd_qi_tla::Value;
 ///
 /// let value: Value = r#"( 0 :> [kind |-> "wd", target |-> 3] @@ 1 :> <<{2, 1}, -1>> )"#.parse()?;
 /// assert_eq!(value.to_string(), r#"(0 :> [kind |-> "wd", target |-> 3] @@ 1 :> <<{1, 2}, -1>>)"#);
 /// assert_eq!("(1 :> 7 @@ 2 :> 8)".parse::<Value>()?, "<<7, 8>>".parse()?);
 /// assert_eq!("<<7, 8".parse::<Value>().unwrap_err().to_string(), "`,' or `>>' is expected at the end of a value");
-/// # Ok::<(), vtd_qi_twin::TwinError>(())
+/// # Ok::<(), vtd_qi_tla::TlaError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Value {
@@ -66,21 +66,21 @@ impl Value {
     /// The value that TLC writes into a JSON trace. An object whose keys are numbers is a function of numbers.
     ///
     /// # Errors
-    /// [`TwinError::Value`] for what no value of TLA+ looks like: a fraction, `null`.
-    pub fn from_json(json: &Json) -> Result<Value, TwinError> {
+    /// [`TlaError::Value`] for what no value of TLA+ looks like: a fraction, `null`.
+    pub fn from_json(json: &Json) -> Result<Value, TlaError> {
         Ok(match json {
             Json::Bool(b) => Value::Bool(*b),
             Json::Number(number) => {
-                Value::Int(number.as_i64().ok_or_else(|| TwinError::Value(format!("{number} is no integer")))?)
+                Value::Int(number.as_i64().ok_or_else(|| TlaError::Value(format!("{number} is no integer")))?)
             }
             Json::String(text) => Value::str(text),
             Json::Array(items) => Value::seq(items.iter().map(Value::from_json).collect::<Result<Vec<_>, _>>()?),
             Json::Object(fields) => {
                 let key = |name: &String| name.parse().map_or_else(|_| Value::str(name), Value::Int);
                 let field = |(name, value)| Ok((key(name), Value::from_json(value)?));
-                Value::Fun(fields.iter().map(field).collect::<Result<_, TwinError>>()?)
+                Value::Fun(fields.iter().map(field).collect::<Result<_, TlaError>>()?)
             }
-            Json::Null => return Err(TwinError::Value("null is no value of TLA+".into())),
+            Json::Null => return Err(TlaError::Value("null is no value of TLA+".into())),
         })
     }
 
@@ -106,8 +106,8 @@ impl Value {
     /// A state as TLC prints it: a conjunction `/\ variable = value` for each variable, as a record.
     ///
     /// # Errors
-    /// [`TwinError::Value`].
-    pub fn from_state(text: &str) -> Result<Value, TwinError> {
+    /// [`TlaError::Value`].
+    pub fn from_state(text: &str) -> Result<Value, TlaError> {
         let mut reader = Reader { text, at: 0, depth: 0 };
         let mut fields = BTreeMap::new();
         while !reader.at_end() {
@@ -115,7 +115,7 @@ impl Value {
             let name = reader.name()?;
             reader.expect("=")?;
             if fields.insert(Value::str(&name), reader.value()?).is_some() {
-                return Err(TwinError::Value(format!("the variable {name} has two values")));
+                return Err(TlaError::Value(format!("the variable {name} has two values")));
             }
         }
         Ok(Value::Fun(fields))
@@ -123,9 +123,9 @@ impl Value {
 }
 
 impl std::str::FromStr for Value {
-    type Err = TwinError;
+    type Err = TlaError;
 
-    fn from_str(text: &str) -> Result<Value, TwinError> {
+    fn from_str(text: &str) -> Result<Value, TlaError> {
         let mut reader = Reader { text, at: 0, depth: 0 };
         let value = reader.value()?;
         if reader.at_end() { Ok(value) } else { Err(reader.expected("the end of the value")) }
@@ -183,7 +183,7 @@ fn separated<I: IntoIterator>(
 }
 
 /// How deep values may be nested. Those of the twin are four deep at most.
-pub(super) const MOST_NESTED: usize = 32;
+pub const MOST_NESTED: usize = 32;
 
 /// Reads values from a text, front to back.
 struct Reader<'a> {
@@ -212,19 +212,19 @@ impl Reader<'_> {
         found
     }
 
-    fn expect(&mut self, token: &str) -> Result<(), TwinError> {
+    fn expect(&mut self, token: &str) -> Result<(), TlaError> {
         if self.take(token) { Ok(()) } else { Err(self.expected(&format!("`{token}'"))) }
     }
 
-    fn expected(&mut self, what: &str) -> TwinError {
+    fn expected(&mut self, what: &str) -> TlaError {
         let found: String = self.rest().chars().take(20).collect();
-        TwinError::Value(match found.as_str() {
+        TlaError::Value(match found.as_str() {
             "" => format!("{what} is expected at the end of a value"),
             found => format!("{what} is expected in a value where {found:?} stands"),
         })
     }
 
-    fn name(&mut self) -> Result<String, TwinError> {
+    fn name(&mut self) -> Result<String, TlaError> {
         let rest = self.rest();
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
         if end == 0 {
@@ -235,9 +235,9 @@ impl Reader<'_> {
         Ok(name)
     }
 
-    fn value(&mut self) -> Result<Value, TwinError> {
+    fn value(&mut self) -> Result<Value, TlaError> {
         if self.depth == MOST_NESTED {
-            return Err(TwinError::Value(format!("a value is nested more than {MOST_NESTED} deep")));
+            return Err(TlaError::Value(format!("a value is nested more than {MOST_NESTED} deep")));
         }
         self.depth += 1;
         let value = self.value_inside();
@@ -245,7 +245,7 @@ impl Reader<'_> {
         value
     }
 
-    fn value_inside(&mut self) -> Result<Value, TwinError> {
+    fn value_inside(&mut self) -> Result<Value, TlaError> {
         if self.take("<<") {
             return Ok(Value::seq(self.list(">>", Reader::value)?));
         }
@@ -270,13 +270,13 @@ impl Reader<'_> {
                 // TLC writes them large, tla-checker small.
                 "TRUE" | "true" => Ok(Value::Bool(true)),
                 "FALSE" | "false" => Ok(Value::Bool(false)),
-                name => Err(TwinError::Value(format!("{name} is a model value, and the twin has none"))),
+                name => Err(TlaError::Value(format!("{name} is a model value, and the twin has none"))),
             },
         }
     }
 
     /// The items up to a closing token, with commas between them.
-    fn list<V>(&mut self, close: &str, item: impl Fn(&mut Self) -> Result<V, TwinError>) -> Result<Vec<V>, TwinError> {
+    fn list<V>(&mut self, close: &str, item: impl Fn(&mut Self) -> Result<V, TlaError>) -> Result<Vec<V>, TlaError> {
         let mut items = Vec::new();
         while !self.take(close) {
             if !items.is_empty() && !self.take(",") {
@@ -287,7 +287,7 @@ impl Reader<'_> {
         Ok(items)
     }
 
-    fn function(&mut self) -> Result<Value, TwinError> {
+    fn function(&mut self) -> Result<Value, TlaError> {
         let mut map = BTreeMap::new();
         loop {
             let key = self.value()?;
@@ -302,19 +302,19 @@ impl Reader<'_> {
     }
 
     /// No string of the twin holds a quotation mark, so none is escaped.
-    fn string(&mut self) -> Result<Value, TwinError> {
+    fn string(&mut self) -> Result<Value, TlaError> {
         let quoted = &self.text[self.at + 1..];
-        let Some(end) = quoted.find('"') else { return Err(TwinError::Value("a string has no end".into())) };
+        let Some(end) = quoted.find('"') else { return Err(TlaError::Value("a string has no end".into())) };
         self.at += end + 2;
         Ok(Value::str(&quoted[..end]))
     }
 
-    fn number(&mut self) -> Result<Value, TwinError> {
+    fn number(&mut self) -> Result<Value, TlaError> {
         let rest = self.rest();
         let end = rest[1..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |end| end + 1);
         let digits = rest[..end].to_string();
         self.at += end;
-        digits.parse().map(Value::Int).map_err(|_| TwinError::Value(format!("{digits} is no integer of 64 bits")))
+        digits.parse().map(Value::Int).map_err(|_| TlaError::Value(format!("{digits} is no integer of 64 bits")))
     }
 }
 
