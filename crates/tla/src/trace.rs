@@ -9,7 +9,6 @@ use stateright_temporal::liveness::Run;
 use vtd_qi::impl_qi::{Ring, ValidRing};
 use vtd_qi::spec::Spec;
 use vtd_qi::timeline::Timeline;
-use vtd_qi::with_ring;
 
 use super::{TlaError, Twin, Value};
 
@@ -94,7 +93,11 @@ impl Trace {
             let timeline = Some(Timeline::of(ring, &run));
             Ok(ExecutedTrace { stem: run.stem.len(), repeating: run.cycle.len(), timeline })
         }
-        with_ring!(cfg.clone(), |ring| draw(&ring, self))
+        // A trace is short: the largest ring will do, and need not be compiled for smaller ones.
+        match cfg.checks_faults() {
+            true => draw(&Ring::<256, 8, 1>::of(cfg.clone()), self),
+            false => draw(&Ring::<256, 8, 0>::of(cfg.clone()), self),
+        }
     }
 
     /// Executes it on the specification, step by step.
