@@ -11,7 +11,7 @@ use vtd_qi::timeline::LEGEND;
 use vtd_qi::verify::{Detail, Report, Verdict};
 use vtd_qi_terminal::style::{columns, wrapped};
 use vtd_qi_terminal::{Exit, Failure, Output, arguments, interrupt, memory};
-use vtd_qi_tla::Trace;
+use vtd_qi_tla::TlcTrace;
 
 use arguments::{Expect, Mode, Request};
 use next::next;
@@ -114,7 +114,7 @@ fn from_tlc(
         return Err(Failure::unusable(format_args!("{why}; {} are named", scenarios.len())));
     };
     let executed =
-        Trace::read(file, memory).and_then(|trace| trace.on_ring(&scenario.cfg)).map_err(Failure::unusable)?;
+        TlcTrace::read(file, memory).and_then(|trace| trace.on_ring(&scenario.cfg)).map_err(Failure::unusable)?;
     let timeline = executed.timeline.expect("a run of the ring is drawn");
     let (stem, repeating) = (timeline.rows.len() - timeline.repeating, timeline.repeating);
     let lap = if repeating > 0 { format!(", then {repeating} for ever") } else { String::new() };

@@ -99,18 +99,19 @@ pub fn run_all(
         if cancel.load(Ordering::Relaxed) && cancelled.get_or_insert_with(Instant::now).elapsed() > GRACE {
             break;
         }
-        let slow = doing.iter().filter_map(|doing| {
+        let at_work = doing.iter().filter_map(|doing| {
             let doing = doing.lock().ok()?;
             let Doing { scenario, since, states } = doing.as_ref()?;
             let states = HumanCount(states.load(Ordering::Relaxed) as u64);
-            let seconds = since.elapsed().as_secs();
-            (seconds >= 1).then(|| format!("{} {seconds} s, {states} states", scenarios[*scenario].name))
+            let name = &scenarios[*scenario].name;
+            Some(match since.elapsed().as_secs() {
+                0 => name.clone(),
+                seconds => format!("{name} {seconds} s, {states} states"),
+            })
         });
-        let slow: Vec<String> = slow.collect();
-        if !slow.is_empty() {
-            let (finished, all) = (reports.iter().flatten().count(), scenarios.len());
-            line.show_part(finished, all, "scenarios", &slow.join("; "));
-        }
+        let at_work: Vec<String> = at_work.collect();
+        let (finished, all) = (reports.iter().flatten().count(), scenarios.len());
+        line.show_part(finished, all, "scenarios", &at_work.join("; "));
     }
     line.clear();
     let rest = |(report, scenario): (Option<Report>, &Scenario)| {

@@ -35,7 +35,7 @@ pub struct Findings {
     pub findings: Vec<Finding>,
     /// The parts of g5plus.
     #[serde(rename = "part")]
-    pub parts: Vec<Part>,
+    pub parts: Vec<FindingPart>,
 }
 
 /// A promise that does not hold, and what a reader should know about it.
@@ -65,7 +65,7 @@ pub struct Finding {
 /// A rule of g5plus, and what fails without it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Part {
+pub struct FindingPart {
     /// The rule.
     pub rule: String,
     /// Its value where it is left out.
@@ -159,7 +159,7 @@ impl Finding {
 /// The generation that the parts are of.
 const MENDED: &str = "g5plus";
 
-impl Part {
+impl FindingPart {
     fn validate(&self, matrix: &Matrix) -> Result<(), String> {
         if Check::named(&self.property).is_none() {
             return Err(format!("there is no property {:?}", self.property));

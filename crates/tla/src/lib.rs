@@ -15,7 +15,7 @@ mod trace;
 mod value;
 
 pub use states::{PLAIN_GENERATIONS, Twin, plain_generation};
-pub use trace::{ExecutedTrace, Trace, is_called};
+pub use trace::{ExecutedTrace, TlcTrace, is_called};
 pub use value::{MOST_NESTED, Value};
 
 /// What cannot be understood. Each is one sentence about input that cannot be used.

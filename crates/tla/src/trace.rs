@@ -25,7 +25,7 @@ pub struct ExecutedTrace {
 
 /// A trace as TLC has written it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trace {
+pub struct TlcTrace {
     states: Vec<Value>,
     /// The action that leads from each state to the next.
     actions: Vec<String>,
@@ -49,12 +49,12 @@ const LONGEST: u64 = 256 << 20;
 /// What a byte of a trace takes in memory, at most: JSON that lists numbers of one digit, and the values that they stand for.
 const BYTES_PER_BYTE: usize = 64;
 
-impl Trace {
+impl TlcTrace {
     /// Reads a file that may take so many bytes of memory: what `-dumpTrace json FILE` writes, or TLC's output with the trace in it.
     ///
     /// # Errors
     /// [`TlaError::Io`]; [`TlaError::Trace`] if it is no trace, or too long for the memory.
-    pub fn read(file: &Path, memory: usize) -> Result<Trace, TlaError> {
+    pub fn read(file: &Path, memory: usize) -> Result<TlcTrace, TlaError> {
         let longest = LONGEST.min((memory / BYTES_PER_BYTE) as u64);
         let mut text = Vec::new();
         let read = File::open(file).and_then(|opened| opened.take(longest + 1).read_to_end(&mut text));
@@ -64,14 +64,14 @@ impl Trace {
             return Err(TlaError::Trace(format!("{} is longer than {longest} bytes{why}", file.display())));
         }
         let text = String::from_utf8(text).map_err(|_| TlaError::Trace(format!("{} is no text", file.display())))?;
-        Trace::parse(&text, &file.display().to_string())
+        TlcTrace::parse(&text, &file.display().to_string())
     }
 
     /// Understands a text that messages call by a name: JSON as `-dumpTrace json` writes it, or TLC's output.
     ///
     /// # Errors
     /// [`TlaError::Trace`].
-    pub fn parse(text: &str, name: &str) -> Result<Trace, TlaError> {
+    pub fn parse(text: &str, name: &str) -> Result<TlcTrace, TlaError> {
         if !text.trim_start().starts_with(['{', '[']) {
             return understand_text(text);
         }
@@ -87,7 +87,7 @@ impl Trace {
     pub fn on_ring(&self, cfg: &ValidRing) -> Result<ExecutedTrace, TlaError> {
         fn draw<const N: usize, const T: usize, const F: usize>(
             ring: &Ring<N, T, F>,
-            trace: &Trace,
+            trace: &TlcTrace,
         ) -> Result<ExecutedTrace, TlaError> {
             let run = execute(ring, trace)?;
             let timeline = Some(Timeline::of(ring, &run));
@@ -103,7 +103,7 @@ impl Trace {
     /// Executes it on the specification, step by step.
     ///
     /// # Errors
-    /// See [`Trace::on_ring`].
+    /// See [`TlcTrace::on_ring`].
     pub fn on_spec(&self, spec: &Spec) -> Result<ExecutedTrace, TlaError> {
         let run = execute(spec, self)?;
         Ok(ExecutedTrace { stem: run.stem.len(), repeating: run.cycle.len(), timeline: None })
@@ -112,7 +112,7 @@ impl Trace {
 
 /// What `-dumpTrace json` writes. The last step of a trace that ends in a loop leads back to a state with a lower number; that of
 /// one that stutters for ever, to the last state itself, under the name of whatever action came before.
-fn understand_json(json: &Json) -> Result<Trace, TlaError> {
+fn understand_json(json: &Json) -> Result<TlcTrace, TlaError> {
     let malformed = |what: &str| TlaError::Trace(format!("it has no {what}; it is not what -dumpTrace json writes"));
     let listed = json["counterexample"]["state"].as_array().ok_or_else(|| malformed("states"))?;
     let steps = json["counterexample"]["action"].as_array().ok_or_else(|| malformed("actions"))?;
@@ -171,7 +171,7 @@ fn action(json: &Json) -> Option<String> {
 /// State 12: Stuttering                                                    12: Stuttering
 /// Back to state 24: <Unlock(1) line 477, ...>                             24: Back to state: <Unlock line 477, ...>
 /// ```
-fn understand_text(text: &str) -> Result<Trace, TlaError> {
+fn understand_text(text: &str) -> Result<TlcTrace, TlaError> {
     let wrong = |what: String| Err(TlaError::Trace(what));
     let (mut states, mut actions, mut end) = (Vec::new(), Vec::new(), None);
     let mut lines = text.lines();
@@ -227,7 +227,12 @@ fn named_action(text: &str) -> Option<String> {
     Some(name.to_string())
 }
 
-fn written(states: Vec<Value>, actions: Vec<String>, end: End, again: Vec<(usize, Value)>) -> Result<Trace, TlaError> {
+fn written(
+    states: Vec<Value>,
+    actions: Vec<String>,
+    end: End,
+    again: Vec<(usize, Value)>,
+) -> Result<TlcTrace, TlaError> {
     let Some(initial) = states.first() else { return Err(TlaError::Trace("it has no states".into())) };
     if initial.field("pc").or(initial.field("submitter")).is_none() {
         return Err(TlaError::Trace(
@@ -242,7 +247,7 @@ fn written(states: Vec<Value>, actions: Vec<String>, end: End, again: Vec<(usize
     {
         return Err(TlaError::Trace(format!("{strange:?} is no name of an action")));
     }
-    Ok(Trace { states, actions, end, again })
+    Ok(TlcTrace { states, actions, end, again })
 }
 
 /// Whether an action of the Rust is the one that TLC means; an old TLC prints it without its parameter.
@@ -251,7 +256,7 @@ pub fn is_called(ours: &str, theirs: &str) -> bool {
 }
 
 /// Takes each step of a trace on a model, the one that closes the loop too, and holds all that is written of a state against it.
-fn execute<M: Twin>(model: &M, trace: &Trace) -> Result<Run<M::State, M::Label>, TlaError> {
+fn execute<M: Twin>(model: &M, trace: &TlcTrace) -> Result<Run<M::State, M::Label>, TlaError> {
     let is_written = |state: &M::State, value: &Value| model.variables(state).is_written_as(value);
     let initial = model.init_states().into_iter().find(|state| is_written(state, &trace.states[0]));
     let initial =

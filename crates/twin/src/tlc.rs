@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::TwinError;
 use super::Verdict;
 use super::model::Model;
-use vtd_qi_tla::{TlaError, Trace};
+use vtd_qi_tla::{TlaError, TlcTrace};
 
 /// Where TLC's jar is looked for if it is not named.
 const JAR: &str = "TLA2TOOLS_JAR";
@@ -108,9 +108,9 @@ impl Finished {
     }
 
     /// The counterexample of [`Record::Trace`]: as JSON where TLC writes it, else as it stands in the output.
-    pub(super) fn trace(&self) -> Result<Trace, TlaError> {
+    pub(super) fn trace(&self) -> Result<TlcTrace, TlaError> {
         let json = self.folder.file("trace.json");
-        if json.exists() { Trace::read(&json, usize::MAX) } else { Trace::parse(&self.output, "TLC's output") }
+        if json.exists() { TlcTrace::read(&json, usize::MAX) } else { TlcTrace::parse(&self.output, "TLC's output") }
     }
 }
 

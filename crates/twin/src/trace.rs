@@ -9,7 +9,7 @@ use super::tlc::{RunOptions, Scratch, Tlc};
 use super::{TwinError, Value, Verdict};
 use stateright_temporal::graph::Limits;
 use stateright_temporal::liveness::Run;
-use vtd_qi_tla::{ExecutedTrace, Trace};
+use vtd_qi_tla::{ExecutedTrace, TlcTrace};
 
 /// Executes a trace that TLC wrote on the Rust model of the same constants, step by step. The file is what `-dumpTrace json FILE`
 /// writes, or TLC's output with the trace in it.
@@ -26,11 +26,11 @@ pub fn replay(file: &Path, subject: &Subject) -> Result<ExecutedTrace, TwinError
 /// # Errors
 /// See [`replay`]; [`TwinError::Tla`] too if the file is too long for them.
 pub fn replay_within(file: &Path, subject: &Subject, memory: usize) -> Result<ExecutedTrace, TwinError> {
-    replay_trace(&Trace::read(file, memory)?, subject)
+    replay_trace(&TlcTrace::read(file, memory)?, subject)
 }
 
 /// See [`replay`].
-pub(super) fn replay_trace(trace: &Trace, subject: &Subject) -> Result<ExecutedTrace, TwinError> {
+pub(super) fn replay_trace(trace: &TlcTrace, subject: &Subject) -> Result<ExecutedTrace, TwinError> {
     Ok(match subject {
         Subject::Spec(cfg) => {
             let spec = cfg.clone().into_model().map_err(|error| TwinError::Model(error.to_string()))?;
@@ -186,7 +186,7 @@ mod tests {
     }
 
     fn replayed(json: &Json) -> Result<(usize, usize), String> {
-        executed(Trace::parse(&json.to_string(), "a trace"))
+        executed(TlcTrace::parse(&json.to_string(), "a trace"))
     }
 
     /// The same with a step back to its first state instead of the loss.
@@ -212,11 +212,11 @@ mod tests {
         /\\ done = <<0>>\n/\\ submitter = <<0>>\n/\\ submit = <<-1>>\n/\\ queue = <<>>\n\n@!@!@STARTMSG 2122:4 @!@!@\n\
         1: Back to state: <Observe line 142, col 5 to line 146, col 52 of module QI>\n";
 
-    fn parsed(text: &str) -> Result<Trace, TlaError> {
-        Trace::parse(text, "a trace")
+    fn parsed(text: &str) -> Result<TlcTrace, TlaError> {
+        TlcTrace::parse(text, "a trace")
     }
 
-    fn executed(trace: Result<Trace, TlaError>) -> Result<(usize, usize), String> {
+    fn executed(trace: Result<TlcTrace, TlaError>) -> Result<(usize, usize), String> {
         let run = trace.map_err(TwinError::from).and_then(|trace| replay_trace(&trace, &subject()));
         let run = run.map_err(|error| error.to_string())?;
         Ok((run.stem, run.repeating))
