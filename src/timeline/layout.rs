@@ -127,6 +127,9 @@ impl Page {
     }
 }
 
+/// What the titles say of the second of two lines, where there is room.
+const BELOW: &str = "; below it, changes in the ring";
+
 /// Columns before what is done, where there is one lane: the number of the step and who does it.
 const NAMED: usize = 4 + 2 + 8 + 2;
 
@@ -182,8 +185,8 @@ impl Timeline {
         };
         match page.layout {
             Layout::Lanes => page.add(Part::Head, "  ", &titles, &start),
-            Layout::TwoLines if page.width >= 60 => {
-                page.line(Part::Head, format!("  {titles}; below it, changes in the ring"))
+            Layout::TwoLines if page.width >= 2 + titles.len() + BELOW.len() => {
+                page.line(Part::Head, format!("  {titles}{BELOW}"))
             }
             _ => page.add(Part::Head, "  ", &titles, &["changes in the ring".to_string()]),
         }

@@ -349,7 +349,8 @@ fn values_are_refused_before_the_tree_is_read() {
         (&["--max-memory", "9PB"], "9.0 PB of memory cannot be allowed"),
         (&["--record", ""], "a value is required"),
     ] {
-        let mut command = command(Path::new("/nonexistent"));
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = command(folder.path());
         let output = command.args(["--linux", "/nonexistent/tree"]).args(options).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
