@@ -247,6 +247,7 @@ macro_rules! with_ring {
             true if is_small => $crate::with_ring!(@ 8, 3, 1, accepted, $ring, $body),
             true => $crate::with_ring!(@ 256, 8, 1, accepted, $ring, $body),
             false if is_small => $crate::with_ring!(@ 8, 3, 0, accepted, $ring, $body),
+            false if slots <= 16 => $crate::with_ring!(@ 16, 8, 0, accepted, $ring, $body),
             false => $crate::with_ring!(@ 256, 8, 0, accepted, $ring, $body),
         }
     }};

@@ -473,6 +473,27 @@ fn the_overview_fits_a_screen() {
     }
 }
 
+/// Where the verdicts alone fill the screen, no run is drawn below them.
+#[test]
+fn an_overview_of_many_generations_has_no_room_for_a_run() {
+    let family = |name: &str, generation: &str, count: u8| {
+        format!(
+            "[[scenario]]\nname = \"{name}\"\ngeneration = \"{generation}\"\nsubmitters = [2]\ncounts = [{count}]\n\
+             rings = [4]\nchecks = [\"wd-eventually-observed-done\"]\nwhy = \"a test\"\n"
+        )
+    };
+    let generations = ["g1", "g3", "g3t", "g4", "g4r", "g5", "g5r", "g5plus"];
+    let table: String =
+        generations.iter().map(|generation| family(&format!("one-{generation}"), generation, 1)).collect();
+    let holds = "[holds]\nwd-eventually-observed-done = \"a test\"\n";
+    let table = file("generations.toml", format!("{holds}{}{table}", family("hangs", "g3", 0)).as_bytes());
+    let output = run(&["--scenarios", &table, "--width", "40"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(generations.iter().all(|generation| text.contains(&format!(" {generation}: "))), "{text}");
+    assert!(text.contains("9 scenarios: ") && !text.contains("The run of "), "{text}");
+}
+
 /// Colour is never the only sign: without it the text is the same, and in a pipe there is none.
 #[test]
 fn colour_is_put_around_the_same_text() {

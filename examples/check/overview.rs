@@ -93,7 +93,7 @@ pub fn print(out: &mut impl Write, scenarios: &[Scenario], reports: &[Report], l
     writeln!(out)?;
     match of_table.iter().find_map(|(_, report)| Some((*report, lockup(report)?))) {
         Some((report, outcome)) if look.timelines.is_none() => {
-            one_run(out, report, outcome, look.width, SCREEN - AFTER - lines.len())
+            one_run(out, report, outcome, look.width, SCREEN.saturating_sub(AFTER + lines.len()))
         }
         _ => Ok(()),
     }

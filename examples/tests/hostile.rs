@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use fastrand::Rng;
 use kept::Kept;
 use stateright_temporal::graph::Limits;
 use vtd_qi::campaign::findings::{Confirmations, Findings};
@@ -47,64 +48,52 @@ const WORDS: [&str; 24] = [
     "null",
 ];
 
-/// Numbers that look random and are the same in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
-    }
-
-    /// Some bytes with something wrong in them: in their lines, their words or themselves.
-    fn alter(&mut self, text: &[u8]) -> Vec<u8> {
-        let mut text = text.to_vec();
-        for _ in 0..=self.below(3) {
-            if text.is_empty() {
-                break;
+/// Some bytes with something wrong in them: in their lines, their words or themselves.
+fn alter(dice: &mut Rng, text: &[u8]) -> Vec<u8> {
+    let mut text = text.to_vec();
+    for _ in 0..=dice.usize(..3) {
+        if text.is_empty() {
+            break;
+        }
+        text = match dice.usize(..8) {
+            0 => alter_lines(dice, &text),
+            1 => {
+                let at = dice.usize(..text.len());
+                text[at] = dice.usize(..256) as u8;
+                text
             }
-            text = match self.below(8) {
-                0 => self.alter_lines(&text),
-                1 => {
-                    let at = self.below(text.len());
-                    text[at] = self.below(256) as u8;
-                    text
-                }
-                2 if self.below(4) == 0 => {
-                    text.truncate(self.below(text.len()));
-                    text
-                }
-                _ => self.alter_words(&text),
-            };
-        }
-        text
-    }
-
-    fn alter_lines(&mut self, text: &[u8]) -> Vec<u8> {
-        let mut lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
-        let (one, other) = (self.below(lines.len()), self.below(lines.len()));
-        match self.below(3) {
-            0 => lines.swap(one, other),
-            1 => drop(lines.remove(one)),
-            _ => lines.insert(one, lines[other]),
-        }
-        lines.concat()
-    }
-
-    /// Puts another word, of the same text or not, in the place of one.
-    fn alter_words(&mut self, text: &[u8]) -> Vec<u8> {
-        let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        let mut words: Vec<&[u8]> = text.chunk_by(|&one, &next| is_of_word(one) == is_of_word(next)).collect();
-        let (one, other) = (self.below(words.len()), self.below(words.len()));
-        words[one] = match self.below(3) {
-            0 => words[other],
-            1 => b"",
-            _ => WORDS[self.below(WORDS.len())].as_bytes(),
+            2 if dice.usize(..4) == 0 => {
+                text.truncate(dice.usize(..text.len()));
+                text
+            }
+            _ => alter_words(dice, &text),
         };
-        words.concat()
     }
+    text
+}
+
+fn alter_lines(dice: &mut Rng, text: &[u8]) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
+    let (one, other) = (dice.usize(..lines.len()), dice.usize(..lines.len()));
+    match dice.usize(..3) {
+        0 => lines.swap(one, other),
+        1 => drop(lines.remove(one)),
+        _ => lines.insert(one, lines[other]),
+    }
+    lines.concat()
+}
+
+/// Puts another word, of the same text or not, in the place of one.
+fn alter_words(dice: &mut Rng, text: &[u8]) -> Vec<u8> {
+    let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let mut words: Vec<&[u8]> = text.chunk_by(|&one, &next| is_of_word(one) == is_of_word(next)).collect();
+    let (one, other) = (dice.usize(..words.len()), dice.usize(..words.len()));
+    words[one] = match dice.usize(..3) {
+        0 => words[other],
+        1 => b"",
+        _ => WORDS[dice.usize(..WORDS.len())].as_bytes(),
+    };
+    words.concat()
 }
 
 /// The corpus of a kind of file: inputs that were not survived once.
@@ -129,9 +118,9 @@ fn fuzz(kind: &str, texts: &[Vec<u8>], accepts: impl Fn(&[u8]) -> Result<(), Str
     assert!(!known.is_empty());
     known.iter().for_each(|input| _ = survives(input));
     texts.iter().for_each(|text| assert_eq!(survives(text), Ok(()), "{kind}: an unaltered text is refused"));
-    let (mut dice, mut accepted) = (Dice(2_026), 0);
+    let (mut dice, mut accepted) = (Rng::with_seed(2_026), 0);
     for i in 0..inputs {
-        accepted += usize::from(survives(&dice.alter(&texts[i % texts.len()])).is_ok());
+        accepted += usize::from(survives(&alter(&mut dice, &texts[i % texts.len()])).is_ok());
     }
     // Texts that are all refused, or all accepted, would test little.
     assert!(accepted > inputs / 50 && accepted < inputs, "{kind}: {accepted} of {inputs} are accepted");

@@ -93,6 +93,8 @@ struct Page {
     /// Columns before those of the ring.
     left: usize,
     layout: Layout,
+    /// Columns before each lane.
+    indents: Vec<usize>,
     lines: Vec<Line>,
 }
 
@@ -152,7 +154,7 @@ impl Timeline {
             Layout::Lanes | Layout::Changes => self.lanes(),
             Layout::Names | Layout::TwoLines => NAMED + text.max().unwrap_or(0).clamp(12, width / 2) + 2,
         };
-        let mut page = Page { width, left, layout, lines: Vec::new() };
+        let mut page = Page { width, left, layout, indents: self.indents(), lines: Vec::new() };
         self.head(&mut page, &pieces);
         for piece in &pieces {
             match piece {
@@ -208,7 +210,12 @@ impl Timeline {
             None => Part::Step,
         };
         let mark = if harm.is_some() { "! " } else { self.bracket(row) };
-        page.add(part, mark, &self.left(page.layout, row), &self.ring(page.layout, self.before(row), row));
+        page.add(
+            part,
+            mark,
+            &self.left(page.layout, &page.indents, row),
+            &self.ring(page.layout, self.before(row), row),
+        );
         if let Some(harm) = harm {
             let words: Vec<String> = format!("^ this step {}", harm.what).split(' ').map(String::from).collect();
             for filled in fill(&words, " ", page.width - 2) {
@@ -218,12 +225,11 @@ impl Timeline {
     }
 
     /// What is done, in its lane or with the name of who does it.
-    fn left(&self, layout: Layout, row: usize) -> String {
+    fn left(&self, layout: Layout, indents: &[usize], row: usize) -> String {
         let step = &self.rows[row];
         match layout {
             Layout::Lanes | Layout::Changes => {
-                let before: usize = self.widths()[..self.column(step)].iter().map(|width| width + 2).sum();
-                format!("{:before$}{}", "", step.text)
+                format!("{:before$}{}", "", step.text, before = indents[self.column(step)])
             }
             Layout::Names | Layout::TwoLines => format!("{:>4}  {:<8}  {}", row + 1, who(step), step.text),
         }
@@ -268,6 +274,12 @@ impl Timeline {
         widths
     }
 
+    /// Columns before each lane.
+    fn indents(&self) -> Vec<usize> {
+        let widths = self.widths();
+        (0..widths.len()).map(|lane| widths[..lane].iter().map(|width| width + 2).sum()).collect()
+    }
+
     /// The width of all lanes.
     fn lanes(&self) -> usize {
         self.widths().iter().map(|width| width + 2).sum()
@@ -306,15 +318,13 @@ impl Timeline {
 
     /// The laps after the first of whatever is done again and again, but for the numbers in it.
     fn repetitions(&self, rows: Range<usize>) -> Vec<(Range<usize>, String)> {
-        let same = |a: usize, b: usize| {
-            let [a, b] = [a, b].map(|row| (self.rows[row].submitter, without_digits(&self.rows[row].text)));
-            a == b
-        };
+        let done: Vec<(Option<usize>, String)> =
+            self.rows[..rows.end].iter().map(|row| (row.submitter, without_digits(&row.text))).collect();
         let mut folds = Vec::new();
         let mut at = rows.start;
         while at < rows.end {
             let longest = LONGEST_LAP.min((rows.end - at) / LAPS);
-            let laps = |lap: usize| (at + lap..rows.end).take_while(|&row| same(row, row - lap)).count() / lap;
+            let laps = |lap: usize| (at + lap..rows.end).take_while(|&row| done[row] == done[row - lap]).count() / lap;
             let repeats = (1..=longest).map(|lap| (lap, laps(lap))).filter(|(_, laps)| laps + 1 >= LAPS);
             match repeats.max_by_key(|(lap, laps)| (lap * laps, Reverse(*lap))) {
                 Some((lap, laps)) => {
@@ -380,13 +390,13 @@ impl Timeline {
 impl fmt::Display for Timeline {
     /// The whole run in the patch's lanes, unmarked and unfolded, with the whole ring beside each step.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let left = self.lanes();
+        let (left, indents) = (self.lanes(), self.indents());
         let titles: String =
             self.titles().iter().zip(self.widths()).map(|(title, width)| format!("{title:<width$}  ")).collect();
         writeln!(f, "  {titles}{}", self.start)?;
         writeln!(f, "  {}", "=".repeat(left + self.widest_ring()))?;
         for (number, row) in self.rows.iter().enumerate() {
-            writeln!(f, "{}{:<left$}{}", self.bracket(number), self.left(Layout::Lanes, number), row.ring)?;
+            writeln!(f, "{}{:<left$}{}", self.bracket(number), self.left(Layout::Lanes, &indents, number), row.ring)?;
         }
         Ok(())
     }
@@ -420,8 +430,8 @@ fn thousands(number: usize) -> String {
 
 /// A text broken at the last space at which its first part has at most `width` columns, if it is longer than that.
 fn broken(text: &str, width: usize) -> (&str, &str) {
-    let Some((end, _)) = text.char_indices().nth(width) else { return (text, "") };
-    match text[..=end].rfind(' ') {
+    let Some((end, next)) = text.char_indices().nth(width) else { return (text, "") };
+    match text[..end + next.len_utf8()].rfind(' ') {
         Some(space) if !text[..space].trim().is_empty() => (&text[..space], &text[space + 1..]),
         _ => (text, ""),
     }
@@ -480,6 +490,14 @@ mod tests {
 
     fn texts(lines: &[Line]) -> Vec<&str> {
         lines.iter().map(|line| line.text.as_str()).collect()
+    }
+
+    #[test]
+    fn a_text_is_broken_between_its_words() {
+        assert_eq!(broken("one two", 7), ("one two", ""));
+        assert_eq!(broken("one two three", 8), ("one two", "three"));
+        assert_eq!(broken("one two\u{2192}three", 7), ("one", "two\u{2192}three"));
+        assert_eq!(broken("\u{27f3}\u{27f3}\u{27f3}", 2), ("\u{27f3}\u{27f3}\u{27f3}", ""));
     }
 
     #[test]

@@ -8,14 +8,8 @@ pub(super) fn mutations<'a>(samples: &'a [&'a [u8]], count: usize) -> impl Itera
     const NUMBERS: [&[u8]; 5] = [b"0", b"-1", b"18446744073709551615", b"9223372036854775808", b"1e99"];
     const PIECES: [&[u8]; 8] = [b"<<", b"{", b"[", b"(", b"\"", b"\\", b"\n\n", b"\xff"];
     (0..count as u64).map(move |seed| {
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let mut below = move |n: usize| {
-            // xorshift64*
-            state ^= state >> 12;
-            state ^= state << 25;
-            state ^= state >> 27;
-            (state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % n.max(1)
-        };
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let mut below = move |n: usize| dice.usize(..n.max(1));
         let mut bytes = samples[below(samples.len())].to_vec();
         for _ in 0..=below(4) {
             let from = below(bytes.len());

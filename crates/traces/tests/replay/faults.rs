@@ -400,7 +400,7 @@ fn stock_qemu_has_no_time_outs() {
 /// The log of a random run of a ring with lost answers, and whether a caller is told of success though an ID timed out, or
 /// some other thing happens that the specification does not know. If not `early`, no answer is lost while a batch is half
 /// fetched.
-fn walk_with_faults(ring: &Ring<8, 3, 1>, steps: usize, early: bool, dice: &mut Dice) -> (Log, bool) {
+fn walk_with_faults(ring: &Ring<8, 3, 1>, steps: usize, early: bool, dice: &mut Rng) -> (Log, bool) {
     let mut lines = vec![vec![format!("0@0.0:vtd_inv_qi_setup addr 0x0 size {}", ring.length().slots())]];
     let mut state = ring.init_states()[0];
     // Where each pending descriptor was fetched: the index of its lines, and the slot.
@@ -421,7 +421,7 @@ fn walk_with_faults(ring: &Ring<8, 3, 1>, steps: usize, early: bool, dice: &mut 
         if actions.is_empty() {
             break;
         }
-        let action = actions[dice.below(actions.len())];
+        let action = actions[dice.usize(..actions.len())];
         let next = ring.next_state(&state, action).unwrap();
         match action {
             Action::Driver { t, step: Step::WriteIqt } => {
@@ -496,7 +496,7 @@ fn ring_with_faults(rules: Rules, after_ite: AfterIte, slots: u16) -> Ring<8, 3,
 
 #[test]
 fn every_run_of_a_ring_with_time_outs_is_accepted() {
-    let mut dice = Dice(13);
+    let mut dice = Rng::with_seed(13);
     for generation in every_slot() {
         let (mut again, mut refused) = (0, 0);
         for after_ite in [AfterIte::Drop, AfterIte::IdsRun] {
@@ -529,7 +529,7 @@ fn every_run_of_a_ring_with_time_outs_is_accepted() {
 
 #[test]
 fn sections_decide_as_steps_do_with_time_outs() {
-    let mut dice = Dice(17);
+    let mut dice = Rng::with_seed(17);
     let (mut accepted, mut rejected, mut by_steps, mut by_sections) = (0, 0, 0, 0);
     for rules in [Rules::G3, Rules::G4, Rules::G5, Rules::G5_PLUS] {
         for after_ite in AfterIte::ALL {
@@ -537,8 +537,8 @@ fn sections_decide_as_steps_do_with_time_outs() {
                 let ring = ring_with_faults(rules, after_ite, slots);
                 for run in 0..4 {
                     let (mut log, _) = walk_with_faults(&ring, 200, run == 0, &mut dice);
-                    let at = 2 + dice.below(log.0.len().max(4) - 2);
-                    log = match dice.below(4) {
+                    let at = 2 + dice.usize(..log.0.len().max(4) - 2);
+                    log = match dice.usize(..4) {
                         0 if at < log.0.len() => log.swap(at, at + 1),
                         1 if at <= log.0.len() => log.delete(at),
                         _ => log,

@@ -69,11 +69,11 @@ fn survives_or_is_kept(log: &[u8], ways: &[Way]) {
 }
 
 /// A log with something wrong in it: of its bytes, its numbers or its lines.
-fn mutate(mut log: Vec<u8>, dice: &mut Dice) -> Vec<u8> {
-    for _ in 0..=dice.below(3) {
+fn mutate(mut log: Vec<u8>, dice: &mut Rng) -> Vec<u8> {
+    for _ in 0..=dice.usize(..3) {
         let mut lines: Vec<&[u8]> = log.split_inclusive(|&byte| byte == b'\n').collect();
-        let (one, other) = (dice.below(lines.len()), dice.below(lines.len()));
-        log = match dice.below(9) {
+        let (one, other) = (dice.usize(..lines.len()), dice.usize(..lines.len()));
+        log = match dice.usize(..9) {
             0 => {
                 lines.swap(one, other);
                 lines.concat()
@@ -87,21 +87,21 @@ fn mutate(mut log: Vec<u8>, dice: &mut Dice) -> Vec<u8> {
                 lines.concat()
             }
             4 => {
-                let at = dice.below(log.len());
-                log[at] = dice.below(256) as u8;
+                let at = dice.usize(..log.len());
+                log[at] = dice.usize(..256) as u8;
                 log
             }
             5 => {
-                log.truncate(dice.below(log.len()));
+                log.truncate(dice.usize(..log.len()));
                 log
             }
             _ => {
                 // Words of a line are changed, a number more often than not.
                 let changed = String::from_utf8_lossy(lines[one]).into_owned();
                 let words: Vec<&str> = changed.split_inclusive([' ', '@', '.', ':']).collect();
-                let at = dice.below(words.len());
+                let at = dice.usize(..words.len());
                 let end = words[at].trim_start_matches(|c: char| c.is_ascii_alphanumeric());
-                let new = [NUMBERS[dice.below(NUMBERS.len())], end].concat();
+                let new = [NUMBERS[dice.usize(..NUMBERS.len())], end].concat();
                 let line = [&words[..at], &[new.as_str()], &words[at + 1..]].concat().concat();
                 lines[one] = line.as_bytes();
                 lines.concat()
@@ -135,13 +135,13 @@ fn cuts() -> Vec<Vec<u8>> {
 #[test]
 fn mutated_logs_are_survived() {
     let inputs = std::env::var("VTD_QI_FUZZ").map_or(1_000, |inputs| inputs.parse().unwrap());
-    let mut dice = Dice(2_024);
+    let mut dice = Rng::with_seed(2_024);
     let (cuts, ways, mut usable) = (cuts(), ways(), 0);
     for i in 0..inputs {
         let log = mutate(cuts[i % cuts.len()].clone(), &mut dice);
         usable += usize::from(Trace::read(&log[..]).is_ok());
         // Two of the ways by turns; what fails stays in the corpus, which is tried in all.
-        let way = dice.below(ways.len() - 1);
+        let way = dice.usize(..ways.len() - 1);
         survives_or_is_kept(&log, &ways[way..way + 2]);
     }
     // Mutants that are all refused at once would test little of the replay.
