@@ -40,7 +40,7 @@ pub enum TableError {
 impl TableError {
     /// An entry that means nothing.
     pub(crate) fn entry(entry: impl ToString, what: impl ToString) -> TableError {
-        TableError::Entry { entry: entry.to_string(), what: what.to_string() }
+        TableError::Entry { entry: printable(&entry.to_string()), what: printable(&what.to_string()) }
     }
 
     /// A scenario, or a family of them, that means nothing.
@@ -51,7 +51,7 @@ impl TableError {
     /// One line: where, and what.
     pub(crate) fn syntax(text: &str, error: &toml::de::Error) -> TableError {
         let message: String = error.message().chars().take(200).collect();
-        let message = message.replace('\n', ", ");
+        let message = printable(&message.replace('\n', ", "));
         match error.span() {
             Some(span) => {
                 let line =
@@ -61,6 +61,11 @@ impl TableError {
             None => TableError::Syntax(message),
         }
     }
+}
+
+/// A text with its control characters escaped: what a file says may be quoted in a message.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 /// A TOML file: the reasons why properties hold, and the families.
