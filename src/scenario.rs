@@ -14,6 +14,7 @@
 
 mod property;
 mod table;
+mod words;
 
 use std::collections::BTreeMap;
 

@@ -159,8 +159,9 @@ fn lost_done<const N: usize, const T: usize, const F: usize>(
     })
 }
 
-/// What the descriptors of a run are called.
-struct Names {
+/// What the descriptors of a run are called, as far as it has been followed: [`Names::row`] follows a step.
+#[derive(Clone, Debug)]
+pub struct Names {
     /// Batches posted so far.
     batches: usize,
     /// The number of each submitter's batch.
@@ -169,13 +170,15 @@ struct Names {
     slots: Vec<String>,
     /// Whether hardware wrote the slot's status last.
     starred: Vec<bool>,
+    /// The descriptors that hardware has fetched and not completed, oldest first.
     pending: Vec<String>,
     /// Room for a name.
     width: usize,
 }
 
 impl Names {
-    fn new<const N: usize, const T: usize, const F: usize>(ring: &Ring<N, T, F>) -> Names {
+    /// The names before the first step: none.
+    pub fn new<const N: usize, const T: usize, const F: usize>(ring: &Ring<N, T, F>) -> Names {
         let slots = usize::from(ring.length().slots());
         let several = ring.cfg().counts.iter().any(|&count| count > 1);
         Names {
@@ -199,11 +202,32 @@ impl Names {
         }
     }
 
-    fn wd(&self, t: usize) -> String {
+    /// The WD of a submitter's batch: the present one, or if it has none the last.
+    pub fn wd(&self, t: usize) -> String {
         format!("WD{}", self.batch[t])
     }
 
-    fn row<const N: usize, const T: usize, const F: usize>(
+    /// What was last written into a slot; empty if nothing ever was.
+    pub fn slot(&self, slot: Slot) -> &str {
+        &self.slots[usize::from(slot)]
+    }
+
+    /// What hardware has fetched and not completed, oldest first.
+    pub fn fetched(&self) -> &[String] {
+        &self.pending
+    }
+
+    /// Whether hardware wrote the `QI_DONE` that a slot holds.
+    pub fn is_starred<const N: usize, const T: usize, const F: usize>(
+        &self,
+        state: &State<N, T, F>,
+        slot: Slot,
+    ) -> bool {
+        self.starred[usize::from(slot)] && state.status(slot) == Status::Done
+    }
+
+    /// Follows a step from one state to the next, and tells it.
+    pub fn row<const N: usize, const T: usize, const F: usize>(
         &mut self,
         ring: &Ring<N, T, F>,
         before: &State<N, T, F>,
@@ -430,9 +454,9 @@ impl Names {
         let length = ring.length();
         let numbered = length.slots() > 8;
         let text = |slot: Slot| {
-            let busy = self.busy(ring, state, slot);
-            let name = if busy { self.slots[usize::from(slot)].as_str() } else { "" };
-            let star = if self.starred[usize::from(slot)] && state.status(slot) == Status::Done { '*' } else { ' ' };
+            let busy = is_busy(ring, state, slot);
+            let name = if busy { self.slot(slot) } else { "" };
+            let star = if self.is_starred(state, slot) { '*' } else { ' ' };
             let text = format!("{name:>width$} {}{star}", state.status(slot).letter(), width = self.width);
             (busy || !numbered).then_some((slot, text))
         };
@@ -445,21 +469,20 @@ impl Names {
         ];
         Held { slots: length.iter().filter_map(text).collect(), numbered, fields: fields.to_vec() }
     }
+}
 
-    /// Whether a slot is handed out, visible to hardware, or holds a status other than FREE.
-    fn busy<const N: usize, const T: usize, const F: usize>(
-        &self,
-        ring: &Ring<N, T, F>,
-        state: &State<N, T, F>,
-        slot: Slot,
-    ) -> bool {
-        let Queue { free_cnt, free_head, free_tail } = state.queue();
-        let length = ring.length();
-        let used = length.within(slot, free_tail, free_head) || free_cnt == 0;
-        let written = (0..ring.cfg().submitters).any(|t| {
-            let call = state.call(t);
-            call.has_index() && length.distance(call.index, slot) < call.slots()
-        });
-        used || written || length.within(slot, state.iqh(), state.iqt()) || state.status(slot) != Status::Free
-    }
+/// Whether a slot is handed out, visible to hardware, or holds a status other than FREE: then its descriptor is shown.
+pub fn is_busy<const N: usize, const T: usize, const F: usize>(
+    ring: &Ring<N, T, F>,
+    state: &State<N, T, F>,
+    slot: Slot,
+) -> bool {
+    let Queue { free_cnt, free_head, free_tail } = state.queue();
+    let length = ring.length();
+    let used = length.within(slot, free_tail, free_head) || free_cnt == 0;
+    let written = (0..ring.cfg().submitters).any(|t| {
+        let call = state.call(t);
+        call.has_index() && length.distance(call.index, slot) < call.slots()
+    });
+    used || written || length.within(slot, state.iqh(), state.iqt()) || state.status(slot) != Status::Free
 }

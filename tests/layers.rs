@@ -15,11 +15,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vtd-qi-tla", &["vtd-qi", "stateright-temporal"]),
     ("vtd-qi-twin", &["vtd-qi", "vtd-qi-tla", "stateright-temporal"]),
     ("vtd-qi-traces", &["vtd-qi", "stateright-temporal"]),
-    ("vtd-qi-explorer", &["vtd-qi", "stateright-temporal", "stateright-front"]),
+    // What shows runs in a browser, for whoever has one.
+    ("vtd-qi-page", &["vtd-qi", "stateright-temporal"]),
+    ("vtd-qi-explorer", &["vtd-qi", "stateright-temporal", "stateright-front", "vtd-qi-page"]),
     // It is a program, so it may speak to a terminal.
     ("vtd-qi-kernel", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal"]),
     // So is this one; `check --from-tlc` draws what TLC has found.
-    ("vtd-qi-examples", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal", "vtd-qi-tla"]),
+    ("vtd-qi-examples", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal", "vtd-qi-tla", "vtd-qi-page"]),
 ];
 
 fn root() -> &'static Path {

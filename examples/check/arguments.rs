@@ -22,6 +22,7 @@ Examples:
   check                           what was found, in one screen
   check g3-c01                    one family: the 2024 lockup, its timeline
   check --verbose                 every scenario with every verdict: a table
+  check g3-patch --html run.html  the same as a page to step through and send
   check --list                    what there is
   check g4-c01-2x4 --rule reclaim=never
                                   a scenario as a starting point: options
@@ -156,6 +157,9 @@ pub struct Args {
     /// Worker threads; as many as there are cores if left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
+    /// Write the results to FILE as a page that needs no network, has less than 1 MB and steps through the runs
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Print the results as JSON, and nothing else, on standard output
     #[arg(long)]
     pub json: bool,
@@ -266,7 +270,7 @@ pub fn modes(option: &str) -> Option<&'static [Mode]> {
         | "fault" | "bound" | "devices" | "itesid" | "after_ite" | "fault_check" => &[Own, Trace],
         // Fairness and what is expected are nothing to a run that is given.
         "slots" | "expect" => &[Own],
-        "properties" | "timelines" | "verbose" => &[Scenarios, Own],
+        "properties" | "timelines" | "verbose" | "html" => &[Scenarios, Own],
         "width" => &[Scenarios, Own, List, Trace],
         "color" => &[Scenarios, Own, Faults, Mutants, List, Trace],
         "max_states" => &[Scenarios, Own, Faults, Mutants],

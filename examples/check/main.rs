@@ -14,6 +14,7 @@ use vtd_qi_terminal::{Exit, Failure, Output, arguments, interrupt, memory};
 use vtd_qi_tla::TlcTrace;
 
 use arguments::{Expect, Mode, Request};
+use html::PageFile;
 use next::next;
 use pool::{How, cores, run_all};
 use print::Look;
@@ -21,6 +22,7 @@ use subjects::Subjects;
 
 mod arguments;
 mod findings;
+mod html;
 mod kept;
 mod list;
 mod matrix;
@@ -67,7 +69,11 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
 
 fn check(out: &mut Output, request: &Request, subjects: Subjects, how: How, width: usize) -> Result<Exit, Failure> {
     let (cancel, args, started) = (interrupt(), &request.args, Instant::now());
+    let page = args.html.as_deref().map(PageFile::create).transpose().map_err(Failure::Unusable)?;
     let reports = run_all(&subjects.scenarios, how, cancel, |_, _| ());
+    let interrupted = cancel.load(Ordering::Relaxed);
+    // First the page: whoever reads the output may go away.
+    let written = page.map_or(Ok(()), |page| page.write(&html::page(&subjects, &reports, interrupted)));
     match args.json {
         true => print::json(out, &subjects, &reports)?,
         false => {
@@ -76,6 +82,7 @@ fn check(out: &mut Output, request: &Request, subjects: Subjects, how: How, widt
                 expect: args.expect,
                 table: args.scenarios.clone(),
                 properties: args.properties.clone(),
+                html: args.html.clone(),
                 verbose: args.verbose,
                 width,
                 took: started.elapsed(),
@@ -83,7 +90,8 @@ fn check(out: &mut Output, request: &Request, subjects: Subjects, how: How, widt
             print::all(out, &subjects, &reports, &look)?;
         }
     }
-    if cancel.load(Ordering::Relaxed) {
+    written.map_err(Failure::Unusable)?;
+    if interrupted {
         return Ok(Exit::Interrupted);
     }
     Ok(Exit::success_if(reports.iter().all(|report| is_fine(report, args.expect))))

@@ -24,6 +24,9 @@ pub fn of_reports(
     look: &Look,
     drawn: &dyn Fn(&Report, &PropertyReport) -> bool,
 ) -> String {
+    if let Some(page) = &look.html {
+        return format!("{} is a page that steps through the runs: open it in a browser", page.display());
+    }
     let violates = |report: &&Report| report.properties.iter().any(|outcome| outcome.verdict == Verdict::Violated);
     let undrawn = |report: &&Report| {
         report.properties.iter().any(|outcome| outcome.counterexample.is_some() && !drawn(report, outcome))
@@ -44,7 +47,12 @@ pub fn of_reports(
         return format!("{} --timelines all draws what is not drawn above", command(look, &report.name));
     }
     match reports.iter().find(violates) {
-        Some(report) if is_explored(&report.name, look) => format!("explore {} walks through the run", report.name),
+        Some(report) if is_explored(&report.name, look) => {
+            format!(
+                "explore {} walks through the run, the same with --html FILE makes a page of it to send",
+                report.name
+            )
+        }
         Some(report) => of_rules(&command(look, &report.name), &subjects.scenarios[0].cfg),
         None if reports.iter().any(|report| !report.is_decided()) => FURTHER.into(),
         None => of_rules(&command(look, &reports[0].name), &subjects.scenarios[0].cfg),

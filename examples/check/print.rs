@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use indicatif::HumanCount;
 use serde_json::{Value, json};
-use vtd_qi::impl_qi::{Faults, Generation, Hardware, Lock, Order, RingCfg, SlotFairness};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::timeline::{LEGEND, Line, Part, Timeline};
 use vtd_qi::verify::{PropertyReport, Report, Verdict, Violation};
@@ -30,6 +29,8 @@ pub struct Look {
     pub table: Option<PathBuf>,
     /// The properties that are asked, if not those of the scenarios.
     pub properties: Vec<String>,
+    /// The page that is written too.
+    pub html: Option<PathBuf>,
     /// Whether the table is printed.
     pub verbose: bool,
     /// How many columns there are.
@@ -150,7 +151,8 @@ fn details(
     width: usize,
     drawn: &dyn Fn(&PropertyReport) -> bool,
 ) -> Result<()> {
-    let mut lines = configuration(scenario, report);
+    let mut lines = scenario.in_words();
+    lines[0] = format!("{}: {}", report.name, lines[0]);
     lines.push(format!(
         "{} states of {} bytes, {} transitions, {} levels, {:.2} s",
         HumanCount(report.states as u64),
@@ -199,58 +201,6 @@ fn verdict(out: &mut impl Write, outcome: &PropertyReport, width: usize, drawn: 
         writeln!(out, "{}", wrapped(text, width, 12, 12))?;
     }
     Ok(())
-}
-
-/// What is modelled.
-fn configuration(scenario: &Scenario, report: &Report) -> Vec<String> {
-    let cfg = &scenario.cfg;
-    let mut lines = vec![format!(
-        "{}: {}, {} submitters, counts {:?}, {} slots{}, {}, {}",
-        report.name,
-        report.generation,
-        report.submitters,
-        report.counts,
-        report.ring,
-        match scenario.slots {
-            SlotFairness::Unfair => "",
-            SlotFairness::Fair => " handed out fairly",
-        },
-        match cfg.lock {
-            Lock::StrongFair => "strongly fair lock",
-            Lock::Fifo => "FIFO lock",
-        },
-        match cfg.hardware {
-            Hardware { order: Order::InOrder, depth } => format!("hardware in order, {depth} deep"),
-            Hardware { order: Order::Pipelined, depth } => format!("pipelined hardware, {depth} deep"),
-        }
-    )];
-    let rules = changed_rules(scenario.generation, cfg);
-    if !rules.is_empty() {
-        lines.push(format!("rules that {} does not have: {}", scenario.generation, rules.join(", ")));
-    }
-    if !cfg.faults.is_none() {
-        lines.push(format!("faults: {}", faults_in_words(&cfg.faults)));
-    }
-    lines
-}
-
-/// The rules that are not the generation's own.
-fn changed_rules(generation: &str, cfg: &RingCfg) -> Vec<String> {
-    let Some(generation) = Generation::named(generation) else { return Vec::new() };
-    let both = cfg.rules.words().zip(generation.rules.words());
-    both.filter(|(of, own)| of != own).map(|((rule, value), _)| format!("{rule}={value}")).collect()
-}
-
-fn faults_in_words(faults: &Faults) -> String {
-    let classes: Vec<_> = faults.classes.iter().map(|class| class.name()).collect();
-    let devices = if faults.devices == 1 { "device" } else { "devices" };
-    let mut words = vec![format!("{}, at most {}", classes.join(" or "), faults.bound)];
-    words.push(format!("{} {devices}", faults.devices));
-    if faults.time_out() {
-        words.push(format!("ITESID {:?}", faults.itesid).to_lowercase().replace("itesid", "ITESID"));
-        words.push(format!("fetched work after an ITE: {}", faults.after_ite.name()));
-    }
-    words.join("; ")
 }
 
 /// Whether a counterexample is drawn. Of a configuration of one's own every run is if nothing is said, but each once.

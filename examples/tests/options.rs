@@ -82,6 +82,7 @@ fn sample(option: &str) -> Vec<String> {
         "max_states" => &["--max-states", "50"],
         "max_memory" => &["--max-memory", "400M"],
         "threads" => &["--threads", "1"],
+        "html" => &["--html", concat!(env!("CARGO_TARGET_TMPDIR"), "/page.html")],
         "json" => &["--json"],
         new => panic!("{new} is new: give it a value here, and say in `modes` where it means something"),
     };
@@ -178,7 +179,7 @@ fn every_option_of_a_configuration_changes_it() {
         let of_it = |option: &String| modes(option).is_some_and(|modes| modes.contains(&mode));
         // These say how it is judged and shown, not what it is.
         let judged = ["expect", "max_states", "max_memory", "threads", "from_tlc", "names", "scenarios"];
-        let shown = [&judged[..], &["timelines", "verbose", "width", "color", "json"]].concat();
+        let shown = [&judged[..], &["timelines", "verbose", "width", "color", "html", "json"]].concat();
         for option in options().iter().filter(|option| of_it(option) && !shown.contains(&option.as_str())) {
             let changes = |base: &Vec<&str>| {
                 let (without, with) = (subject(&line(base, &[])), subject(&line(base, &sample(option))));
@@ -204,9 +205,18 @@ fn every_option_of_the_output_changes_it() {
         (output.status.code(), timeless.join("\n"))
     };
     for mode in [Mode::Scenarios, Mode::Own, Mode::Faults, Mode::List] {
-        for option in
-            ["properties", "timelines", "verbose", "width", "color", "max_states", "json", "expect", "scenarios"]
-        {
+        for option in [
+            "properties",
+            "timelines",
+            "verbose",
+            "width",
+            "color",
+            "max_states",
+            "html",
+            "json",
+            "expect",
+            "scenarios",
+        ] {
             if modes(option).unwrap().contains(&mode) {
                 // A generation needs no table, so what starts from a scenario is taken there.
                 let base = &bases(mode)[usize::from(option == "scenarios" && mode == Mode::Own)];

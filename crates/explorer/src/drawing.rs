@@ -24,14 +24,13 @@
 //! # Ok::<(), vtd_qi::impl_qi::RingError>(())
 //! ```
 
-use std::ops::Range;
-
 use stateright::{Model, Path, Property};
 
 use stateright_temporal::liveness::Run;
-use vtd_qi::impl_qi::{Action, Desc, IdKind, Label, Pc, Queue, Ring, Slot, State, Status, WdData};
+use vtd_qi::impl_qi::{Action, Desc, Label, Queue, Ring, Slot, State, Status};
 use vtd_qi::spec::escape;
 use vtd_qi::timeline::Timeline;
+use vtd_qi_page::scene::{Scene, desc_name, name};
 
 /// A [`Ring`] that can draw itself; in all else the ring.
 ///
@@ -117,7 +116,7 @@ impl<const N: usize, const T: usize, const F: usize> Model for Drawn<N, T, F> {
     /// The state that the step leads to, in a few lines.
     fn format_step(&self, state: &Self::State, action: Self::Action) -> Option<String> {
         let next = self.ring.next_state(state, action)?;
-        let scene = Scene { ring: &self.ring, state: &next };
+        let scene = Scene::of(&self.ring, &next);
         let lines = scene.slots_and_indices().into_iter().chain(scene.facts());
         Some(lines.map(|(name, fact)| format!("{name:<NAME$}{fact}\n")).collect())
     }
@@ -129,102 +128,6 @@ impl<const N: usize, const T: usize, const F: usize> Model for Drawn<N, T, F> {
 
 /// Columns of text that the name of a fact takes.
 const NAME: usize = 10;
-
-/// A state of a ring, to be told or drawn.
-struct Scene<'a, const N: usize, const T: usize, const F: usize> {
-    ring: &'a Ring<N, T, F>,
-    state: &'a State<N, T, F>,
-}
-
-impl<const N: usize, const T: usize, const F: usize> Scene<'_, N, T, F> {
-    /// What is drawn as boxes and arrows, in words: slots that are neither FREE nor blank, registers and indices.
-    fn slots_and_indices(&self) -> [(String, String); 2] {
-        let state = self.state;
-        let Queue { free_head, free_tail, .. } = state.queue();
-        let told = |&slot: &Slot| state.status(slot) != Status::Free || state.desc(slot) != Desc::Blank;
-        let slots: Vec<_> = self.ring.length().iter().filter(told).map(|slot| self.slot(slot)).collect();
-        let indices = format!("IQH {}, IQT {}, free_head {free_head}, free_tail {free_tail}", state.iqh(), state.iqt());
-        [("slots".into(), or(slots.join(", "), "all blank and QI_FREE")), ("indices".into(), indices)]
-    }
-
-    fn slot(&self, slot: Slot) -> String {
-        let owners = self.owners(slot);
-        let of = if owners.is_empty() { String::new() } else { format!(" of {owners}") };
-        format!("{slot}: {}{of} {}", desc_name(self.state.desc(slot)), self.state.status(slot).name())
-    }
-
-    /// The submitters in whose batch a slot is: more than one if it was handed out again while its owner still waits.
-    fn owners(&self, slot: Slot) -> String {
-        let owns = |t: &usize| {
-            let call = self.state.call(*t);
-            call.has_index() && self.ring.length().distance(call.index, slot) < call.slots()
-        };
-        self.submitters().filter(owns).map(name).collect::<Vec<_>>().join(" ")
-    }
-
-    fn submitters(&self) -> Range<usize> {
-        0..self.ring.cfg().submitters
-    }
-
-    /// What is not drawn as boxes and arrows: `free_cnt`, the lock, the hardware, the submitters.
-    fn facts(&self) -> Vec<(String, String)> {
-        let pending = self.state.pending().map(|(desc, owner)| format!("{} of {owner}", desc_name(desc)));
-        let pending: Vec<_> = pending.collect();
-        let mut facts = vec![
-            ("free_cnt".into(), format!("{} of {}", self.state.queue().free_cnt, self.ring.length().slots())),
-            ("q_lock".into(), self.lock()),
-            ("hardware".into(), format!("holds fetched: {}", or(pending.join(", then "), "nothing"))),
-        ];
-        facts.extend(self.submitters().map(|t| (name(t), self.submitter(t))));
-        facts
-    }
-
-    fn lock(&self) -> String {
-        let queue: Vec<_> = self.state.waiters().collect();
-        let wants = |t: &usize| matches!(self.state.call(*t).pc, Pc::Acquire | Pc::PollAcquire) && !queue.contains(t);
-        let wanted: Vec<_> = self.submitters().filter(wants).collect();
-        let mut text = self.state.lock_holder().map_or("free".to_string(), |t| format!("held by {}", name(t)));
-        for (how, who) in [("in line: ", &queue), ("wanted by ", &wanted)] {
-            if !who.is_empty() {
-                text += &format!("; {how}{}", who.iter().map(|&t| name(t)).collect::<Vec<_>>().join(", "));
-            }
-        }
-        text
-    }
-
-    fn submitter(&self, t: usize) -> String {
-        let call = self.state.call(t);
-        let Some(step) = call.pc.step(&self.ring.cfg().rules) else { return "idle".to_string() };
-        let last = self.ring.length().add(call.index, call.count.into());
-        let slots = match (call.has_index(), call.count) {
-            (false, _) => String::new(),
-            (true, 0) => format!(" in slot {last}"),
-            (true, _) => format!(" in slots {} to {last}", call.index),
-        };
-        let waits = if self.ring.waiting(self.state, t) { ", waits for its WD" } else { "" };
-        format!("qi_submit_sync({}){slots}{waits}; next: {step:?}", call.count)
-    }
-}
-
-fn name(submitter: usize) -> String {
-    format!("T{}", submitter + 1)
-}
-
-fn desc_name(desc: Desc) -> String {
-    match desc {
-        Desc::Blank => "blank".to_string(),
-        Desc::Id { kind: IdKind::Unit, .. } => "ID".to_string(),
-        Desc::Id { kind: IdKind::Device(device), .. } => format!("ID(d{device})"),
-        Desc::Id { kind: IdKind::Invalid, .. } => "ID(!)".to_string(),
-        Desc::Wd { target, data: WdData::Done } => format!("WD\u{2192}{target}"),
-        Desc::Wd { target, data } => format!("WD({})\u{2192}{target}", data.status().name()),
-        Desc::InvalidWd { target } => format!("WD(!)\u{2192}{target}"),
-    }
-}
-
-fn or(text: String, if_empty: &str) -> String {
-    if text.is_empty() { if_empty.to_string() } else { text }
-}
 
 /// A path as a run. If its last state has occurred before, the steps since then are a loop.
 fn run<const N: usize, const T: usize, const F: usize>(
@@ -281,9 +184,9 @@ fn draw<const N: usize, const T: usize, const F: usize>(
 ) -> String {
     let (run, state) = run(path);
     let timeline = Timeline::of(ring, &run);
-    let scene = Scene { ring, state: &state };
+    let scene = Scene::of(ring, &state);
     let facts = scene.facts();
-    let panels = [scene.boxes(), legend(), lines(&facts), rows(&timeline)];
+    let panels = [boxes(&scene), legend(), lines(&facts), rows(&timeline)];
     let width = 2 * MARGIN + panels.iter().map(|panel| panel.width).max().unwrap_or(0);
     let mut top = MARGIN;
     let mut body = String::new();
@@ -331,83 +234,76 @@ impl Cell {
     }
 }
 
-impl<const N: usize, const T: usize, const F: usize> Scene<'_, N, T, F> {
-    /// The slots in rows, with the arrows that point at them.
-    fn boxes(&self) -> Panel {
-        let Queue { free_head, free_tail, .. } = self.state.queue();
-        let length = self.ring.length();
-        let cell = Cell::of(length.slots());
-        let row_of = |slot: Slot| u16::from(slot) / PER_ROW;
-        let mut body = String::new();
-        let mut y = 0;
-        for row in 0..length.slots().div_ceil(PER_ROW) {
-            let here = |(name, slot): (&'static str, Slot)| (row_of(slot) == row).then_some((name, slot));
-            let above: Vec<_> =
-                [("IQH", self.state.iqh()), ("IQT", self.state.iqt())].into_iter().filter_map(here).collect();
-            let below: Vec<_> =
-                [("free_head", free_head), ("free_tail", free_tail)].into_iter().filter_map(here).collect();
-            if !above.is_empty() {
-                y += ARROW + LANE * above.len();
-            }
-            body += &arrows(cell, &above, y, Side::Above);
-            for slot in length.iter().filter(|&slot| row_of(slot) == row) {
-                body += &self.slot_box(cell, slot, y);
-            }
-            y += cell.height;
-            body += &arrows(cell, &below, y - 2, Side::Below);
-            if !below.is_empty() {
-                y += ARROW + LANE * below.len();
-            }
+/// The slots in rows, with the arrows that point at them.
+fn boxes(scene: &Scene) -> Panel {
+    let Queue { free_head, free_tail, .. } = scene.queue;
+    let length = scene.length;
+    let cell = Cell::of(length.slots());
+    let row_of = |slot: Slot| u16::from(slot) / PER_ROW;
+    let mut body = String::new();
+    let mut y = 0;
+    for row in 0..length.slots().div_ceil(PER_ROW) {
+        let here = |(name, slot): (&'static str, Slot)| (row_of(slot) == row).then_some((name, slot));
+        let above: Vec<_> = [("IQH", scene.iqh), ("IQT", scene.iqt)].into_iter().filter_map(here).collect();
+        let below: Vec<_> = [("free_head", free_head), ("free_tail", free_tail)].into_iter().filter_map(here).collect();
+        if !above.is_empty() {
+            y += ARROW + LANE * above.len();
         }
-        Panel { width: cell.width * usize::from(length.slots().min(PER_ROW)), height: y, body }
+        body += &arrows(cell, &above, y, Side::Above);
+        for slot in length.iter().filter(|&slot| row_of(slot) == row) {
+            body += &slot_box(scene, cell, slot, y);
+        }
+        y += cell.height;
+        body += &arrows(cell, &below, y - 2, Side::Below);
+        if !below.is_empty() {
+            y += ARROW + LANE * below.len();
+        }
     }
+    Panel { width: cell.width * usize::from(length.slots().min(PER_ROW)), height: y, body }
+}
 
-    fn slot_box(&self, cell: &Cell, slot: Slot, y: usize) -> String {
-        let Queue { free_cnt, free_head, free_tail } = self.state.queue();
-        let length = self.ring.length();
-        let (x, width, height) = (cell.left(slot), cell.width - 2, cell.height - 2);
-        let status = self.state.status(slot);
-        let (letter_x, letter_y, letter_size) = cell.letter;
-        let mut out = format!(
-            "<g><title>{}</title><rect x='{x}' y='{y}' width='{width}' height='{height}' fill='{}' stroke='{FAINT}'/>\
-             <text x='{}' y='{}' font-size='9'>{slot}</text>\
-             <text x='{}' y='{}' font-size='{letter_size}' font-weight='bold' text-anchor='middle'>{}</text>",
-            escape(&self.slot(slot)),
-            fill(status),
-            x + 3,
-            y + 13,
-            x + letter_x,
-            y + letter_y,
-            status.letter(),
-        );
-        let desc = match self.state.desc(slot) {
-            Desc::Blank => String::new(),
-            Desc::Wd { .. } if !cell.full => "WD".to_string(),
-            desc => desc_name(desc),
-        };
+fn slot_box(scene: &Scene, cell: &Cell, slot: Slot, y: usize) -> String {
+    let (x, width, height) = (cell.left(slot), cell.width - 2, cell.height - 2);
+    let status = scene.at(slot).status;
+    let (letter_x, letter_y, letter_size) = cell.letter;
+    let mut out = format!(
+        "<g><title>{}</title><rect x='{x}' y='{y}' width='{width}' height='{height}' fill='{}' stroke='{FAINT}'/>\
+         <text x='{}' y='{}' font-size='9'>{slot}</text>\
+         <text x='{}' y='{}' font-size='{letter_size}' font-weight='bold' text-anchor='middle'>{}</text>",
+        escape(&scene.slot(slot)),
+        fill(status),
+        x + 3,
+        y + 13,
+        x + letter_x,
+        y + letter_y,
+        status.letter(),
+    );
+    let desc = match scene.at(slot).desc {
+        Desc::Blank => String::new(),
+        Desc::Wd { .. } if !cell.full => "WD".to_string(),
+        desc => desc_name(desc),
+    };
+    out += &format!(
+        "<text x='{}' y='{}' font-size='10' text-anchor='middle'>{desc}</text>",
+        x + width / 2,
+        y + height - 6
+    );
+    if cell.full {
         out += &format!(
-            "<text x='{}' y='{}' font-size='10' text-anchor='middle'>{desc}</text>",
-            x + width / 2,
-            y + height - 6
+            "<text x='{}' y='{}' font-size='10' font-weight='bold' text-anchor='end'>{}</text>",
+            x + width - 3,
+            y + 13,
+            scene.owners(slot).map(name).collect::<Vec<_>>().join(" ")
         );
-        if cell.full {
-            out += &format!(
-                "<text x='{}' y='{}' font-size='10' font-weight='bold' text-anchor='end'>{}</text>",
-                x + width - 3,
-                y + 13,
-                self.owners(slot)
-            );
-        }
-        let bar =
-            |y: usize, colour: &str| format!("<rect x='{x}' y='{y}' width='{width}' height='3' fill='{colour}'/>");
-        if length.within(slot, self.state.iqh(), self.state.iqt()) {
-            out += &bar(y, HARDWARE);
-        }
-        if free_cnt == 0 || length.within(slot, free_tail, free_head) {
-            out += &bar(y + height - 3, DRIVER);
-        }
-        out + "</g>\n"
     }
+    let bar = |y: usize, colour: &str| format!("<rect x='{x}' y='{y}' width='{width}' height='3' fill='{colour}'/>");
+    if scene.is_to_be_fetched(slot) {
+        out += &bar(y, HARDWARE);
+    }
+    if scene.is_handed_out(slot) {
+        out += &bar(y + height - 3, DRIVER);
+    }
+    out + "</g>\n"
 }
 
 /// From which side an arrow points at a slot.
@@ -609,8 +505,8 @@ mod tests {
         let cfg = RingCfg { length: Length::new(4).unwrap(), ..RingCfg::new(Rules::G3, 2, [0]) };
         let ring = Ring::<8, 3>::new(cfg).unwrap();
         let graph = Search::new(&ring, Action::label).run();
-        let scenes = graph.ids().map(|id| Scene { ring: &ring, state: graph.state(id) });
-        assert!(scenes.into_iter().any(|scene| ring.length().iter().any(|slot| scene.owners(slot) == "T1 T2")));
+        let mut scenes = graph.ids().map(|id| Scene::of(&ring, graph.state(id)));
+        assert!(scenes.any(|scene| ring.length().iter().any(|slot| scene.owners(slot).eq([0, 1]))));
     }
 
     #[test]

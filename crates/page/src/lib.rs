@@ -1,0 +1,31 @@
+//! The page that steps through runs of the ring: their data, and the renderer that shows them in a browser.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`scene`] | a state of the ring as plain data, whatever its capacity, and in words |
+//! | [`frame`] | all that the page shows of one state, and the step that led there; [`frame::Walk`] makes them |
+//! | [`run`] | a counterexample as frames, and the same schedule under other rules |
+//! | [`report`] | the page of `check --html`: verdicts, reasons and runs in one file that needs nothing else |
+//!
+//! The renderer is `assets/page.js`, in plain JavaScript on Preact and htm (`assets/vendor`). It shows what is serialised here; a
+//! page of another kind mounts its components on frames that come one by one.
+//!
+//! ```
+//! use vtd_qi::scenario::Table;
+//! use vtd_qi::temporal::graph::Limits;
+//! use vtd_qi::verify::verify;
+//! use vtd_qi_page::report::{About, ReportData};
+//!
+//! let table = Table::embedded();
+//! let scenario = table.find("g3-c0-2x4").unwrap();
+//! let report = verify(scenario, Limits::default());
+//! let about = About { command: "check g3-c0-2x4 --html FILE".into(), ..About::default() };
+//! let data = ReportData::of(about, &[(scenario, &report)]);
+//! assert!(data.html().starts_with("<!doctype html>"));
+//! ```
+
+pub mod frame;
+pub mod report;
+pub mod run;
+pub mod scene;
+mod sentence;
