@@ -267,7 +267,7 @@ function Controls({ at, last, stem, repeating, harm, playing, go, next, toggle }
   return html`<div class="controls" role="group" aria-label="Go through the run">
     <div class="slider">
       <svg class="marks" viewBox=${`0 0 ${Math.max(1, last)} 10`} preserveAspectRatio="none" aria-hidden="true">
-        ${repeating > 0 && html`<rect class="loop" x=${stem} y="0" width=${last - stem} height="10" />`}
+        ${repeating > 0 && html`<rect class="loop" x=${stem} y="0" width=${repeating} height="10" />`}
         ${harm && html`<rect class="harm" x=${harm - Math.max(1, last) / 300} y="0" width=${Math.max(1, last) / 150} height="10" />`}
       </svg>
       <input type="range" min="0" max=${last} value=${at} aria-label="Step" aria-valuetext=${`step ${at} of ${last}`} onInput=${(event) => go(Number(event.target.value))} />
@@ -285,6 +285,7 @@ function Controls({ at, last, stem, repeating, harm, playing, go, next, toggle }
 
 function placeInWords(at, last, stem, repeating, harm) {
   if (at === 0) return ": the start";
+  if (at > stem + repeating) return repeating ? ", round the loop again" : "";
   if (harm === at) return html`: <b class="bad">! the harm</b>`;
   if (repeating > 0 && at > stem) return `: in the loop (${stem + 1} to ${stem + repeating})`;
   if (repeating > 0) return `, then ${stem + 1} to ${stem + repeating} for ever`;
@@ -326,7 +327,7 @@ function Player({ run, at, go, words, beside }) {
     else setPlaying(false);
   };
   const acts = useRef({});
-  acts.current = { next, back: () => go(Math.max(0, at - 1)), first: () => go(0), last: () => go(last), toggle: () => setPlaying(!playing) };
+  acts.current = { next, back: () => go(Math.max(0, at - 1)), first: () => go(0), last: () => go(end), toggle: () => setPlaying(!playing) };
   useEffect(() => {
     if (!playing) return undefined;
     const timer = setInterval(() => acts.current.next(), 900);
@@ -354,9 +355,15 @@ function Player({ run, at, go, words, beside }) {
   const frame = frames[own];
   return html`<div class=${`player${others ? " two" : ""}`}>
     <div class="look" onTouchStart=${touched} onTouchEnd=${swiped}>
-      <${Say} frame=${frame} at=${at} />
-      <${Ring} frame=${frame} slots=${run.film.slots} />
-      ${others && html`<${Beside} compared=${run.compared} frames=${others} at=${at} />`}
+      ${others && html`<${Difference} compared=${run.compared} />`}
+      <div class="pair">
+        <section aria-label="The run">
+          ${others && html`<h3>This run</h3>`}
+          <${Say} frame=${frame} at=${own} />
+          <${Ring} frame=${frame} slots=${run.film.slots} />
+        </section>
+        ${others && html`<${Beside} compared=${run.compared} frames=${others} at=${at} />`}
+      </div>
       <${Controls} at=${at} last=${end} stem=${stem} repeating=${repeating} harm=${harm} playing=${playing} go=${go} next=${next} toggle=${() => setPlaying(!playing)} />
       <${Legend} />
       <${Where} frame=${frame} slots=${run.film.slots} />
@@ -366,14 +373,18 @@ function Player({ run, at, go, words, beside }) {
   </div>`;
 }
 
+// Where the same schedule begins to be another run, and what it comes to.
+function Difference({ compared }) {
+  const { differs, outcome } = compared;
+  return html`<p class="difference">${differs ? `Step ${differs[0]} is the first that is another one: ${differs[1]}. ` : "No step is another one. "}
+    Under <code>${compared.generation}</code> ${outcome}</p>`;
+}
+
 // The same schedule under other rules, at the same step.
 function Beside({ compared, frames, at }) {
   const own = Math.min(at, frames.length - 1);
-  const differs = compared.differs;
   return html`<section class="beside" aria-label=${`The same schedule under ${compared.generation}`}>
-    <h3>The same schedule under <code>${compared.generation}</code> <span class="soft">${compared.what}</span></h3>
-    <p>${differs ? html`Step ${differs[0]} is the first that is another one: ${differs[1]}. ` : "No step is another one here. "}${capital(compared.outcome)}</p>
-    ${at > own && html`<p class="soft">It has ended after step ${own}; this is its last state.</p>`}
+    <h3>The same schedule under <code>${compared.generation}</code> <span class="soft">${compared.what}${at > own ? ", its last state" : ""}</span></h3>
     <${Say} frame=${frames[own]} at=${own} />
     <${Ring} frame=${frames[own]} slots=${compared.film.slots} />
   </section>`;

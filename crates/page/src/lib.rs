@@ -5,6 +5,7 @@
 //! | [`scene`] | a state of the ring as plain data, whatever its capacity, and in words |
 //! | [`frame`] | all that the page shows of one state, and the step that led there; [`frame::Walk`] makes them |
 //! | [`run`] | a counterexample as frames, and the same schedule under other rules |
+//! | [`picture`] | one step of a run as a picture for a document |
 //! | [`report`] | the page of `check --html`: verdicts, reasons and runs in one file that needs nothing else |
 //!
 //! The renderer is `assets/page.js`, in plain JavaScript on Preact and htm (`assets/vendor`). It shows what is serialised here; a
@@ -25,6 +26,7 @@
 //! ```
 
 pub mod frame;
+pub mod picture;
 pub mod report;
 pub mod run;
 pub mod scene;

@@ -268,7 +268,10 @@ fn first_difference(one: &[Frame], other: &[Frame], generation: &str) -> Option<
     pairs.find_map(|(i, (one, other))| {
         let (FrameStep { who, text, .. }, theirs) = (one.step.as_ref()?, other.step.as_ref()?);
         if text != &theirs.text {
-            return Some((i, format!("where {who} has {text:?} above, it is {:?} under {generation}", theirs.text)));
+            return Some((
+                i,
+                format!("where {who} has {text:?} in this run, it is {:?} under {generation}", theirs.text),
+            ));
         }
         let same: fn(&Frame) -> (BTreeMap<_, _>, _) = |frame| (frame.slots.clone(), frame.fields());
         (same(one) != same(other)).then(|| (i, format!("{text:?} of {who} has another effect under {generation}")))

@@ -8,8 +8,13 @@ use vtd_qi::temporal::graph::Limits;
 use vtd_qi::verify::{Report, Verdict, verify};
 use vtd_qi::with_ring;
 use vtd_qi_page::frame::{Frame, Walk};
+use vtd_qi_page::picture::picture;
 use vtd_qi_page::report::{About, MOST_BYTES, ReportData, SCRIPT, STYLE, source};
 use vtd_qi_page::run::{ShownRun, shown_outcomes};
+
+#[allow(dead_code)]
+#[path = "../examples/documents.rs"]
+mod documents;
 
 fn checked(name: &str) -> (Scenario, Report) {
     let scenario = Table::embedded().find(name).unwrap().clone();
@@ -189,3 +194,31 @@ fn a_page_is_small_enough_to_be_sent_and_says_what_it_leaves_out() {
     assert!(most.scenarios.len() < 4_000 && most.not_shown == 4_000 - most.scenarios.len());
     assert!(most.sentence.contains("4000 scenarios"), "{}", most.sentence);
 }
+
+/// `cargo run -p vtd-qi-page --example documents -- docs` makes them anew.
+#[test]
+fn the_documents_are_what_is_made_now() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    for (name, made) in documents::documents() {
+        assert!(made.len() < 200_000, "{name} has {} bytes", made.len());
+        let kept = std::fs::read_to_string(folder.join(name)).unwrap();
+        assert!(kept == made, "docs/{name} is not what the program makes now");
+    }
+}
+
+#[test]
+fn a_picture_shows_the_ring_before_and_after_the_step() {
+    let (scenario, report) = checked("g3-patch-2x4");
+    let run = ShownRun::of(&scenario, &report.properties[0]).unwrap();
+    let svg = picture(&run, run.harm.unwrap()).unwrap();
+    let svg = roxmltree::Document::parse(&svg).unwrap();
+    let texts: Vec<&str> =
+        svg.descendants().filter(|node| node.has_tag_name((SVG, "text"))).filter_map(|t| t.text()).collect();
+    let statuses: Vec<&str> = texts.iter().copied().filter(|text| text.starts_with("QI_")).collect();
+    assert_eq!(statuses, ["QI_FREE", "QI_FREE", "QI_DONE*", "QI_FREE", "QI_FREE", "QI_FREE", "QI_FREE", "QI_FREE"]);
+    assert!(texts.iter().any(|text| text.contains("T2 still waits for QI_DONE in WD2")), "{texts:?}");
+    assert_eq!(picture(&run, 0), None);
+    assert_eq!(picture(&run, 37), None);
+}
+
+const SVG: &str = "http://www.w3.org/2000/svg";
