@@ -1,17 +1,15 @@
 ------------------------------ MODULE MCQIRing ------------------------------
 (***************************************************************************)
-(* QIRing as TLC checks it: the constants come from a .cfg of models/, the *)
-(* specification itself knows no bounds.                                   *)
+(* QIRing as TLC checks it, with the constants of a .cfg file.             *)
 (***************************************************************************)
-EXTENDS QIRing
+EXTENDS QIRingProperties
 
 \* Draws a state as `check' does: status letter and descriptor of each slot, then
-\* fields and registers, hardware, each submitter, and what only faults change.
+\* fields and registers, hardware, and each submitter.
 Letter(status) ==
-    CASE status = "QI_FREE" -> "."
-      [] status = "QI_IN_USE" -> "u"
-      [] status = "QI_DONE" -> "D"
-      [] status = "QI_ABORT" -> "A"
+    CASE status = QI_FREE -> "."
+      [] status = QI_IN_USE -> "u"
+      [] status = QI_DONE -> "D"
 
 Drawn ==
     [slots |-> [s \in Slots |-> <<Letter(desc_status[s]), desc[s].kind>>],
@@ -22,9 +20,6 @@ Drawn ==
      IQT |-> iqt,
      lock |-> <<lock, waiters>>,
      hardware |-> [i \in DOMAIN pending |-> <<pending[i].kind, pending_by[i]>>],
-     T |-> [t \in Submitters |-> <<pc[t], count[t], index[t], at[t]>>],
-     faults |-> [FSTS |-> fsts, ITESID |-> itesid, gone |-> gone, injected |-> injected],
-     check |-> check,
-     calls |-> [t \in Submitters |-> <<request[t], outcome[t], executed_ids[t]>>]]
+     T |-> [t \in Submitters |-> <<pc[t], count[t], index[t], at[t]>>]]
 
 =============================================================================

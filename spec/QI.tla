@@ -19,7 +19,7 @@ CONSTANTS
     Loss,           \* "none", or "done": a Done may be lost, nothing else.
     Faults          \* "none", or "possible": hardware may abort batches or refuse one.
 
-ASSUME
+ASSUME ConstantsAssumption ==
     /\ IsFiniteSet(Submitters) /\ Submitters = 1 .. Cardinality(Submitters)
     /\ Submitters # {}
     /\ Counts # {} /\ Counts \subseteq 0 .. 254

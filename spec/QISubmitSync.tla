@@ -16,8 +16,8 @@
 (* beside which they stand; this is sound because only the holder of the   *)
 (* lock uses them, which LockHeldOnAccess checks.                          *)
 (*                                                                         *)
-(* QIRing is the same ring with faults, the kernel's fault check, the      *)
-(* first generation G1, and rules that can be set one by one.              *)
+(* QIRing is the same ring with the first generation G1 and rules that can *)
+(* be set one by one; QIRingFaults adds faults and the fault check.        *)
 (*                                                                         *)
 (* Sources: qi_submit_sync and reclaim_free_desc in                        *)
 (* drivers/iommu/intel/dmar.c; Intel VT-d specification, revision 4.1,     *)
@@ -98,7 +98,7 @@ Within(s, from, to) == Distance(from, s) < Distance(from, to)       \* s lies in
 QI_FREE == "QI_FREE"
 QI_IN_USE == "QI_IN_USE"
 QI_DONE == "QI_DONE"
-QI_ABORT == "QI_ABORT"                      \* Only the fault check writes it: see QIRing.
+QI_ABORT == "QI_ABORT"                      \* Only the fault check writes it: see QIRingFaultCheck.
 
 Blank == [kind |-> "blank", target |-> NoSlot]
 Id == [kind |-> "id", target |-> NoSlot]
@@ -236,9 +236,9 @@ WriteWd(t) ==
 \* free_head and free_cnt, then writel(qi->free_head << shift, iommu->reg + DMAR_IQT_REG)
 WriteIqt(t) ==
     /\ pc[t] = "WriteIqt" /\ Goto(t, "Poll")
-    /\ free_head' = Plus(free_head, Size(t)) /\ free_cnt' = free_cnt - Size(t)
-    /\ iqt' = free_head'
-    /\ UNCHANGED <<free_tail, desc_status, desc, iqh, pending, locking, batch, at, posted_by, done_by, pending_by, executed>>
+    /\ free_head' = Plus(free_head, Size(t)) /\ free_cnt' = free_cnt - Size(t) /\ iqt' = free_head'
+    /\ UNCHANGED <<free_tail, desc_status, desc, iqh, pending, locking, batch, at>>
+    /\ UNCHANGED <<posted_by, done_by, pending_by, executed>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)

@@ -2,7 +2,7 @@
 (***************************************************************************)
 (* Whether a trace is one of a real driver on this ring: TLC looks for a   *)
 (* behaviour of QIRing, followed by QI, that looks like the trace.  The    *)
-(* same question as src/replay.rs answers, with the same three kinds of    *)
+(* same question as crates/traces answers, with the same three kinds of    *)
 (* visible events (see QITraceData): IQT writes, fetches, status writes.   *)
 (* The lock, the driver's writes to the ring, polls, MARK, RECLAIM and the *)
 (* execution of IDs are hidden, and TLC chooses them.                      *)
@@ -32,7 +32,7 @@
 (* neither accepted nor rejected; Grain = "steps" leaves nothing out but   *)
 (* calls with counts that are not posted, and takes long.                  *)
 (***************************************************************************)
-EXTENDS QIRing, QITraceData, TLC
+EXTENDS QIRingProperties, QITraceData, TLC
 
 CONSTANTS
     Qemu,           \* "stock": drains the queue inside the IQT write; "async": a thread of its own.
@@ -50,20 +50,19 @@ MaxIds == 16        \* QI_MAX_BATCHED_DESC_COUNT of the kernel, since 6.12; befo
 QiDone == 2         \* The kernel's QI_DONE, the status data of each WD.
 
 \* Nothing is accepted for being empty or unknown.
-ASSUME
+ASSUME TraceAssumption ==
     /\ Len(Trace) > 0
     /\ \A i \in DOMAIN Trace : Trace[i].event \in {"WriteIqt", "Fetch", "Complete"}
     /\ \A i \in 2 .. Len(Trace) : Trace[i - 1].line < Trace[i].line
 
-ASSUME
-    /\ Lock = "strong-fair"
-    /\ ~ChecksFaults
+ASSUME DriverAssumption ==
+    /\ Lock = StrongFair
     /\ Qemu \in {"stock", "async"}
-    /\ Qemu = "stock" => Hardware = "in-order" /\ Depth = 1
+    /\ Qemu = "stock" => Hardware = InOrder /\ Depth = 1
     /\ End \in {"idle", "anywhere"}
     /\ Grain \in {"sections", "steps"}
     /\ Grain = "sections" =>
-        CleanUpRule = "locked" /\ PublishRule = "status-wd-iqt" /\ ReclaimRule # "while-free"
+        CleanUpRule = Locked /\ PublishRule = StatusWdIqt /\ ReclaimRule # WhileFree
 
 IqtWrites == {i \in DOMAIN Trace : Trace[i].event = "WriteIqt"}
 
@@ -98,7 +97,7 @@ IsWriteIqt(t) ==
 IsFetch ==
     /\ IsEvent("Fetch")
     /\ Trace[l].slot = iqh
-    /\ desc[iqh] = (IF Trace[l].desc = "WD" THEN Wd(Trace[l].target, "QI_DONE") ELSE Id(0, Unit))
+    /\ desc[iqh] = (IF Trace[l].desc = "WD" THEN Wd(Trace[l].target) ELSE Id)
     /\ Fetch
 
 \* The status write goes to the slot that is due, and says DONE.
@@ -117,7 +116,7 @@ IsComplete ==
 
 CanExecute == Acting # {}
 
-SeesDone(t) == desc_status[PolledSlot(t)] = "QI_DONE"
+SeesDone(t) == desc_status[PolledSlot(t)] = QI_DONE
 
 \* t's next IQT write posts n IDs; with sections, it is the next event.
 NextPost(t, n) ==
@@ -197,7 +196,7 @@ Premise ==
         \A t \in Submitters : InSection(t) =>
             LET Own(s) == Distance(index[t], s) < Size(t)
                 Harmless(d) ==
-                    d.kind = "wd" => ~Own(d.target) /\ desc_status[d.target] = "QI_IN_USE"
+                    d.kind = "wd" => ~Own(d.target) /\ desc_status[d.target] = QI_IN_USE
             IN  /\ \A k \in 0 .. Distance(iqh, iqt) - 1 :
                     LET s == Plus(iqh, k) IN ~Own(s) /\ Harmless(desc[s])
                 /\ \A i \in DOMAIN pending : Harmless(pending[i])

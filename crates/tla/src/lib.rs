@@ -14,7 +14,7 @@ mod states;
 mod trace;
 mod value;
 
-pub use states::{PLAIN_GENERATIONS, Twin, plain_generation};
+pub use states::{PLAIN_GENERATIONS, RingModule, Twin};
 pub use trace::{ExecutedTrace, TlcTrace, is_called};
 pub use value::{MOST_NESTED, Value};
 

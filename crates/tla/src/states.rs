@@ -9,17 +9,45 @@ use stateright::Model;
 
 use super::Value;
 use vtd_qi::impl_qi::{
-    Call, Desc, Faults, Fsts, Handout, IdKind, Label, Owner, Pc, Request, Ring, RingCfg, Rules, Slot, State,
+    Call, Desc, Fsts, Handout, IdKind, Label, Owner, Pc, Request, Ring, RingCfg, Rules, Slot, State,
 };
 use vtd_qi::spec::{self, Spec, Submitter};
 
-/// The generation of spec/QISubmitSync.tla that a ring is of: G3 or G4, where nothing fails and no fault check is modelled. Every
-/// other ring is one of spec/QIRing.tla.
-pub fn plain_generation(cfg: &RingCfg) -> Option<&'static str> {
-    let faults = Faults { quirk: None, ..cfg.faults.clone() };
-    let nothing_fails = !cfg.checks_faults() && faults == Faults::none() && cfg.handout == Handout::AsDriver;
-    PLAIN_GENERATIONS.iter().find(|(_, rules)| nothing_fails && cfg.rules == *rules).map(|(name, _)| *name)
+/// The specification of spec/ that a ring is one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingModule {
+    /// QISubmitSync: nothing fails, no fault check is modelled, and the driver is this generation.
+    SubmitSync(&'static str),
+    /// QIRing: nothing fails and no fault check is modelled, but the driver follows other rules.
+    Rules,
+    /// QIRingFaults: the fault check is modelled.
+    Faults,
 }
+
+impl RingModule {
+    /// The specification that a ring is one of.
+    pub fn of(cfg: &RingCfg) -> RingModule {
+        if cfg.checks_faults() {
+            return RingModule::Faults;
+        }
+        let as_driver = cfg.handout == Handout::AsDriver;
+        match PLAIN_GENERATIONS.iter().find(|(_, rules)| as_driver && cfg.rules == *rules) {
+            Some((generation, _)) => RingModule::SubmitSync(generation),
+            None => RingModule::Rules,
+        }
+    }
+
+    /// The names of the rules that are constants of QIRing or QIRingFaults. Where nothing fails, the rules of the fault check mean
+    /// nothing and are no constants.
+    pub fn rules(self) -> impl Iterator<Item = &'static str> {
+        let means_something = move |rule: &&str| self == RingModule::Faults || !FAULT_RULES.contains(rule);
+        Rules::NAMES.into_iter().filter(means_something)
+    }
+}
+
+/// The rules that only the fault check follows.
+const FAULT_RULES: [&str; 8] =
+    ["ite-walk", "time-out", "ite-clear", "straddler", "iqe-at", "iqe-patch", "iqe-return", "presence"];
 
 /// The generations of spec/QISubmitSync.tla.
 pub const PLAIN_GENERATIONS: [(&str, Rules); 2] = [("G3", Rules::G3), ("G4", Rules::G4)];
@@ -120,26 +148,29 @@ fn asks(kind: IdKind) -> Value {
     }
 }
 
-/// A descriptor of QISubmitSync, where nothing tells IDs apart and every WD is valid.
+/// A descriptor of QISubmitSync and of QIRing, where nothing tells IDs apart and every WD is valid.
 fn plain_desc(desc: Desc) -> Value {
+    Value::record(plain_desc_fields(desc))
+}
+
+fn plain_desc_fields(desc: Desc) -> [(&'static str, Value); 2] {
     let (kind, target) = match desc {
         Desc::Blank => ("blank", None),
         Desc::Id { .. } => ("id", None),
         Desc::Wd { target, .. } => ("wd", Some(target)),
         Desc::InvalidWd { target } => ("invalid-wd", Some(target)),
     };
-    Value::record([("kind", Value::str(kind)), ("target", or_nothing(target))])
+    [("kind", Value::str(kind)), ("target", or_nothing(target))]
 }
 
-/// A descriptor of QIRing.
+/// A descriptor of QIRingFaults: more is known of IDs, and of what a WD writes.
 fn desc(desc: Desc) -> Value {
-    let (kind, fields) = match desc {
-        Desc::Blank => ("blank", vec![]),
-        Desc::Id { number, kind } => ("id", vec![("number", int(number)), ("asks", asks(kind))]),
-        Desc::Wd { target, data } => ("wd", vec![("target", int(target)), ("data", Value::str(data.status().name()))]),
-        Desc::InvalidWd { target } => ("invalid-wd", vec![("target", int(target))]),
+    let more = match desc {
+        Desc::Blank | Desc::InvalidWd { .. } => vec![],
+        Desc::Id { number, kind } => vec![("number", int(number)), ("asks", asks(kind))],
+        Desc::Wd { data, .. } => vec![("data", Value::str(data.status().name()))],
     };
-    Value::record([("kind", Value::str(kind))].into_iter().chain(fields))
+    Value::record(plain_desc_fields(desc).into_iter().chain(more))
 }
 
 /// What a call asks for; `None` outside calls and where the fault check is not modelled.
@@ -179,7 +210,7 @@ impl<const N: usize, const T: usize, const F: usize> Twin for Ring<N, T, F> {
     }
 
     fn variables(&self, state: &State<N, T, F>) -> Value {
-        variables(self, state, plain_generation(self.cfg()).is_some())
+        variables(self, state, RingModule::of(self.cfg()) != RingModule::Faults)
     }
 
     fn every_variable(&self, state: &State<N, T, F>) -> Value {
@@ -187,7 +218,7 @@ impl<const N: usize, const T: usize, const F: usize> Twin for Ring<N, T, F> {
     }
 }
 
-/// The variables of QIRing, or of QISubmitSync if the ring is one of its.
+/// The variables of QIRingFaults, or if `plain` those of QISubmitSync and of QIRing.
 fn variables<const N: usize, const T: usize, const F: usize>(
     ring: &Ring<N, T, F>,
     state: &State<N, T, F>,
@@ -223,7 +254,7 @@ fn variables<const N: usize, const T: usize, const F: usize>(
         ("pending_by", Value::seq(state.pending().map(|(_, by)| owner(by)))),
         ("executed", calls(&|t| int(ghost.executed(t)))),
     ];
-    // What only faults change is no variable of QISubmitSync.
+    // What only faults change.
     let more = vec![
         ("fsts", fsts(state.fsts())),
         ("itesid", int(state.itesid())),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{TwinError, Value};
 
-/// The name of the drawing of a state in MCQI.tla and MCQIRing.tla.
+/// The name of the drawing of a state in each module whose name begins with MC.
 const ALIAS: &str = "Drawn";
 
 /// What a `.cfg` file says.
@@ -189,8 +189,10 @@ mod tests {
         ring("SPECIFICATION Spec", "SPECIFICATION is given twice: FairSpec and Spec");
         ring("INVARIANT NoDeadlock", "NoDeadlock is named twice");
         ring("INVARIANT Nonsense", "there is no property Nonsense; there are TypeOK, FreeCntConsistent,");
-        let message = "NoStrayStatusWrite is a predicate of states: name it under INVARIANTS";
-        refused("seeded-wd-first-2x4", deadlock, "PROPERTY NoStrayStatusWrite", message);
+        let message = "HwFetchedUnowned is a predicate of states: name it under INVARIANTS";
+        refused("seeded-wd-first-2x4--no-overwrite-in-flight", deadlock, "PROPERTY HwFetchedUnowned", message);
+        let message = "NoStrayStatusWrite is about steps: name it under PROPERTIES";
+        refused("graph-faults-fifo", deadlock, "INVARIANT NoStrayStatusWrite", message);
         let message = "NoStrangerDone is about steps: name it under PROPERTIES";
         refused("g3-c01-2x4", deadlock, "INVARIANT NoStrangerDone", message);
         ring("INVARIANT RefinesLossySpec", "RefinesLossySpec is about whole runs: name it under PROPERTIES");

@@ -16,14 +16,14 @@ use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::spec::{self, Loss, SpecCfg};
 use vtd_qi::with_ring;
 use vtd_qi::words::Word;
-use vtd_qi_tla::{PLAIN_GENERATIONS, plain_generation};
+use vtd_qi_tla::{PLAIN_GENERATIONS, RingModule};
 
 /// What the constants of a model say, as a configuration of the Rust model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// spec/QI.tla and [`vtd_qi::spec`].
     Spec(SpecCfg),
-    /// spec/QISubmitSync.tla or spec/QIRing.tla, and [`vtd_qi::impl_qi`]; the twin's hardware has no
+    /// spec/QISubmitSync.tla, spec/QIRing.tla or spec/QIRingFaults.tla, and [`vtd_qi::impl_qi`]; the twin's hardware has no
     /// [`vtd_qi::impl_qi::Quirk`].
     Ring(ValidRing),
 }
@@ -57,7 +57,7 @@ impl Property {
             }
             Subject::Ring(cfg) => {
                 let about_faults = |check: &Check| matches!(check, Check::Safety(safety) if safety.needs_faults());
-                let has = |check: &Check| plain_generation(cfg).is_none() || !about_faults(check);
+                let has = |check: &Check| RingModule::of(cfg) == RingModule::Faults || !about_faults(check);
                 [Property::TypeOk].into_iter().chain(Check::all().filter(has).map(Property::Ring)).collect()
             }
         }
@@ -74,31 +74,27 @@ impl Property {
         }
     }
 
-    /// Whether it is a predicate of one state, in the module of a subject.
-    pub fn is_invariant(self, subject: &Subject) -> bool {
+    /// Whether it is a predicate of one state in the twin.
+    pub fn is_invariant(self) -> bool {
         match self {
             Property::TypeOk | Property::ObservedAfterExecution => true,
             Property::SpecLiveness | Property::LivenessIfAbortsEnd => false,
-            Property::Ring(check) => {
-                matches!(check, Check::Safety(_) | Check::NoDeadlock) && !self.is_about_steps(subject)
-            }
+            Property::Ring(check) => matches!(check, Check::Safety(_) | Check::NoDeadlock) && !self.is_about_steps(),
         }
     }
 
-    /// Whether it is a predicate of one step, in the module of a subject. In Rust it is one of the state in which that step can be
-    /// done next, and so it is in QIRing.
-    pub fn is_about_steps(self, subject: &Subject) -> bool {
-        let Subject::Ring(cfg) = subject else { return false };
-        plain_generation(cfg).is_some()
-            && matches!(
-                self,
-                Property::Ring(Check::Safety(
-                    Safety::NoOverwriteInFlight
-                        | Safety::IqtDiffersFromIqh
-                        | Safety::SuccessAfterExecution
-                        | Safety::NoStrangerDone
-                ))
-            )
+    /// Whether it is a predicate of one step in the twin. In Rust it is one of the state in which that step can be done next.
+    pub fn is_about_steps(self) -> bool {
+        matches!(
+            self,
+            Property::Ring(Check::Safety(
+                Safety::NoOverwriteInFlight
+                    | Safety::IqtDiffersFromIqh
+                    | Safety::SuccessAfterExecution
+                    | Safety::NoStrangerDone
+                    | Safety::NoStrayStatusWrite
+            ))
+        )
     }
 
     /// Whether it is about infinite runs, so that fairness matters.
@@ -126,10 +122,20 @@ impl Subject {
     pub fn modules(&self) -> &'static [&'static str] {
         match self {
             Subject::Spec(_) => &["MCQI", "QI"],
-            Subject::Ring(cfg) if plain_generation(cfg).is_some() => {
-                &["MCQISubmitSync", "QISubmitSyncProperties", "QISubmitSync", "QI"]
-            }
-            Subject::Ring(_) => &["MCQIRing", "QIRing", "QI"],
+            Subject::Ring(cfg) => match RingModule::of(cfg) {
+                RingModule::SubmitSync(_) => &["MCQISubmitSync", "QISubmitSyncProperties", "QISubmitSync", "QI"],
+                RingModule::Rules => &["MCQIRing", "QIRingProperties", "QIRing", "QIRingRules", "QI"],
+                RingModule::Faults => &[
+                    "MCQIRingFaults",
+                    "QIRingFaultsProperties",
+                    "QIRingFaults",
+                    "QIRingFaultCheck",
+                    "QIRingProperties",
+                    "QIRing",
+                    "QIRingRules",
+                    "QI",
+                ],
+            },
         }
     }
 
@@ -179,19 +185,21 @@ impl Subject {
                 constants.insert("Lock".into(), word(&cfg.lock));
                 constants.insert("Hardware".into(), word(&cfg.hardware.order));
                 constants.insert("Depth".into(), Value::Int(cfg.hardware.depth.into()));
-                if let Some(generation) = plain_generation(cfg) {
+                let module = RingModule::of(cfg);
+                if let RingModule::SubmitSync(generation) = module {
                     constants.insert("Generation".into(), Value::str(generation));
                     return constants;
                 }
                 constants.insert("Handout".into(), word(&cfg.handout));
-                constants.insert("FaultClasses".into(), Value::Set(cfg.faults.classes.iter().map(word).collect()));
-                constants.insert("FaultBound".into(), Value::Int(cfg.faults.bound.into()));
-                constants.insert("Devices".into(), Value::Int(cfg.faults.devices.into()));
-                constants.insert("Itesid".into(), word(&cfg.faults.itesid));
-                constants.insert("AfterIte".into(), word(&cfg.faults.after_ite));
-                constants.insert("FaultCheck".into(), word(&cfg.fault_check));
-                for (rule, value) in cfg.rules.words() {
+                for (rule, value) in cfg.rules.words().filter(|(rule, _)| module.rules().any(|own| own == *rule)) {
                     constants.insert(rule_constant(rule), Value::str(value));
+                }
+                if module == RingModule::Faults {
+                    constants.insert("FaultClasses".into(), Value::Set(cfg.faults.classes.iter().map(word).collect()));
+                    constants.insert("FaultBound".into(), Value::Int(cfg.faults.bound.into()));
+                    constants.insert("Devices".into(), Value::Int(cfg.faults.devices.into()));
+                    constants.insert("Itesid".into(), word(&cfg.faults.itesid));
+                    constants.insert("AfterIte".into(), word(&cfg.faults.after_ite));
                 }
             }
         }
@@ -214,26 +222,22 @@ impl Subject {
         let Subject::Ring(cfg) = self else {
             return BTreeMap::from([("Loss".into(), of::<Loss>()), ("Faults".into(), SPEC_FAULTS.to_vec())]);
         };
-        if plain_generation(cfg).is_some() {
-            let generations = PLAIN_GENERATIONS.map(|(name, _)| name).to_vec();
-            let options = [("Lock", of::<Lock>()), ("Hardware", of::<Order>()), ("Generation", generations)];
-            return options.into_iter().map(|(name, words)| (name.to_string(), words)).collect();
+        let mut words: Vec<(String, Vec<&'static str>)> =
+            vec![("Lock".into(), of::<Lock>()), ("Hardware".into(), of::<Order>())];
+        let module = RingModule::of(cfg);
+        if let RingModule::SubmitSync(_) = module {
+            words.push(("Generation".into(), PLAIN_GENERATIONS.map(|(name, _)| name).to_vec()));
+            return words.into_iter().collect();
         }
-        let options = [
-            ("Lock", of::<Lock>()),
-            ("Hardware", of::<Order>()),
-            ("Handout", of::<Handout>()),
-            ("FaultClasses", of::<FaultClass>()),
-            ("Itesid", of::<Itesid>()),
-            ("AfterIte", of::<AfterIte>()),
-            ("FaultCheck", of::<FaultCheck>()),
-        ];
-        let rules = Rules::NAMES.into_iter().map(|rule| {
-            // A word that is none is refused with those that there are.
-            let refused = cfg.rules.clone().set(rule, "").expect_err("no word is empty");
-            (rule_constant(rule), refused.known)
-        });
-        options.into_iter().map(|(name, words)| (name.to_string(), words)).chain(rules).collect()
+        words.push(("Handout".into(), of::<Handout>()));
+        words
+            .extend(module.rules().map(|rule| (rule_constant(rule), Rules::values(rule).expect("the name of a rule"))));
+        if module == RingModule::Faults {
+            words.push(("FaultClasses".into(), of::<FaultClass>()));
+            words.push(("Itesid".into(), of::<Itesid>()));
+            words.push(("AfterIte".into(), of::<AfterIte>()));
+        }
+        words.into_iter().collect()
     }
 
     /// The configuration that constants stand for.
@@ -330,7 +334,7 @@ impl Given {
         Ok(cfg)
     }
 
-    /// Whether there is a `Generation` tells the module.
+    /// Whether there is a `Generation`, or a set of `FaultClasses`, tells the module.
     fn ring(&mut self) -> Result<ValidRing, TwinError> {
         let length = self.number("Length")?;
         let ring = RingCfg {
@@ -355,9 +359,11 @@ impl Given {
         known.map(|(_, rules)| *rules).ok_or_else(|| unusable("Generation", &value, "\"G3\" or \"G4\""))
     }
 
+    /// Rules that are no constants mean nothing in their module, so they may be anything.
     fn ring_with_rules(&mut self, ring: RingCfg) -> Result<RingCfg, TwinError> {
-        let mut rules = Rules::G3;
-        for rule in Rules::NAMES {
+        let module = if self.0.contains_key("FaultClasses") { RingModule::Faults } else { RingModule::Rules };
+        let mut rules = ring.rules;
+        for rule in module.rules() {
             let constant = rule_constant(rule);
             let Value::Str(value) = self.take(&constant)? else {
                 return Err(TwinError::Model(format!("the constant {constant} is no string")));
@@ -365,20 +371,20 @@ impl Given {
             let unusable = |error| TwinError::Model(format!("the constant {constant}: {error}"));
             rules.set(rule, &value).map_err(unusable)?;
         }
-        Ok(RingCfg {
-            rules,
-            handout: self.word::<Handout>("Handout")?,
-            faults: Faults {
-                classes: self.words::<FaultClass>("FaultClasses")?,
-                bound: self.number("FaultBound")?,
-                devices: self.number("Devices")?,
-                itesid: self.word::<Itesid>("Itesid")?,
-                after_ite: self.word::<AfterIte>("AfterIte")?,
-                quirk: None,
-            },
-            fault_check: self.word::<FaultCheck>("FaultCheck")?,
-            ..ring
-        })
+        let ring = RingCfg { rules, handout: self.word::<Handout>("Handout")?, ..ring };
+        if module == RingModule::Rules {
+            return Ok(ring);
+        }
+        let faults = Faults {
+            classes: self.words::<FaultClass>("FaultClasses")?,
+            bound: self.number("FaultBound")?,
+            devices: self.number("Devices")?,
+            itesid: self.word::<Itesid>("Itesid")?,
+            after_ite: self.word::<AfterIte>("AfterIte")?,
+            quirk: None,
+        };
+        let fault_check = if faults.classes.is_empty() { FaultCheck::Always } else { ring.fault_check };
+        Ok(RingCfg { faults, fault_check, ..ring })
     }
 }
 
@@ -438,12 +444,8 @@ impl Model {
         }
         let _ = writeln!(text, "SPECIFICATION {}", self.specification());
         for (title, invariant) in [("INVARIANTS", true), ("PROPERTIES", false)] {
-            let mut names = self
-                .properties
-                .iter()
-                .filter(|p| p.is_invariant(&self.subject) == invariant)
-                .map(|p| p.name())
-                .peekable();
+            let mut names =
+                self.properties.iter().filter(|p| p.is_invariant() == invariant).map(|p| p.name()).peekable();
             if names.peek().is_some() {
                 let _ = writeln!(text, "{title}");
                 names.for_each(|name| _ = writeln!(text, "    {name}"));
@@ -473,12 +475,12 @@ impl Model {
                 let known: Vec<_> = known.iter().map(|property| property.name()).collect();
                 TwinError::Model(format!("there is no property {wanted}; there are {}", known.join(", ")))
             })?;
-            match (property.is_invariant(&subject), as_invariant) {
+            match (property.is_invariant(), as_invariant) {
                 (true, false) => {
                     Err(TwinError::Model(format!("{wanted} is a predicate of states: name it under INVARIANTS")))
                 }
                 (false, true) => {
-                    let what = if property.is_about_steps(&subject) { "steps" } else { "whole runs" };
+                    let what = if property.is_about_steps() { "steps" } else { "whole runs" };
                     Err(TwinError::Model(format!("{wanted} is about {what}: name it under PROPERTIES")))
                 }
                 _ => Ok(property),
@@ -620,7 +622,7 @@ fn models_of(scenario: &Scenario) -> Vec<Model> {
     };
     let mut holds: Vec<_> = [Property::TypeOk].into_iter().chain(holds.into_iter().map(Property::Ring)).collect();
     // As a `.cfg` file has them: invariants first.
-    holds.sort_by_key(|property| !property.is_invariant(&Subject::Ring(scenario.cfg.clone())));
+    holds.sort_by_key(|property| !property.is_invariant());
     let holds = model(scenario.name.clone(), "what is expected to hold".into(), holds);
     let violated = violated.into_iter().map(|check| {
         let name = format!("{}--{}", scenario.name, check.name());
@@ -871,7 +873,9 @@ impl FaultModel {
         };
         let (violated, holds): (Vec<Check>, Vec<Check>) =
             Check::under_faults().partition(|check| self.violated.contains(&check.name()));
-        let holds = [Property::TypeOk].into_iter().chain(holds.into_iter().map(Property::Ring)).collect();
+        let mut holds: Vec<_> = [Property::TypeOk].into_iter().chain(holds.into_iter().map(Property::Ring)).collect();
+        // As a `.cfg` file has them: invariants first.
+        holds.sort_by_key(|property| !property.is_invariant());
         let violated = violated.into_iter().map(|check| {
             let name = format!("{}--{}", self.name(), check.name());
             model(name, &format!("{} is expected to be violated", check.name()), vec![Property::Ring(check)])
@@ -1064,7 +1068,12 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         for model in Model::all().models {
-            assert_eq!(Model::parse(&model.name, &model.to_cfg()), Ok(model));
+            let read = Model::parse(&model.name, &model.to_cfg()).unwrap();
+            assert_eq!(read.to_cfg(), model.to_cfg());
+            // Rules about faults mean nothing where nothing fails, and no file holds them.
+            if !model.subject.modules().contains(&"MCQIRing") {
+                assert_eq!(read, model);
+            }
         }
     }
 

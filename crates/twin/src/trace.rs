@@ -102,7 +102,7 @@ impl TraceModule {
         }
         if run.cycle.is_empty() {
             let mut last = states.len();
-            if property.is_about_steps(&model.subject) {
+            if property.is_about_steps() {
                 // The Rust's counterexample ends in the state from which the offending step leads.
                 let _ = writeln!(tla, "    \\/ step = {last} /\\ Next /\\ step' = {}", last + 1);
                 last += 1;

@@ -1,0 +1,29 @@
+--------------------------- MODULE MCQIRingFaults ---------------------------
+(***************************************************************************)
+(* QIRingFaults as TLC checks it, with the constants of a .cfg file.       *)
+(***************************************************************************)
+EXTENDS QIRingFaultsProperties
+
+\* Draws a state as `check' does: status letter and descriptor of each slot, then
+\* fields and registers, hardware, each submitter, and what only faults change.
+Letter(status) ==
+    CASE status = QI_FREE -> "."
+      [] status = QI_IN_USE -> "u"
+      [] status = QI_DONE -> "D"
+      [] status = QI_ABORT -> "A"
+
+Drawn ==
+    [slots |-> [s \in Slots |-> <<Letter(desc_status[s]), desc[s].kind>>],
+     tail |-> free_tail,
+     head |-> free_head,
+     cnt |-> free_cnt,
+     IQH |-> iqh,
+     IQT |-> iqt,
+     lock |-> <<lock, waiters>>,
+     hardware |-> [i \in DOMAIN pending |-> <<pending[i].kind, pending_by[i]>>],
+     T |-> [t \in Submitters |-> <<pc[t], count[t], index[t], at[t]>>],
+     faults |-> [FSTS |-> fsts, ITESID |-> itesid, gone |-> gone, injected |-> injected],
+     check |-> check,
+     calls |-> [t \in Submitters |-> <<request[t], outcome[t], executed_ids[t]>>]]
+
+=============================================================================
