@@ -62,7 +62,7 @@ function layout(slots, width) {
     return { large: true, perRow, w: Math.min(168, Math.floor(width / perRow)), h: 70 };
   }
   const perRow = width >= 32 * 21 ? 32 : 16;
-  return { large: false, perRow, w: Math.min(30, Math.floor(width / perRow)), h: 26 };
+  return { large: false, perRow, w: Math.min(30, Math.floor(width / perRow)), h: perRow === 32 ? 26 : 20 };
 }
 
 // One slot. It is drawn again only if something of it has changed.
@@ -78,19 +78,24 @@ class Slot extends Component {
     return html`<g class=${`slot s${slot.status === "." ? "free" : slot.status}${changed ? " changed" : ""}`}>
       <title>${slotInWords(number, slot)}</title>
       <rect class="cell" x=${x} y=${y} width=${width} height=${height} rx=${large ? 5 : 3} />
-      ${toFetch && html`<rect class="fetch" x=${x + 2} y=${y + 2} width=${width - 4} height=${large ? 5 : 3} rx="1.5" />`}
-      ${handedOut && html`<rect class="out" x=${x + 2} y=${y + height - (large ? 7 : 5)} width=${width - 4} height=${large ? 5 : 3} rx="1.5" />`}
+      ${toFetch && html`<rect class="fetch" x=${x + 2} y=${large ? y + 2 : y + 1} width=${width - 4} height=${large ? 5 : 3} rx="1.5" />`}
+      ${handedOut && html`<rect class="out" x=${x + 2} y=${y + height - (large ? 7 : 4)} width=${width - 4} height=${large ? 5 : 3} rx="1.5" />`}
       ${large && html`<text class="number" x=${x + 6} y=${y + 20}>${number}</text>`}
       ${large && slot.owners && html`<text class="owner" x=${x + width - 6} y=${y + 20}>${slot.owners.join(" ")}</text>`}
-      <text class="letter" x=${middle} y=${large ? y + 34 : y + 17}>${letter}</text>
+      <text class="letter" x=${middle} y=${large ? y + 34 : y + h / 2 + 4}>${letter}</text>
       ${large && slot.name && html`<text class="name" x=${middle} y=${y + 54}>${slot.name}</text>`}
       ${changed && html`<rect class="outline" x=${x} y=${y} width=${width} height=${height} rx=${large ? 5 : 3} />`}
     </g>`;
   }
 }
 
+// Half the width of a label, which is not to reach over the edge.
+function half(label) {
+  return label.length * 3.7;
+}
+
 // Arrows to slots, each in a lane of its own so that no two labels collide. Two at the same slot share the arrow.
-function Pointers({ pointers, edge, up, place }) {
+function Pointers({ pointers, edge, up, place, width }) {
   return pointers.map(({ label, slot, changed }, lane) => {
     const x = place(slot);
     const shared = pointers.slice(0, lane).some((other) => other.slot === slot);
@@ -99,7 +104,7 @@ function Pointers({ pointers, edge, up, place }) {
     const line = up ? `M${x},${edge - far} V${edge - 1} m-4,-5 l4,5 l4,-5` : `M${x},${edge + far} V${edge + 1} m-4,5 l4,-5 l4,5`;
     return html`<g class=${`pointer ${up ? "fetch" : "out"}${changed ? " changed" : ""}`}>
       ${!shared && html`<path d=${line} />`}
-      <text class="halo" x=${x} y=${base}>${label}</text>
+      <text x=${Math.min(Math.max(x, half(label)), width - half(label))} y=${base}>${label}</text>
     </g>`;
   });
 }
@@ -121,17 +126,16 @@ function Ring({ frame, slots }) {
     const here = all.filter((pointer) => Math.floor(pointer.slot / perRow) === row);
     const [above, below] = [here.filter((pointer) => pointer.up), here.filter((pointer) => !pointer.up)];
     if (above.length) y += ARROW + LANE * above.length;
-    parts.push(html`<${Pointers} pointers=${above} edge=${y} up=${true} place=${centre} />`);
+    parts.push(html`<${Pointers} pointers=${above} edge=${y} up=${true} place=${centre} width=${perRow * w} />`);
     for (let slot = row * perRow; slot < Math.min(slots, (row + 1) * perRow); slot++) {
       parts.push(html`<${Slot} key=${slot} number=${slot} slot=${frame.slots[slot] ?? FREE} x=${(slot % perRow) * w + 1} y=${y} w=${w} h=${h}
         large=${large} changed=${changed.has(slot)} toFetch=${within(slots, slot, frame.iqh, frame.iqt)}
         handedOut=${frame.free_cnt === 0 || within(slots, slot, frame.free_tail, frame.free_head)} />`);
     }
     y += h;
-    parts.push(html`<${Pointers} pointers=${below} edge=${y - 1} up=${false} place=${centre} />`);
+    parts.push(html`<${Pointers} pointers=${below} edge=${y - 1} up=${false} place=${centre} width=${perRow * w} />`);
     if (below.length) y += ARROW + LANE * below.length + 2;
   }
-  // A label may be wider than the slot that it points at.
   return html`<div class="ring" ref=${box}>
     <svg role="img" aria-label=${ringInWords(frame, slots)} width=${perRow * w + 2} height=${y + 1} class=${large ? "large" : "small"}>${parts}</svg>
   </div>`;
