@@ -62,6 +62,14 @@ fn unsupported(property: Property) -> Option<&'static str> {
     }
 }
 
+/// Why models of QIRingFaults are not run.
+const CONFUSED: &str = "of two definitions of one name, in a module and in its INSTANCE, it takes the wrong one";
+
+/// Whether a module of a model has an INSTANCE of another module of the ring, with definitions of the same names.
+fn confuses_definitions(model: &Model) -> bool {
+    model.subject.module() == "MCQIRingFaults"
+}
+
 /// The specification with a step that stands beside `Next`.
 const EARLY_DONE: &str = "EarlyDoneSpec";
 
@@ -87,8 +95,9 @@ impl Embedded {
     /// [`TwinError`] if one side comes to no verdict; what the sides differ in is no error.
     pub fn pair(&mut self, model: &Model, limits: Limits) -> Result<EmbeddedPairing, TwinError> {
         let ours = check_within(model, limits)?;
-        if ours.states > self.most_states {
-            let why = format!("it has {} states, more than {}", ours.states, self.most_states);
+        let too_large = || format!("it has {} states, more than {}", ours.states, self.most_states);
+        let beyond = (ours.states > self.most_states).then(too_large);
+        if let Some(why) = beyond.or_else(|| confuses_definitions(model).then(|| CONFUSED.to_string())) {
             let not_run = vec![(model.name.clone(), why)];
             return Ok(EmbeddedPairing { ours, theirs: None, not_run, differences: Vec::new() });
         }
@@ -303,6 +312,9 @@ mod tests {
         let pairing = embedded.pair(&model, Limits::default()).unwrap();
         assert_eq!(pairing.theirs, None);
         assert_eq!(pairing.not_run, [("spec-c01-2".into(), "it has 73 states, more than 72".into())]);
+        let (mut embedded, model) = self::pairing("faults-g1-ice", 2_000);
+        let pairing = embedded.pair(&model, Limits::default()).unwrap();
+        assert_eq!((pairing.theirs, pairing.not_run), (None, vec![("faults-g1-ice".into(), CONFUSED.into())]));
     }
 
     #[test]
