@@ -21,10 +21,11 @@ function patched(before, patch) {
   return after;
 }
 
-// The frames of a film, by the number of the step that led to each; 0 is the frame before the first step.
-function framesOf(film) {
+// The frames of a film, by the number of the step that led to each; 0 is the frame before the first step. A change that is a number
+// is one of those that films share.
+function framesOf(film, shared) {
   const frames = [film.first];
-  for (const change of film.changes) frames.push(patched(frames[frames.length - 1], change));
+  for (const change of film.changes) frames.push(patched(frames[frames.length - 1], typeof change === "number" ? shared[change] : change));
   return frames;
 }
 
@@ -316,9 +317,9 @@ function isTaken(event) {
 }
 
 // Steps through one run. `at` is the number of the step that led to the frame that is shown.
-function Player({ run, at, go, words, beside }) {
-  const frames = useMemo(() => framesOf(run.film), [run]);
-  const others = useMemo(() => run.compared && beside ? framesOf(run.compared.film) : null, [run, beside]);
+function Player({ run, at, go, words, beside, shared }) {
+  const frames = useMemo(() => framesOf(run.film, shared), [run]);
+  const others = useMemo(() => run.compared && beside ? framesOf(run.compared.film, shared) : null, [run, beside]);
   const [playing, setPlaying] = useState(false);
   const { stem, loop: repeating, harm } = run;
   const last = stem + repeating;
@@ -419,7 +420,7 @@ function runInWords(run, number, several) {
   return `${number}. ${several ? `${run.scenario}: ` : ""}${run.property} (${steps})`;
 }
 
-function Runs({ runs, words, several, shown, show }) {
+function Runs({ runs, words, several, shown, show, shared }) {
   const run = runs[shown.run - 1];
   const go = (step) => show({ ...shown, step: Math.max(0, step) });
   const pick = (event) => show(readHashOf(runs, Number(event.target.value)));
@@ -432,7 +433,7 @@ function Runs({ runs, words, several, shown, show }) {
         beside it, the same under <code>${run.compared.generation}</code></label>`}
     </div>
     ${several && html`<p class="means">${capital(run.means)}${run.detail ? ` (${run.detail})` : ""}.</p>`}
-    <${Player} run=${run} at=${shown.step} go=${go} words=${words} beside=${shown.beside} />
+    <${Player} run=${run} at=${shown.step} go=${go} words=${words} beside=${shown.beside} shared=${shared} />
     <p class="soft length">About its length: ${run.length}.</p>
   </section>`;
 }
@@ -535,7 +536,7 @@ function Report({ data }) {
       ${about.own && html`<p class="soft">${about.own}</p>`}
       ${about.interrupted && html`<p class="note bad">The work was interrupted: this is what was known by then.</p>`}
     </header>
-    ${runs.length > 0 && html`<${Runs} runs=${runs} words=${data.words} several=${several} shown=${shown} show=${show} />`}
+    ${runs.length > 0 && html`<${Runs} runs=${runs} words=${data.words} several=${several} shown=${shown} show=${show} shared=${data.changes} />`}
     <section class="all"><h2>${several ? "Scenarios" : "Properties"}</h2>
       ${about.not_asked && html`<p class="soft">Not asked, since no driver promises it there: ${about.not_asked.join(", ")}.</p>`}
       ${several ? scenarios.map((scenario) => html`<${Scenario} scenario=${scenario} data=${data} open=${open} />`)
@@ -547,9 +548,9 @@ function Report({ data }) {
 }
 
 // All steps of all runs, for paper.
-function Paper({ runs, several }) {
+function Paper({ runs, several, shared }) {
   return html`<section class="paper">${runs.map((run, i) => {
-    const frames = framesOf(run.film);
+    const frames = framesOf(run.film, shared);
     return html`<section><h2>Run ${runInWords(run, i + 1, several)}</h2>
       <p>${capital(run.means)}${run.detail ? ` (${run.detail})` : ""}.</p>
       <table><thead><tr><th>step</th><th>who</th><th>what</th><th>afterwards</th></tr></thead><tbody>
@@ -576,7 +577,7 @@ function mount(element, data) {
   render(html`<${Report} data=${completed} />`, element);
   const paper = document.createElement("div");
   element.after(paper);
-  addEventListener("beforeprint", () => render(html`<${Paper} runs=${data.runs} several=${data.scenarios.length > 1} />`, paper));
+  addEventListener("beforeprint", () => render(html`<${Paper} runs=${data.runs} several=${data.scenarios.length > 1} shared=${data.changes} />`, paper));
   addEventListener("afterprint", () => render(null, paper));
 }
 

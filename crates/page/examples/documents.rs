@@ -50,5 +50,8 @@ pub fn documents() -> [(&'static str, String); 2] {
     let data = ReportData::of(about, &[(scenario, &report)]);
     let run = &data.runs[0];
     let harm = run.harm.expect("T1 frees what T2 waits for");
-    [("lockup.svg", picture(run, harm).expect("a ring of 4 slots can be drawn")), ("sample-report.html", data.html())]
+    [
+        ("lockup.svg", picture(run, &data.changes, harm).expect("a ring of 4 slots can be drawn")),
+        ("sample-report.html", data.html()),
+    ]
 }

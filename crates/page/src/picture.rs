@@ -1,5 +1,6 @@
 //! A step of a run as a picture for a document: the ring before it and after it, and what it does, in one sentence.
 
+use serde_json::Value;
 use vtd_qi::spec::escape;
 
 use crate::frame::{Frame, FrameSlot};
@@ -18,9 +19,9 @@ const STYLE: &str = "\
     @media (prefers-color-scheme:dark){text{fill:#e7e9ec}.s{fill:#a7adb7}.b{fill:#ff968c}.p{fill:#1c1f23;stroke:#363b42}\
     .f{fill:#2a2e34}.c{stroke:#4a5058}.o{stroke:#ff968c}.q{fill:#8bb5f5}.d{fill:#dda0d0}.on{fill:#17181a}}";
 
-/// Draws a step of a run on a ring of up to 4 slots as SVG; `None` if there is no such step, or the ring is longer.
-pub fn picture(run: &ShownRun, step: usize) -> Option<String> {
-    let frames = run.film.frames().ok()?;
+/// Draws a step of a run, with the changes that its film shares, on a ring of up to 4 slots as SVG; `None` if there is no such step, or the ring is longer.
+pub fn picture(run: &ShownRun, shared: &[Value], step: usize) -> Option<String> {
+    let frames = run.film.frames(shared).ok()?;
     let (before, after) = (frames.get(step.checked_sub(1)?)?, frames.get(step)?);
     let taken = after.step.as_ref()?;
     let slots = usize::from(run.film.slots);

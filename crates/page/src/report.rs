@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use vtd_qi::impl_qi::{ASSUMPTIONS, Generation, Witness};
 use vtd_qi::scenario::{Check, Scenario, WRAPS};
 use vtd_qi::spec::escape;
 use vtd_qi::verify::{PropertyReport, Report, Verdict};
 
-use crate::run::{ShownRun, shown_outcomes};
+use crate::run::{Pool, ShownRun, shown_outcomes};
 
 /// A page has at most so many bytes: it is to be sent by mail.
 pub const MOST_BYTES: usize = 1_000_000;
@@ -58,6 +59,8 @@ pub struct ReportData {
     pub assumptions: Vec<AssumptionData>,
     /// The runs.
     pub runs: Vec<ShownRun>,
+    /// The changes from frame to frame that the runs refer to.
+    pub changes: Vec<Value>,
     /// Runs for which there was no room.
     pub left_out: Vec<LeftOut>,
 }
@@ -174,6 +177,7 @@ impl ReportData {
             reasons: reasons.list,
             assumptions: assumptions.collect(),
             runs: Vec::new(),
+            changes: Vec::new(),
             left_out: Vec::new(),
         };
         let shown = data.keep_scenarios();
@@ -214,11 +218,13 @@ impl ReportData {
             |scenario: &Scenario, outcome: &PropertyReport| scenario.name.len() + outcome.check.name().len() + 64;
         let names: usize = turns.iter().map(|(.., scenario, outcome)| named(scenario, outcome)).sum();
         let mut room = MOST_BYTES.saturating_sub(self.html().len() + names);
-        let mut taken: Vec<(usize, ShownRun)> = Vec::new();
+        let (mut taken, mut pool): (Vec<(usize, ShownRun)>, Pool) = Default::default();
         for (_, i, scenario, outcome) in turns {
-            let run = ShownRun::of(scenario, outcome).expect("only what has a counterexample is shown");
-            let bytes = json(&run).len() + 16;
+            let mut run = ShownRun::of(scenario, outcome).expect("only what has a counterexample is shown");
+            let shared = pool.changes.len();
+            let bytes = pool.share(&mut run) + json(&run).len() + 16;
             if bytes > room {
+                pool.truncate(shared);
                 let steps = run.stem + run.repeating;
                 self.left_out.push(LeftOut { scenario: run.scenario, property: run.property, steps });
                 continue;
@@ -234,6 +240,7 @@ impl ReportData {
             }
             self.runs.push(run);
         }
+        self.changes = pool.changes;
     }
 
     /// The page.

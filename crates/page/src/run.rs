@@ -1,6 +1,6 @@
 //! Runs: the frames of a counterexample, and what becomes of the same schedule under other rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,7 +53,7 @@ pub struct Film {
     pub slots: u16,
     /// The frame before the first step.
     pub first: Frame,
-    /// Of each later frame the merge patch that makes it of the one before.
+    /// Of each later frame the merge patch that makes it of the one before, or its place among those that films share.
     pub changes: Vec<Value>,
 }
 
@@ -69,18 +69,51 @@ impl Film {
         Film { slots, first: frames[0].clone(), changes }
     }
 
-    /// The frames.
+    /// The frames, with the changes that films share.
     ///
     /// # Errors
     /// If what is packed is none.
-    pub fn frames(&self) -> serde_json::Result<Vec<Frame>> {
+    pub fn frames(&self, shared: &[Value]) -> serde_json::Result<Vec<Frame>> {
         let mut value = serde_json::to_value(&self.first)?;
         let mut frames = vec![self.first.clone()];
         for change in &self.changes {
+            let place = change.as_u64().and_then(|place| usize::try_from(place).ok());
+            let change = place.and_then(|place| shared.get(place)).unwrap_or(change);
             value = patched(&value, change);
             frames.push(serde_json::from_value(value.clone())?);
         }
         Ok(frames)
+    }
+}
+
+/// Changes that films share: runs begin alike, and so does what a run is compared with.
+#[derive(Default)]
+pub(crate) struct Pool {
+    pub(crate) changes: Vec<Value>,
+    places: HashMap<String, usize>,
+}
+
+impl Pool {
+    /// Replaces the changes of a run by their places. Returns how many bytes have come to the pool.
+    pub(crate) fn share(&mut self, run: &mut ShownRun) -> usize {
+        let mut bytes = 0;
+        let films = [Some(&mut run.film), run.compared.as_mut().map(|compared| &mut compared.film)];
+        for change in films.into_iter().flatten().flat_map(|film| &mut film.changes) {
+            let text = change.to_string();
+            let place = *self.places.entry(text).or_insert_with_key(|text| {
+                bytes += text.len() + 1;
+                self.changes.push(change.clone());
+                self.changes.len() - 1
+            });
+            *change = place.into();
+        }
+        bytes
+    }
+
+    /// Takes away what was shared beyond the first so many changes.
+    pub(crate) fn truncate(&mut self, changes: usize) {
+        self.changes.truncate(changes);
+        self.places.retain(|_, place| *place < changes);
     }
 }
 
