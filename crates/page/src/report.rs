@@ -353,8 +353,13 @@ fn sentence_of_all(reports: &[&Report]) -> String {
         return sentence(report);
     }
     let of = |verdict: Verdict| reports.iter().filter(|report| worst(report) == verdict).count();
+    let expected = match reports.iter().filter(|report| !report.as_expected()).count() {
+        0 => "All is as expected.".to_string(),
+        1 => "One is not as expected.".to_string(),
+        others => format!("{others} are not as expected."),
+    };
     format!(
-        "Of {} scenarios {} keep every promise, {} break one, and {} are undecided.",
+        "Of {} scenarios {} keep every promise, {} break one, and {} are undecided. {expected}",
         reports.len(),
         of(Verdict::Holds),
         of(Verdict::Violated),
