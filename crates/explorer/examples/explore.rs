@@ -1,20 +1,23 @@
 //! Serves stateright's Explorer for the ring or for the specification, and prints the link that opens a counterexample.
 
+use std::cell::Cell;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
 use stateright::{Model, Path};
 use stateright_front::{Front, Page, hidden_address, leave_working_directory};
-use stateright_temporal::graph::{Limits, Search};
+use stateright_temporal::graph::{Coverage, Limits, Search};
 use stateright_temporal::liveness::{Checker, LivenessVerdict, Run, judge, realize};
+use stateright_temporal::memory::Memory;
 use vtd_qi::impl_qi::Action;
 use vtd_qi::refine::spec_cfg;
 use vtd_qi::scenario::{Check, Scenario, Table};
@@ -22,7 +25,7 @@ use vtd_qi::spec::{self, Loss, Spec};
 use vtd_qi::verify::{self, PropertyReport, Report, verify};
 use vtd_qi::with_ring;
 use vtd_qi_explorer::drawing::Drawn;
-use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, interrupt, unless_interrupted};
+use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, interrupt, memory, unless_interrupted};
 
 /// Explore the model of VT-d queued invalidation in a browser, step by step, with pictures.
 #[derive(Parser)]
@@ -40,7 +43,12 @@ It is answered as localhost, by a loopback address or by the address that it lis
 only: no other page that the browser has open reaches it. Stateright's own server, which it passes questions on to, listens at a loopback address
 drawn at random; other programs of this machine can find it there and ask what the page shows.
 
-Exit code: 130 stopped by a signal, 2 unusable arguments or the address is not to be had.")]
+The search for a counterexample takes at most what --max-memory allows; what is not found by then is undecided. The
+page's own \"Run to completion\" is stateright's, which counts no memory: when it has taken half of that and 64 MB,
+explore ends and says so.
+
+Exit code: 130 stopped by a signal, 1 ended because the memory was used up, 2 unusable arguments or an address that is
+not to be had.")]
 struct Args {
     /// A scenario, or a family: then its first scenario that is expected to violate something, or else its first
     #[arg(value_name = "NAME", default_value = "g3-c01-2x4")]
@@ -51,6 +59,9 @@ struct Args {
     /// The property whose counterexample to link to; if left out, wd-eventually-observed-done or else the first violated
     #[arg(long, value_name = "NAME", value_parser = property)]
     property: Option<Check>,
+    /// How much memory may be taken, like 500M or 2G; three quarters of what is available if left out
+    #[arg(long, value_name = "SIZE", value_parser = memory::size)]
+    max_memory: Option<ByteSize>,
     /// Where to listen; with port 0, any free port
     #[arg(long, default_value = "127.0.0.1:3000")]
     addr: SocketAddr,
@@ -83,7 +94,9 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     let table = Table::embedded();
     let scenario = select(&table, &args.name, args.property).map_err(Failure::Unusable)?;
     let page = args.ui.as_deref().map(Page::in_folder).transpose().map_err(Failure::unusable)?;
-    let place = Place { listener: listen(args.addr).map_err(Failure::Unusable)?, page: page.unwrap_or_default() };
+    let allowed = memory::allowance(args.max_memory, THREADS)?;
+    let listener = listen(args.addr).map_err(Failure::Unusable)?;
+    let place = Place { listener, page: page.unwrap_or_default(), allowed };
     if !args.addr.ip().is_loopback() {
         complain(format_args!("warning: everybody who reaches {} is answered", args.addr));
     }
@@ -96,10 +109,15 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
-/// Where the Explorer is to be seen, and with which page. The address is held until a front listens on it.
+/// How many threads there are, about: the front's, and those of stateright's server and search.
+const THREADS: usize = 8;
+
+/// Where the Explorer is to be seen, with which page, and how much memory it may take. The address is held until a front
+/// listens on it.
 struct Place {
     listener: TcpListener,
     page: Page,
+    allowed: usize,
 }
 
 /// The scenario of this name, or of the family's the one that shows most.
@@ -134,9 +152,10 @@ fn explore_ring(out: &mut Output, scenario: &Scenario, property: Option<Check>, 
         scenario.checks = vec![check];
     }
     complain(format_args!("looking for a counterexample of {}", scenario.name));
-    let searched = scenario.clone();
-    let report =
-        unless_interrupted(move |cancel| verify(&searched, Limits { cancel: Some(cancel), ..Limits::default() }));
+    let (searched, memory) = (scenario.clone(), Memory::of(place.allowed));
+    let report = unless_interrupted(move |cancel| {
+        verify(&searched, Limits { memory: Some(&memory), cancel: Some(cancel), ..Limits::default() })
+    });
     let Some(report) = report.filter(|_| !interrupted()) else { return not_found(out, &scenario) };
     let title = format!("{}, {} slots", title(&scenario, "the ring"), scenario.cfg.length.slots());
     with_ring!(scenario.cfg, |ring| serve(out, Drawn::new(ring), &title, violation(&report), place))
@@ -148,7 +167,10 @@ fn violation(report: &Report) -> Link<Action> {
     let liveness = report.outcome(Check::WdEventuallyObservedDone).filter(violated);
     let Some(outcome) = liveness.or(report.properties.iter().find(violated)) else {
         let undecided = report.properties.iter().find(|outcome| outcome.verdict == verify::Verdict::Unknown);
-        let but = undecided.map_or(String::new(), |outcome| format!(", but {} is undecided", outcome.check.name()));
+        let but = undecided.map_or(String::new(), |outcome| {
+            let why = outcome.detail.as_ref().map_or(String::new(), |why| format!(": {why}"));
+            format!(", but {} is undecided{why}", outcome.check.name())
+        });
         return Err(format!("{NONE}{but}"));
     };
     let violation = outcome.counterexample.as_ref().expect("it was filtered for that");
@@ -178,18 +200,19 @@ fn explore_spec(
         Loss::None => "the specification",
         Loss::Done => "the specification that may lose a Done",
     };
-    let searched = spec.clone();
-    let link = unless_interrupted(move |cancel| never_observed(&searched, cancel));
+    let (searched, memory) = (spec.clone(), Memory::of(place.allowed));
+    let link = unless_interrupted(move |cancel| {
+        let limits = Limits { max_states: 1_000_000, memory: Some(&memory), cancel: Some(cancel), ..Limits::default() };
+        never_observed(&searched, limits)
+    });
     let Some(link) = link.filter(|_| !interrupted()) else { return not_found(out, scenario) };
     serve(out, spec, &title(scenario, what), link, place)
 }
 
 /// A fair run on which a submitter waits for ever, judged again from the definitions.
-fn never_observed(spec: &Spec, cancel: &AtomicBool) -> Link<spec::SpecAction> {
+fn never_observed(spec: &Spec, limits: Limits) -> Link<spec::SpecAction> {
     let undecided = |why: &dyn Display| format!("{NONE}, but wd-eventually-observed-done is undecided: {why}");
-    let graph = Search::new(spec, spec::label)
-        .limits(Limits { max_states: 1_000_000, cancel: Some(cancel), ..Limits::default() })
-        .run();
+    let graph = Search::new(spec, spec::label).limits(limits).run();
     let fairness = spec.fairness();
     let checker = Checker::new(&graph, &fairness).map_err(|error| undecided(&error))?;
     for t in 0..spec.cfg().submitters as u8 {
@@ -197,7 +220,13 @@ fn never_observed(spec: &Spec, cancel: &AtomicBool) -> Link<spec::SpecAction> {
         let lasso = match checker.check(&observed, None).map_err(|error| undecided(&error))? {
             LivenessVerdict::Violated(lasso) => lasso,
             LivenessVerdict::Holds | LivenessVerdict::Vacuous(_) => continue,
-            LivenessVerdict::Unknown(_) => return Err(undecided(&format!("more than {} states", graph.len()))),
+            LivenessVerdict::Unknown(coverage) => {
+                let used = match (coverage, limits.memory) {
+                    (Coverage::CutByMemory, Some(memory)) => format!(", and the {memory} of memory are used"),
+                    _ => String::new(),
+                };
+                return Err(undecided(&format!("it has more than {} states{used}", graph.len())));
+            }
         };
         let run = realize(spec, spec::label, None, &graph, &lasso).map_err(|error| undecided(&error))?;
         judge(spec, spec::label, &fairness, &observed, &run).map_err(|error| undecided(&error))?;
@@ -236,13 +265,16 @@ fn not_found(out: &mut Output, scenario: &Scenario) -> Result<Exit, Failure> {
     Ok(Exit::Interrupted)
 }
 
+/// What the program takes beside what its search takes: the page's answers, threads.
+const BESIDE: u64 = 64_000_000;
+
 /// Starts stateright's Explorer out of sight and a front before it, prints where that is, and serves until a signal comes.
 fn serve<M>(
     out: &mut Output,
     model: M,
     title: &str,
     link: Link<M::Action>,
-    Place { listener, page }: Place,
+    Place { listener, page, allowed }: Place,
 ) -> Result<Exit, Failure>
 where
     M: Model + Send + Sync + 'static,
@@ -261,7 +293,12 @@ where
     let hidden =
         hidden_address().map_err(|error| Failure::unusable(format_args!("no loopback port is free: {error}")))?;
     let explorer = thread::spawn(move || drop(model.checker().serve(hidden)));
-    let over = || interrupted() || explorer.is_finished();
+    let (before, used_up) = (memory::resident(), Cell::new(false));
+    let over = || {
+        let grown = before.zip(memory::resident()).map(|(before, now)| now.saturating_sub(before));
+        used_up.set(used_up.get() || grown.is_some_and(|grown| grown > allowed as u64 / 2 + BESIDE));
+        interrupted() || used_up.get() || explorer.is_finished()
+    };
     while TcpStream::connect(hidden).is_err() && !over() {
         thread::sleep(Duration::from_millis(10));
     }
@@ -269,10 +306,19 @@ where
     out.flush()?;
     let front = Front::new(listener, hidden).map_err(Failure::unusable)?.with_page(page);
     front.serve(over).map_err(|error| Failure::unusable(format_args!("cannot serve on {addr}: {error}")))?;
-    match interrupted() {
-        true => Ok(Exit::Interrupted),
-        false => Err(Failure::unusable("stateright's Explorer has ended by itself")),
+    if interrupted() {
+        return Ok(Exit::Interrupted);
     }
+    if !used_up.get() {
+        return Err(Failure::unusable("stateright's Explorer has ended by itself"));
+    }
+    let allowed = ByteSize::b(allowed as u64).display().si();
+    writeln!(
+        out,
+        "\nended: stateright's search has taken half of the {allowed} of memory that were allowed, and its tables may \
+         double; what it has not found is unknown"
+    )?;
+    Ok(Exit::Negative)
 }
 
 /// The address that a link on this machine can name: of all of them, a loopback one.

@@ -218,3 +218,26 @@ fn the_page_is_not_the_working_directorys_unless_asked_for() {
     assert!(refused(&["--ui", env!("CARGO_MANIFEST_DIR")]).contains("index.htm"));
     assert!(refused(&["--ui", "no/such/folder"]).contains("no/such/folder"));
 }
+
+/// Stateright's own search counts no memory: the program is ended by itself and not by the machine.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_search_that_has_used_its_memory_ends_the_program() {
+    let mut command = explore(&["g4-c1-real-2x256", "--max-memory", "1M", "--addr", "127.0.0.1:0"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let before: Vec<String> = lines.by_ref().take_while(|line| !line.starts_with("Ctrl-C")).collect();
+    let undecided = "no counterexample was found, but free-cnt-consistent is undecided: stopped at ";
+    let says = |line: &&String| line.starts_with(undecided) && line.contains("the 1.0 MB of memory");
+    assert!(before.iter().any(|line| says(&line)), "{before:?}");
+    let addr = before.iter().find_map(|line| line.strip_prefix("http://")?.strip_suffix('/')).unwrap();
+    let mut stream = TcpStream::connect(addr).unwrap();
+    write!(stream, "POST /.runtocompletion HTTP/1.0\r\nHost: {addr}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(" 200 "), "{answer}");
+    let after: Vec<String> = lines.collect();
+    let ended = "ended: stateright's search has taken half of the 1.0 MB of memory";
+    assert!(after.iter().any(|line| line.starts_with(ended)), "{after:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}

@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use serde_json::{Value, json};
+use stateright_temporal::memory::Memory;
 
 use examine::{Examined, examine};
 use file::{Unusable, Word, parse};
@@ -61,7 +62,7 @@ fn examined(cases: &Value) -> Vec<Examined> {
         cases.iter().all(|case| case.expect.or(case.tlc).is_none()),
         "the program compares, not what is called here"
     );
-    cases.iter().map(|case| examine(case, &AtomicBool::new(false)).unwrap()).collect()
+    cases.iter().map(|case| examine(case, &Memory::unlimited(), &AtomicBool::new(false)).unwrap()).collect()
 }
 
 fn refusal(text: &[u8]) -> String {
@@ -246,7 +247,7 @@ fn what_cannot_be_used_is_refused_in_one_sentence() {
     }
     for (path, text) in corpus("accepted") {
         let cases = parse(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
-        cases.iter().for_each(|case| drop(examine(case, &AtomicBool::new(false)).unwrap()));
+        cases.iter().for_each(|case| drop(examine(case, &Memory::unlimited(), &AtomicBool::new(false)).unwrap()));
         let (_, out, error) = said(&program().arg(&path).output().unwrap());
         assert!(error.is_empty() && !out.replace('\n', "").contains(char::is_control), "{path}: {out}");
     }
@@ -287,8 +288,42 @@ fn leads_to_is_as_quick_as_the_graph_is_large() {
     let states = |from: u32| (from..n).rev().map(|s| s.to_string()).collect::<Vec<_>>().join(",");
     write!(text, "], \"fair\": {{\"a\": \"WF\"}}, \"p\": [{}], \"q\": [{}]}}]", states(0), states(1)).unwrap();
     let cases = parse(text.as_bytes()).unwrap();
-    let examined = examine(&cases[0], &AtomicBool::new(false)).unwrap();
+    let examined = examine(&cases[0], &Memory::unlimited(), &AtomicBool::new(false)).unwrap();
     assert_eq!((examined.verdict, examined.states), (Word::Holds, n as usize));
+}
+
+/// A chain of states with a loop at its end.
+fn chain(n: u32) -> Value {
+    let edges: Vec<_> = (0..n).map(|s| json!([s, "a", (s + 1).min(n - 1)])).collect();
+    case(json!({"id": "chain", "n": n, "edges": edges, "p": [n - 1]}))
+}
+
+#[test]
+fn a_graph_that_does_not_fit_is_undecided() {
+    let text = json!([chain(2_000)]).to_string();
+    let cases = parse(text.as_bytes()).unwrap();
+    let within = |bytes| examine(&cases[0], &Memory::of(bytes), &AtomicBool::new(false));
+    assert_eq!(within(2_000_000).unwrap().verdict, Word::Holds);
+    let why = within(100_000).unwrap_err().to_string();
+    assert!(why.starts_with("case chain: unknown, since ") && why.ends_with("the 100.0 kB of memory that there are"));
+}
+
+/// Neither a file nor its graph takes more than there is: the program is not ended by an allocation that fails.
+#[test]
+#[cfg(target_os = "linux")]
+fn little_memory_is_enough_for_a_sentence() {
+    let small = case(json!({"id": 0}));
+    let limited = |name: &str, cases: Value| {
+        let path = write(name, cases.to_string());
+        let script = "ulimit -v 300000; exec \"$0\" \"$@\"";
+        let program = program().get_program().to_owned();
+        said(&Command::new("sh").args(["-c", script]).arg(program).arg(path).output().unwrap())
+    };
+    let (code, _, error) = limited("liveness-long.json", json!([small, chain(1_000_000)]));
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains(" bytes, all that the memory that is available suffices for\n"), "{error}");
+    let (code, out, error) = limited("liveness-fits.json", json!([small, chain(100_000)]));
+    assert_eq!((code, error.as_str()), (Some(0), ""), "{out}");
 }
 
 /// Fifteen hundred rounds of taking a component apart, each of which gives up one state: nobody waits for that.
@@ -311,7 +346,7 @@ fn a_signal_ends_a_search_and_what_is_known_is_printed() {
     assert!(Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap().success());
     out.read_to_string(&mut text).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{text}");
-    assert!(text.starts_with("case 1: eventually holds (2 states, 1 transitions)\ninterrupted after 1 of 2 cases: "));
+    assert!(text.starts_with("case 1: eventually holds (2 states, 1 transitions)\nended after 1 of 2 cases: "));
 }
 
 /// Deterministic changes to valid files.
@@ -390,7 +425,9 @@ fn no_file_is_too_bad() {
         let text = mutator.mutated(&files);
         match parse(&text) {
             Ok(cases) => {
-                cases.iter().for_each(|case| drop(examine(case, &AtomicBool::new(false)).map(|e| e.verdict)));
+                cases.iter().for_each(|case| {
+                    drop(examine(case, &Memory::unlimited(), &AtomicBool::new(false)).map(|e| e.verdict))
+                });
                 accepted += 1;
             }
             Err(Unusable::Json(_)) => refused += 1,

@@ -104,10 +104,19 @@ pub fn available(threads: usize) -> Available {
     found.min_by_key(|available| available.size).unwrap_or(Available { size: ASSUMED, bound: Bound::Assumed })
 }
 
+/// How many bytes of memory the process has, in the machine's own memory; `None` where it cannot be measured.
+pub fn resident() -> Option<u64> {
+    measured::resident()
+}
+
 #[cfg(not(target_os = "linux"))]
 mod measured {
     pub fn bounds(_threads: usize) -> Vec<(u64, super::Bound)> {
         Vec::new()
+    }
+
+    pub fn resident() -> Option<u64> {
+        None
     }
 }
 
@@ -132,6 +141,11 @@ mod measured {
             groups.chain(own_limits(&process, threads)).collect::<Vec<_>>()
         });
         machine.into_iter().chain(of_process.unwrap_or_default()).collect()
+    }
+
+    pub fn resident() -> Option<u64> {
+        let pages = Process::myself().and_then(|process| process.statm()).ok()?.resident;
+        Some(pages * procfs::page_size())
     }
 
     fn own_limits(process: &Process, threads: usize) -> Vec<(u64, Bound)> {
@@ -241,6 +255,9 @@ mod measured {
         fn this_process_is_measured() {
             let found = bounds(1);
             assert!(found.iter().any(|(bytes, bound)| *bound == Bound::Machine && *bytes > 0), "{found:?}");
+            let before = resident().unwrap();
+            let touched = vec![1_u8; 50 << 20];
+            assert!(resident().unwrap() > before + (40 << 20) && touched[7] == 1);
         }
     }
 }

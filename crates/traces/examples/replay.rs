@@ -17,12 +17,12 @@ use serde::Serialize;
 use thiserror::Error;
 use vtd_qi::impl_qi::{AfterIte, GENERATIONS, Generation};
 use vtd_qi_terminal::{
-    Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, printable, unless_interrupted,
+    Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, memory, printable, unless_interrupted,
 };
 use vtd_qi_traces::events::{VisibleEvent, events_module};
 use vtd_qi_traces::qemu_log::{Summary, Trace, TraceError};
 use vtd_qi_traces::replay::{
-    Cause, End, GivenUp, Grain, Options, Qemu, Rejection, ReplayVerdict, Replayed, SpecSteps, replay,
+    Cause, End, GivenUp, Grain, MostStates, Options, Qemu, Rejection, ReplayVerdict, Replayed, SpecSteps, replay,
 };
 
 /// Checks a QEMU trace of the real driver against the model of the ring and against the specification.
@@ -38,8 +38,8 @@ use vtd_qi_traces::replay::{
 /// contradicts itself is an error.
 ///
 /// A log that never uses the ring gives nothing to judge and is refused, as is one that is cut off inside its compressed form.
-/// Of a log at most 2,000,000 lines that concern the ring are read, and at most 400,000 states are tracked at once; with more, the
-/// verdict is unknown.
+/// Of a log at most 2,000,000 lines that concern the ring are read; a longer one is refused. At most 400,000 states are
+/// tracked at once; with more, the verdict is unknown. Where there is little memory, both are fewer.
 ///
 /// Exit code: 0 if some generation of the driver fits each trace (with --ndjson: if they could be read), 1 if none fits one of
 /// them or that is unknown, 2 if a trace cannot be used or gives nothing to judge, 130 if a signal came.
@@ -110,6 +110,9 @@ fn after_ite(name: &str) -> Result<AfterIte, String> {
     })
 }
 
+/// The program's own thread, and the one that reads or judges.
+const THREADS: usize = 2;
+
 fn main() -> ExitCode {
     vtd_qi_terminal::run(program)
 }
@@ -153,8 +156,9 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     if args.after_ite.is_some() && args.hardware == HardwareArg::Stock {
         return Err(Unusable::NoTimeOuts.into());
     }
+    let memory = memory::allowance(None, THREADS)?;
     let mut reports = Vec::new();
-    let ended = args.files.iter().try_for_each(|file| each(out, &args, file, &mut reports));
+    let ended = args.files.iter().try_for_each(|file| each(out, &args, file, memory, &mut reports));
     if args.json {
         // What is known of the traces before one that cannot be used is not lost with it.
         serde_json::to_writer_pretty(&mut *out, &reports).map_err(io::Error::from)?;
@@ -168,9 +172,9 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Reads a trace and does with it what is asked for; nothing once a signal has come.
-fn each(out: &mut Output, args: &Args, file: &Path, reports: &mut Vec<Report>) -> Result<(), Failure> {
+fn each(out: &mut Output, args: &Args, file: &Path, memory: usize, reports: &mut Vec<Report>) -> Result<(), Failure> {
     let owned = file.to_path_buf();
-    let trace = match unless_interrupted(move |_| load(&owned)) {
+    let trace = match unless_interrupted(move |_| load(&owned, memory / 3)) {
         _ if interrupt().load(Ordering::Relaxed) => {
             complain(format_args!("{}: not judged: interrupted", file.display()));
             return Ok(());
@@ -194,7 +198,7 @@ fn each(out: &mut Output, args: &Args, file: &Path, reports: &mut Vec<Report>) -
     if args.after_ite.is_some() && trace.summary().ites == 0 {
         return Err(Unusable::NoTimeOut(file.into()).into());
     }
-    let report = Report::new(file, &trace, args);
+    let report = Report::new(file, &trace, args, MostStates::within(memory / 3));
     if !args.json {
         report.print(out)?;
         out.flush()?;
@@ -203,11 +207,14 @@ fn each(out: &mut Output, args: &Args, file: &Path, reports: &mut Vec<Report>) -
     Ok(())
 }
 
-fn load(file: &Path) -> Result<Trace, Unusable> {
+fn load(file: &Path, memory: usize) -> Result<Trace, Unusable> {
     let cannot_open = |source| Unusable::Open { file: file.into(), source };
     let mut plain = BufReader::new(File::open(file).map_err(cannot_open)?);
     let is_gzip = plain.fill_buf().map_err(cannot_open)?.starts_with(&[0x1f, 0x8b]);
-    let trace = if is_gzip { Trace::read(BufReader::new(MultiGzDecoder::new(plain))) } else { Trace::read(plain) };
+    let trace = match is_gzip {
+        true => Trace::read_within(BufReader::new(MultiGzDecoder::new(plain)), memory),
+        false => Trace::read_within(plain, memory),
+    };
     trace.map_err(|source| match source {
         TraceError::Read { line, source } if is_gzip && source.kind() == io::ErrorKind::UnexpectedEof => {
             Unusable::CutOff { file: file.into(), line }
@@ -272,12 +279,13 @@ struct Stopped {
 }
 
 impl Report {
-    fn new(file: &Path, trace: &Arc<Trace>, args: &Args) -> Report {
+    fn new(file: &Path, trace: &Arc<Trace>, args: &Args, most_states: MostStates) -> Report {
         let generations = match args.generation {
             Some(generation) => std::slice::from_ref(generation),
             None => GENERATIONS,
         };
-        let fits: Vec<Fit> = generations.iter().map(|generation| Fit::new(trace, generation, args)).collect();
+        let fits: Vec<Fit> =
+            generations.iter().map(|generation| Fit::new(trace, generation, args, most_states)).collect();
         let some = |verdict| fits.iter().any(|fit| fit.verdict == verdict);
         Report {
             file: file.into(),
@@ -321,7 +329,7 @@ fn list<K, V>(entries: &BTreeMap<K, V>, show: impl Fn(&K, &V) -> String) -> Stri
 }
 
 impl Fit {
-    fn new(trace: &Arc<Trace>, generation: &'static Generation, args: &Args) -> Fit {
+    fn new(trace: &Arc<Trace>, generation: &'static Generation, args: &Args, most_states: MostStates) -> Fit {
         let options = Options {
             hardware: match args.hardware {
                 HardwareArg::Stock => Qemu::Stock,
@@ -330,7 +338,7 @@ impl Fit {
             end: if args.prefix { End::Anywhere } else { End::Idle },
             grain: if args.steps { Grain::Steps } else { Grain::Sections },
             after_ite: args.after_ite.unwrap_or_default(),
-            ..Options::default()
+            most_states,
         };
         let done = Arc::new(AtomicUsize::new(0));
         let (shared, counter) = (trace.clone(), done.clone());

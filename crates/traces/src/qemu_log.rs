@@ -323,7 +323,16 @@ impl Trace {
     /// # Errors
     /// Any [`TraceError`].
     pub fn read(log: impl BufRead) -> Result<Trace, TraceError> {
-        Reader::default().read(log)
+        Trace::read_within(log, usize::MAX)
+    }
+
+    /// Reads a log that may take so many bytes of memory.
+    ///
+    /// # Errors
+    /// Any [`TraceError`]; [`TraceError::TooMuch`] too if it takes more.
+    pub fn read_within(log: impl BufRead, memory: usize) -> Result<Trace, TraceError> {
+        // Vectors have room for twice what is in them.
+        Reader { most_bytes: memory / 2, ..Reader::default() }.read(log)
     }
 
     /// The length of the ring.
@@ -469,6 +478,8 @@ struct Reader {
     ignored: BTreeMap<String, u64>,
     /// The last read of IQH with no descriptor yet: thread and slot.
     head: Option<(u64, u64)>,
+    /// What is kept may take so many bytes.
+    most_bytes: usize,
 }
 
 /// A line, taken apart.
@@ -587,6 +598,13 @@ impl Reader {
         }
         if self.texts.all.len() + text.len() > MAX_TEXT {
             return too_much("bytes of lines that concern the ring", MAX_TEXT);
+        }
+        let kept =
+            (self.events.len() + 1) * (size_of::<Event>() + size_of::<usize>()) + self.texts.all.len() + text.len();
+        if kept > self.most_bytes {
+            let what =
+                "bytes to be kept of lines that concern the ring, for which the memory that is available suffices";
+            return too_much(what, self.most_bytes);
         }
         self.texts.all.push_str(text);
         self.texts.ends.push(self.texts.all.len());

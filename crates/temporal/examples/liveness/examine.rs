@@ -9,6 +9,7 @@ use stateright_temporal::graph::{Coverage, Graph, Limits, Search};
 use stateright_temporal::liveness::{
     self, Checker, Fairness, Formula, LivenessError, LivenessVerdict, Occurs, Run, Toy, judge, realize,
 };
+use stateright_temporal::memory::Memory;
 use thiserror::Error;
 
 use crate::file::{Case, Condition, Kind, Name, Word};
@@ -69,9 +70,11 @@ pub enum Undecided {
     Interrupted,
     #[error("case {id}: {why}")]
     Unusable { id: Name, why: String },
+    #[error("case {id}: unknown, since {states} states use the {memory} of memory that there are")]
+    TooLarge { id: Name, states: usize, memory: String },
 }
 
-pub fn examine(case: &Case, cancel: &AtomicBool) -> Result<Examined, Undecided> {
+pub fn examine(case: &Case, memory: &Memory, cancel: &AtomicBool) -> Result<Examined, Undecided> {
     let unusable = |why: String| Undecided::Unusable { id: case.id.clone(), why };
     let refused = |error: LivenessError| match error {
         LivenessError::Cancelled => Undecided::Interrupted,
@@ -80,10 +83,13 @@ pub fn examine(case: &Case, cancel: &AtomicBool) -> Result<Examined, Undecided> 
     let defect = |why: &dyn Display| unusable(format!("the lasso does not stand up, a defect of the checker: {why}"));
     let edges: Vec<_> = case.edges.iter().map(|(from, label, to)| (*from, label.as_str(), *to)).collect();
     let toy = Toy::new(&case.initial[..], edges);
-    let limits = Limits { cancel: Some(cancel), ..Limits::default() };
+    let limits = Limits { memory: Some(memory), cancel: Some(cancel), ..Limits::default() };
     let graph = Search::new(&toy, Toy::label).limits(limits).run();
     if graph.coverage() == Coverage::Cancelled {
         return Err(Undecided::Interrupted);
+    }
+    if graph.coverage() == Coverage::CutByMemory {
+        return Err(Undecided::TooLarge { id: case.id.clone(), states: graph.len(), memory: memory.to_string() });
     }
     let (fairness, never_enabled) = fairness(case, &graph);
     let formula = formula(case);

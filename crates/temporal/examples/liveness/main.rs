@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
-use vtd_qi_terminal::{Exit, Failure, Output, arguments};
+use stateright_temporal::memory::Memory;
+use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, memory};
 
 use examine::{Examined, Undecided, examine};
 use file::{Case, Word};
@@ -24,8 +25,8 @@ mod file;
 /// A condition whose labels are never enabled (no reachable transition bears them, or none of those changes the state)
 /// says nothing; as in TLC it is left out, and the output says so.
 ///
-/// Exit code: 0 if all is as expected, 1 if something is not, or is not what TLC said of it (`tlc` in the file), 2 if
-/// the input cannot be used, 130 if interrupted: what is known by then is printed.
+/// Exit code: 0 if all is as expected, 1 if something is not, or is not what TLC said of it (`tlc` in the file), or is
+/// unknown for want of memory, 2 if the input cannot be used, 130 if interrupted: what is known by then is printed.
 #[derive(Parser)]
 #[command(
     after_help = "Example:\n  cargo run --release --example liveness -- --expect tlc tests/fixtures/liveness-cases.json"
@@ -54,6 +55,9 @@ enum Expect {
 /// Longest file, in bytes.
 const LONGEST: u64 = 1 << 28;
 
+/// What a byte of a file takes in memory, at most: states of one letter, in lists and as names.
+const BYTES_PER_BYTE: usize = 40;
+
 fn main() -> ExitCode {
     vtd_qi_terminal::run(program)
 }
@@ -61,14 +65,17 @@ fn main() -> ExitCode {
 fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
     let interrupted = vtd_qi_terminal::interrupt();
-    let cases = load(&args.file)?;
+    let cases = load(&args.file, memory::allowance(None, 1)?)?;
+    // Of what is left now. The other half is for what is not counted: a case's transitions, once more.
+    let memory = Memory::of(memory::allowance(None, 1)? / 2);
     let expected = cases.iter().map(|case| expected(case, args.expect)).collect::<Result<Vec<_>, _>>()?;
     let mut outcome = Outcome::new(cases.len());
+    let mut ended = Ok(());
     for (case, expected) in cases.iter().zip(expected) {
         if interrupted.load(Ordering::Relaxed) {
             break;
         }
-        match examine(case, interrupted) {
+        match examine(case, &memory, interrupted) {
             Ok(examined) => {
                 let judged = Judged { expected, tlc: case.tlc, examined };
                 if !args.json {
@@ -78,25 +85,36 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
                 outcome.add(judged);
             }
             Err(Undecided::Interrupted) => break,
-            Err(undecided) => return Err(Failure::unusable(visible(&undecided.to_string()))),
+            Err(unknown @ Undecided::TooLarge { .. }) => {
+                complain(visible(&unknown.to_string()));
+                outcome.unknown += 1;
+            }
+            Err(undecided) => {
+                ended = Err(Failure::unusable(visible(&undecided.to_string())));
+                break;
+            }
         }
     }
+    // What is known of the cases before one that cannot be used is not lost with it.
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &outcome).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
         outcome.print(out)?;
     }
+    ended?;
     Ok(outcome.exit())
 }
 
-fn load(path: &Path) -> Result<Vec<Case>, Failure> {
+fn load(path: &Path, memory: usize) -> Result<Vec<Case>, Failure> {
     let unusable = |why: String| Failure::Unusable(visible(&format!("{}: {why}", path.display())));
     let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
+    let longest = LONGEST.min((memory / BYTES_PER_BYTE) as u64);
+    let read = File::open(path).and_then(|file| file.take(longest + 1).read_to_end(&mut text));
     read.map_err(|error| unusable(format!("cannot be read: {error}")))?;
-    if text.len() as u64 > LONGEST {
-        return Err(unusable(format!("it is longer than {LONGEST} bytes")));
+    if text.len() as u64 > longest {
+        let why = if longest < LONGEST { ", all that the memory that is available suffices for" } else { "" };
+        return Err(unusable(format!("it is longer than {longest} bytes{why}")));
     }
     file::parse(&text).map_err(|error| unusable(error.to_string()))
 }
@@ -173,6 +191,8 @@ struct Outcome {
     holds: usize,
     vacuous: usize,
     violated: usize,
+    /// Cases whose graphs do not fit into memory: they are missing above.
+    unknown: usize,
     unexpected: usize,
     compared: usize,
     differences: usize,
@@ -181,7 +201,17 @@ struct Outcome {
 impl Outcome {
     fn new(asked: usize) -> Self {
         let cases = Vec::new();
-        Outcome { asked, cases, holds: 0, vacuous: 0, violated: 0, unexpected: 0, compared: 0, differences: 0 }
+        Outcome {
+            asked,
+            cases,
+            holds: 0,
+            vacuous: 0,
+            violated: 0,
+            unknown: 0,
+            unexpected: 0,
+            compared: 0,
+            differences: 0,
+        }
     }
 
     fn add(&mut self, case: Judged) {
@@ -197,22 +227,23 @@ impl Outcome {
     }
 
     fn exit(&self) -> Exit {
-        if self.cases.len() < self.asked {
+        if self.cases.len() + self.unknown < self.asked {
             Exit::Interrupted
         } else {
-            Exit::success_if(self.unexpected == 0 && self.differences == 0)
+            Exit::success_if(self.unknown == 0 && self.unexpected == 0 && self.differences == 0)
         }
     }
 
     fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let Outcome { asked, cases, holds, vacuous, violated, unexpected, compared, differences } = self;
-        let examined = match cases.len() {
+        let Outcome { asked, cases, holds, vacuous, violated, unknown, unexpected, compared, differences } = self;
+        let left = if *unknown == 0 { String::new() } else { format!(" {unknown} unknown,") };
+        let examined = match cases.len() + unknown {
             all if all == *asked => format!("{asked} cases"),
-            some => format!("interrupted after {some} of {asked} cases"),
+            some => format!("ended after {some} of {asked} cases"),
         };
         writeln!(
             out,
-            "{examined}: {holds} hold, {vacuous} of them vacuously, {violated} violated, {unexpected} not as expected; \
+            "{examined}: {holds} hold, {vacuous} of them vacuously, {violated} violated,{left} {unexpected} not as expected; \
              {compared} compared with TLC, {differences} differ"
         )
     }

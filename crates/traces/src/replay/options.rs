@@ -68,6 +68,17 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MostStates(pub usize);
 
+/// What a state takes, at most, in bytes: twice in a hash table that is being doubled, and in the lists of those before
+/// and after a line.
+const BYTES_PER_STATE: usize = 3 * 1024;
+
+impl MostStates {
+    /// The default, or as many as so many bytes of memory hold.
+    pub fn within(memory: usize) -> MostStates {
+        MostStates(MostStates::default().0.min(memory / BYTES_PER_STATE))
+    }
+}
+
 impl Default for MostStates {
     fn default() -> Self {
         MostStates(400_000)
