@@ -44,7 +44,7 @@ only: no other page that the browser has open reaches it. Stateright's own serve
 drawn at random; other programs of this machine can find it there and ask what the page shows.
 
 The search for a counterexample takes at most what --max-memory allows; what is not found by then is undecided. The
-page's own \"Run to completion\" is stateright's, which counts no memory: when it has taken half of that and 64 MB,
+page's own \"Run to completion\" is stateright's, which counts no memory: when it has taken half of that and 8 MB,
 explore ends and says so.
 
 Exit code: 130 stopped by a signal, 1 ended because the memory was used up, 2 unusable arguments or an address that is
@@ -265,8 +265,8 @@ fn not_found(out: &mut Output, scenario: &Scenario) -> Result<Exit, Failure> {
     Ok(Exit::Interrupted)
 }
 
-/// What the program takes beside what its search takes: the page's answers, threads.
-const BESIDE: u64 = 64_000_000;
+/// What the program takes beside what its search takes: the page's answers, the stacks of threads.
+const BESIDE: u64 = 8_000_000;
 
 /// Starts stateright's Explorer out of sight and a front before it, prints where that is, and serves until a signal comes.
 fn serve<M>(

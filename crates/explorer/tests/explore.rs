@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use roxmltree::Document;
@@ -223,7 +224,7 @@ fn the_page_is_not_the_working_directorys_unless_asked_for() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_search_that_has_used_its_memory_ends_the_program() {
-    let mut command = explore(&["g4-c1-real-2x256", "--max-memory", "1M", "--addr", "127.0.0.1:0"]);
+    let mut command = explore(&["g4-c012-pipelined-3x6", "--max-memory", "1M", "--addr", "127.0.0.1:0"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let before: Vec<String> = lines.by_ref().take_while(|line| !line.starts_with("Ctrl-C")).collect();
@@ -236,6 +237,13 @@ fn a_search_that_has_used_its_memory_ends_the_program() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.contains(" 200 "), "{answer}");
+    let patience = Instant::now() + Duration::from_secs(300);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > patience {
+            child.kill().unwrap();
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
     let after: Vec<String> = lines.collect();
     let ended = "ended: stateright's search has taken half of the 1.0 MB of memory";
     assert!(after.iter().any(|line| line.starts_with(ended)), "{after:?}");

@@ -269,6 +269,8 @@ fn a_refusal_names_the_value_and_the_limit() {
     let text = json!([labels(40_000)]).to_string();
     assert_eq!(refusal(text.as_bytes()), "case 1: 40000 labels occur, at most 32768 can be numbered");
     assert_eq!(examined(&json!([labels(32_768)]))[0].transitions, 32_768);
+    let many = json!({"conditions": (0..=65_536).map(|_| json!({"weak": ["a"]})).collect::<Value>(), "fair": null});
+    assert_eq!(refused(many), "case 1: 65537 fairness conditions are there, at most 65536 are possible");
     let conditions: Vec<_> = (0..32_769).map(|_| json!({"weak": ["0"]})).collect();
     let mut many = labels(32_768);
     many["conditions"] = conditions.into();
@@ -308,22 +310,51 @@ fn a_graph_that_does_not_fit_is_undecided() {
     assert!(why.starts_with("case chain: unknown, since ") && why.ends_with("the 100.0 kB of memory that there are"));
 }
 
+/// Runs the program where there are 300 MB of address space.
+#[cfg(target_os = "linux")]
+fn little(name: &str, cases: &Value, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let script = "ulimit -v 300000; exec \"$0\" \"$@\"";
+    let program = program().get_program().to_owned();
+    let path = write(name, cases.to_string());
+    said(&Command::new("sh").args(["-c", script]).arg(program).args(arguments).arg(path).output().unwrap())
+}
+
 /// Neither a file nor its graph takes more than there is: the program is not ended by an allocation that fails.
 #[test]
 #[cfg(target_os = "linux")]
 fn little_memory_is_enough_for_a_sentence() {
     let small = case(json!({"id": 0}));
-    let limited = |name: &str, cases: Value| {
-        let path = write(name, cases.to_string());
-        let script = "ulimit -v 300000; exec \"$0\" \"$@\"";
-        let program = program().get_program().to_owned();
-        said(&Command::new("sh").args(["-c", script]).arg(program).arg(path).output().unwrap())
-    };
-    let (code, _, error) = limited("liveness-long.json", json!([small, chain(1_000_000)]));
+    let (code, _, error) = little("liveness-long.json", &json!([small, chain(1_000_000)]), &[]);
     assert_eq!(code, Some(2), "{error}");
     assert!(error.contains(" bytes, all that the memory that is available suffices for\n"), "{error}");
-    let (code, out, error) = limited("liveness-fits.json", json!([small, chain(100_000)]));
+    let (code, out, error) = little("liveness-fits.json", &json!([small, chain(100_000)]), &[]);
     assert_eq!((code, error.as_str()), (Some(0), ""), "{out}");
+}
+
+/// What the conditions' marks take is counted too. A case that there is too little memory for is unknown, by its id, and
+/// the others are decided.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_case_that_memory_does_not_suffice_for_is_unknown_and_the_others_are_decided() {
+    let mut large = chain(20_000);
+    large["conditions"] = (0..50_000).map(|_| json!({"weak": ["a"]})).collect();
+    let cases = json!([case(json!({"id": "first"})), large, case(json!({"id": "last"}))]);
+    let (code, out, error) = little("liveness-marks.json", &cases, &[]);
+    assert_eq!((code, error.as_str()), (Some(1), ""), "{out}");
+    let lines: Vec<&str> = out.lines().collect();
+    let [first, unknown, last, summary] = lines[..] else { panic!("{out}") };
+    let decided = |id| format!("case {id}: eventually holds (2 states, 1 transitions)");
+    assert_eq!((first, last), (&*decided("first"), &*decided("last")));
+    let why = "20000 states with 50001 fairness conditions need more than the ";
+    assert!(unknown.starts_with(&format!("case chain: unknown, since {why}")), "{unknown}");
+    assert!(summary.starts_with("3 cases: 2 hold, 0 of them vacuously, 0 violated, 1 unknown, 0 not as"), "{summary}");
+    let (code, out, error) = little("liveness-marks.json", &cases, &["--json"]);
+    assert_eq!((code, error.as_str()), (Some(1), ""), "{out}");
+    let outcome: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&outcome["holds"], &outcome["unknown"], &outcome["asked"]), (&json!(2), &json!(1), &json!(3)));
+    assert_eq!(outcome["undecided"].as_array().unwrap().len(), 1);
+    assert_eq!(outcome["undecided"][0]["id"], "chain");
+    assert!(outcome["undecided"][0]["why"].as_str().unwrap().starts_with(why), "{outcome}");
 }
 
 /// Fifteen hundred rounds of taking a component apart, each of which gives up one state: nobody waits for that.

@@ -70,8 +70,16 @@ pub enum Undecided {
     Interrupted,
     #[error("case {id}: {why}")]
     Unusable { id: Name, why: String },
-    #[error("case {id}: unknown, since {states} states use the {memory} of memory that there are")]
-    TooLarge { id: Name, states: usize, memory: String },
+    #[error(transparent)]
+    Unknown(Unknown),
+}
+
+/// A case that there is too little memory to decide.
+#[derive(Debug, Error, Serialize)]
+#[error("case {id}: unknown, since {why}")]
+pub struct Unknown {
+    pub id: Name,
+    pub why: String,
 }
 
 pub fn examine(case: &Case, memory: &Memory, cancel: &AtomicBool) -> Result<Examined, Undecided> {
@@ -79,6 +87,10 @@ pub fn examine(case: &Case, memory: &Memory, cancel: &AtomicBool) -> Result<Exam
     let refused = |error: LivenessError| match error {
         LivenessError::Cancelled => Undecided::Interrupted,
         error => unusable(error.to_string()),
+    };
+    let too_large = |what: String| {
+        let why = format!("{what} need more than the {memory} of memory that there are");
+        Undecided::Unknown(Unknown { id: case.id.clone(), why })
     };
     let defect = |why: &dyn Display| unusable(format!("the lasso does not stand up, a defect of the checker: {why}"));
     let edges: Vec<_> = case.edges.iter().map(|(from, label, to)| (*from, label.as_str(), *to)).collect();
@@ -89,9 +101,14 @@ pub fn examine(case: &Case, memory: &Memory, cancel: &AtomicBool) -> Result<Exam
         return Err(Undecided::Interrupted);
     }
     if graph.coverage() == Coverage::CutByMemory {
-        return Err(Undecided::TooLarge { id: case.id.clone(), states: graph.len(), memory: memory.to_string() });
+        return Err(too_large(format!("more than {} states", graph.len())));
     }
     let (fairness, never_enabled) = fairness(case, &graph);
+    let mut marks = memory.share();
+    if marks.grow(fairness.len() * bytes_of_marks(&graph)).is_err() {
+        let (states, conditions) = (graph.len(), fairness.len());
+        return Err(too_large(format!("{states} states with {conditions} fairness conditions")));
+    }
     let formula = formula(case);
     let checker = Checker::new(&graph, &fairness).map_err(refused)?;
     let absent = checker
@@ -121,6 +138,11 @@ pub fn examine(case: &Case, memory: &Memory, cancel: &AtomicBool) -> Result<Exam
         absent: absent.collect(),
         counterexample,
     })
+}
+
+/// What the checker keeps of a fairness condition: two marks of each state and of each transition, which are bits.
+fn bytes_of_marks(graph: &Graph<u32, &str>) -> usize {
+    size_of::<liveness::Pair>() + (graph.len() + graph.transitions()) / 4
 }
 
 /// The conditions of a case, and the names of those that are left out.

@@ -189,12 +189,17 @@ pub enum Why {
     Response,
     #[error("{labels} labels occur, at most {MAX_LABELS} can be numbered")]
     Labels { labels: usize },
+    #[error("{conditions} fairness conditions are there, at most {MOST_CONDITIONS} are possible")]
+    Conditions { conditions: usize },
     #[error("{conditions} fairness conditions over {edges} edges are {} facts to keep, at most {MOST_FACTS} are possible", conditions * edges)]
     Facts { conditions: usize, edges: usize },
 }
 
 /// Most pairs of a fairness condition and an edge: a few bits are kept for each.
 const MOST_FACTS: usize = 1 << 30;
+
+/// Most fairness conditions: each takes much more memory than its text does.
+const MOST_CONDITIONS: usize = 1 << 16;
 
 /// The cases of a file, which are at least one and each valid.
 pub fn parse(text: &[u8]) -> Result<Vec<Case>, Unusable> {
@@ -317,19 +322,19 @@ impl<'de> Deserialize<'de> for Fair {
 }
 
 /// The states of a case by name or number.
-struct States {
+struct States<'n> {
     n: u32,
-    numbers: Option<HashMap<String, u32>>,
+    numbers: Option<HashMap<&'n str, u32>>,
 }
 
-impl States {
-    fn new(n: Option<u32>, names: Option<&[String]>) -> Result<States, Why> {
+impl<'n> States<'n> {
+    fn new(n: Option<u32>, names: Option<&'n [String]>) -> Result<States<'n>, Why> {
         let (n, numbers) = match (n, names) {
             (Some(n), None) => (n, None),
             (None, Some(names)) => {
                 let mut numbers = HashMap::new();
                 for (number, name) in (0..).zip(names) {
-                    if numbers.insert(name.clone(), number).is_some() {
+                    if numbers.insert(name.as_str(), number).is_some() {
                         return Err(Why::DuplicateState(name.clone()));
                     }
                 }
@@ -352,7 +357,7 @@ impl States {
             },
             (Name::Number(state), Some(_)) => Err(Why::Unnamed { state, place }),
             (Name::Text(state), numbers) => {
-                let known = numbers.as_ref().and_then(|numbers| numbers.get(&state));
+                let known = numbers.as_ref().and_then(|numbers| numbers.get(state.as_str()));
                 let count = numbers.as_ref().map_or(0, HashMap::len);
                 known.copied().ok_or(Why::Unknown { state, place, known: count })
             }
@@ -372,6 +377,10 @@ impl Raw {
         let borne: BTreeSet<&str> = edges.iter().map(|(_, label, _)| label.as_str()).collect();
         if borne.len() > MAX_LABELS {
             return Err(Why::Labels { labels: borne.len() });
+        }
+        let fair = self.fair.as_ref().map_or(0, |Fair(labels)| labels.len());
+        if fair + self.conditions.len() > MOST_CONDITIONS {
+            return Err(Why::Conditions { conditions: fair + self.conditions.len() });
         }
         let mut conditions = Vec::new();
         if let Some(Fair(labels)) = self.fair {
