@@ -174,7 +174,7 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
 /// Reads a trace and does with it what is asked for; nothing once a signal has come.
 fn each(out: &mut Output, args: &Args, file: &Path, memory: usize, reports: &mut Vec<Report>) -> Result<(), Failure> {
     let owned = file.to_path_buf();
-    let trace = match unless_interrupted(move |_| load(&owned, memory / 3)) {
+    let trace = match unless_interrupted(move |_| load(&owned, memory / 2)) {
         _ if interrupt().load(Ordering::Relaxed) => {
             complain(format_args!("{}: not judged: interrupted", file.display()));
             return Ok(());
