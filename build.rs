@@ -1,5 +1,5 @@
 //! Lists the sources that decide what a search finds, for `src/fingerprint.rs`: all Rust files of [`FOLDERS`], whatever they are called,
-//! so that a file that is added is listed without anybody's doing.
+//! so that a file that is added is listed without anybody's doing, and [`LOCK`], which names the version of every dependency.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,9 @@ use std::{env, fs, io};
 
 /// Folders of this repository whose Rust files can decide what is found: this crate's, and those of crates that it depends on by path.
 const FOLDERS: [&str; 2] = ["crates/temporal/src", "src"];
+
+/// The versions of the dependencies. A published package has none here: whoever builds with it chooses them.
+const LOCK: &str = "Cargo.lock";
 
 #[allow(clippy::print_stdout)] // That is how a build script speaks to cargo.
 fn main() -> io::Result<()> {
@@ -20,6 +23,11 @@ fn main() -> io::Result<()> {
         // Cargo looks at the files of the folder, and of those in it.
         println!("cargo::rerun-if-changed={folder}");
         sources(&root.join(folder), &mut files)?;
+    }
+    let lock = root.join(LOCK);
+    if lock.is_file() {
+        println!("cargo::rerun-if-changed={LOCK}");
+        files.push(lock);
     }
     files.sort();
     let mut list = String::from("[\n");

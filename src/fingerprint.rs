@@ -11,7 +11,8 @@ pub fn fingerprint<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> String
     text.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The sources of this crate and of those of this repository that it depends on, by path and in its order: `build.rs` lists them.
+/// The sources of this crate and of those of this repository that it depends on, and `Cargo.lock`, which names the versions of all other
+/// dependencies; by path and in its order. `build.rs` lists them.
 static SOURCES: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/sources.rs"));
 
 /// The fingerprint of all that decides what a search finds. Data files are no part of it: what they say of a configuration is part of
@@ -74,6 +75,7 @@ mod tests {
         assert!(crates.len() > 1, "{crates:?}");
         let mut files = BTreeSet::new();
         crates.iter().for_each(|folder| rust_files(folder, &mut files));
+        files.insert(root.join("Cargo.lock").canonicalize().unwrap());
         let listed: BTreeSet<PathBuf> =
             SOURCES.iter().map(|(name, _)| root.join(name).canonicalize().unwrap()).collect();
         assert_eq!(listed, files);

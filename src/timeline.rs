@@ -28,7 +28,9 @@ use std::fmt;
 
 pub use layout::{LEGEND, Line, Part};
 
-use crate::impl_qi::{Call, Desc, Label, Outcome, Pc, Queue, Reclaim, Ring, Slot, State, Status, Step, WdData};
+use crate::impl_qi::{
+    Call, Desc, Label, Outcome, Pc, PollUntil, Queue, Reclaim, Ring, Slot, State, Status, Step, WdData,
+};
 use stateright_temporal::liveness::Run;
 
 /// A run, ready to be printed.
@@ -159,6 +161,16 @@ fn lost_done<const N: usize, const T: usize, const F: usize>(
     })
 }
 
+/// What becomes of a call that unlocks.
+fn unlocked(call: &Call, next: &Call) -> String {
+    match (next.pc, call.outcome) {
+        (Pc::Idle, Outcome::Success) => "unlock, return".to_string(),
+        (Pc::Idle, outcome) => format!("unlock, return {}", outcome.errno()),
+        (_, Outcome::Again) => "unlock, -EAGAIN: again".to_string(),
+        _ => "unlock".to_string(),
+    }
+}
+
 /// What the descriptors of a run are called, as far as it has been followed: [`Names::row`] follows a step.
 #[derive(Clone, Debug)]
 pub struct Names {
@@ -224,6 +236,14 @@ impl Names {
         slot: Slot,
     ) -> bool {
         self.starred[usize::from(slot)] && state.status(slot) == Status::Done
+    }
+
+    /// What was last written into a slot.
+    fn written(&self, slot: Slot) -> String {
+        match self.slots[usize::from(slot)].as_str() {
+            "" => format!("slot {slot}"),
+            name => name.to_string(),
+        }
     }
 
     /// Follows a step from one state to the next, and tells it.
@@ -300,10 +320,7 @@ impl Names {
                 self.batch[t] = self.batches;
                 "room".to_string()
             }
-            Step::Unlock if next.pc == Pc::Idle && call.outcome == Outcome::Success => "unlock, return".to_string(),
-            Step::Unlock if next.pc == Pc::Idle => format!("unlock, return {}", call.outcome.errno()),
-            Step::Unlock if call.outcome == Outcome::Again => "unlock, -EAGAIN: again".to_string(),
-            Step::Unlock => "unlock".to_string(),
+            Step::Unlock => unlocked(&call, &next),
             Step::WriteId => {
                 let name = self.id(t, &call);
                 self.slots[usize::from(call.id_slot(rules, ring.length(), call.at))].clone_from(&name);
@@ -325,9 +342,8 @@ impl Names {
             Step::WriteIqt => format!("IQT={}", after.iqt()),
             Step::Poll => {
                 let polled = match rules.poll {
-                    crate::impl_qi::PollUntil::Done => self.wd(t),
-                    crate::impl_qi::PollUntil::FirstSlotDone if call.count == 0 => self.wd(t),
-                    crate::impl_qi::PollUntil::FirstSlotDone => self.id_number(t, &call, 0),
+                    PollUntil::FirstSlotDone if call.count > 0 => self.id_number(t, &call, 0),
+                    PollUntil::FirstSlotDone | PollUntil::Done => self.wd(t),
                 };
                 match next.pc {
                     Pc::PollUnlock | Pc::CheckAbort => format!("while({polled}!=QI_DONE)"),
@@ -343,26 +359,32 @@ impl Names {
                 self.starred[usize::from(slot)] = false;
                 format!("{name}={}", after.status(slot).name())
             }
-            Step::Reclaim => {
-                let tail = before.queue().free_tail;
-                let name = &self.slots[usize::from(tail)];
-                let status = before.status(tail).name();
-                let name = if name.is_empty() { format!("slot {tail}") } else { name.clone() };
-                let goes_on = next.pc == Pc::ReclaimFree || next.pc == Pc::Reclaim;
-                let to_head = matches!(rules.reclaim, Reclaim::WhileFreeToHead | Reclaim::ToHead);
-                match before.queue() {
-                    _ if goes_on => format!("reclaim(): {name}=={status}"),
-                    _ if rules.reclaim == Reclaim::Never => "reclaim() does nothing".into(),
-                    queue if to_head && queue.free_tail == queue.free_head => "reclaim(): ring empty".into(),
-                    _ => format!("reclaim() stops: {name}=={status}"),
-                }
-            }
+            Step::Reclaim => self.reclaim(rules.reclaim, before, next.pc),
             Step::ReclaimFree => {
                 let tail = before.queue().free_tail;
                 self.starred[usize::from(tail)] = false;
                 format!("{}={}", self.slots[usize::from(tail)], after.status(tail).name())
             }
             fault_check => self.fault_check(ring, before, fault_check, t, after),
+        }
+    }
+
+    /// What RECLAIM sees in the slot at `free_tail`, and whether it goes on.
+    fn reclaim<const N: usize, const T: usize, const F: usize>(
+        &self,
+        rule: Reclaim,
+        before: &State<N, T, F>,
+        next: Pc,
+    ) -> String {
+        let Queue { free_tail, free_head, .. } = before.queue();
+        let status = before.status(free_tail).name();
+        let name = self.written(free_tail);
+        let to_head = matches!(rule, Reclaim::WhileFreeToHead | Reclaim::ToHead);
+        match next {
+            Pc::ReclaimFree | Pc::Reclaim => format!("reclaim(): {name}=={status}"),
+            _ if rule == Reclaim::Never => "reclaim() does nothing".into(),
+            _ if to_head && free_tail == free_head => "reclaim(): ring empty".into(),
+            _ => format!("reclaim() stops: {name}=={status}"),
         }
     }
 
@@ -376,10 +398,7 @@ impl Names {
         after: &State<N, T, F>,
     ) -> String {
         let (call, next) = (before.call(t), after.call(t));
-        let name = |slot: Slot| match self.slots[usize::from(slot)].as_str() {
-            "" => format!("slot {slot}"),
-            name => name.to_string(),
-        };
+        let name = |slot: Slot| self.written(slot);
         let at = call.check.head.unwrap_or(0);
         match step {
             Step::CheckAbort => {

@@ -28,7 +28,7 @@ use crate::with_ring;
 
 pub use counterexample::{Lap, Proven, Violation};
 pub use report::{FaultBit, Fired, PropertyReport, Report, Verdict, WitnessReport, not_checked};
-pub use surprises::{FoundVerdicts, surprises};
+pub use surprises::{FoundVerdicts, Surprise, SurpriseKind, surprises};
 
 /// Checks everything that a scenario asks for.
 ///

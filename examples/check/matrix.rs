@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, Table as Grid, presets};
 use vtd_qi::campaign::matrix::{Cell, CellResult, Matrix, Scope, Tier};
 use vtd_qi::impl_qi::Length;
 use vtd_qi::scenario::Scenario;
-use vtd_qi::verify::{Detail, FaultBit, Verdict};
+use vtd_qi::verify::{Detail, FaultBit, SurpriseKind, Verdict};
 use vtd_qi::words::meant;
 use vtd_qi_terminal::style::columns;
 use vtd_qi_terminal::{Exit, Failure, Output, complain};
@@ -158,13 +158,7 @@ fn grid(cells: &[&Cell], results: &BTreeMap<String, CellResult>) -> Grid {
                 _ => format!("{}/{}", thousands(raised), thousands(handled)),
             });
         }
-        let surprised = of_row.iter().zip(of_row.iter().map(|cell| results.get(&cell.scenario.name)));
-        let expected = surprised.map(|(cell, judged)| judged.map(|judged| judged.surprises(cell).is_empty()));
-        line.push(match expected.collect::<Option<Vec<bool>>>() {
-            None => "unknown".to_string(),
-            Some(fine) if fine.iter().all(|fine| *fine) => "yes".to_string(),
-            Some(_) => "NO".to_string(),
-        });
+        line.push(expected(of_row, results).to_string());
         grid.add_row(line);
     }
     for number in [1, 2] {
@@ -173,6 +167,24 @@ fn grid(cells: &[&Cell], results: &BTreeMap<String, CellResult>) -> Grid {
         }
     }
     grid
+}
+
+/// Whether the cells of a row are as expected: `NO` if one contradicts what is expected of it, `unknown` if one leaves it open.
+fn expected(cells: &[&Cell], results: &BTreeMap<String, CellResult>) -> &'static str {
+    let mut answer = "yes";
+    for cell in cells {
+        let Some(judged) = results.get(&cell.scenario.name) else {
+            answer = "unknown";
+            continue;
+        };
+        for surprise in judged.surprises(cell) {
+            match surprise.kind {
+                SurpriseKind::Contrary => return "NO",
+                SurpriseKind::Undecided => answer = "unknown",
+            }
+        }
+    }
+    answer
 }
 
 fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, CellResult>) -> std::io::Result<()> {
@@ -185,11 +197,14 @@ fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, CellResul
     )?;
     writeln!(out, "blank: not asked. IQE, ITE, ICE: transitions that raise it / that handle it.\n")?;
     table::rows(out, &grid(cells, results))?;
-    let mut surprising = 0;
+    let (mut contrary, mut undecided) = (0, 0);
     for cell in cells {
         let Some(judged) = results.get(&cell.scenario.name) else { continue };
         let surprises = judged.surprises(cell);
-        surprising += usize::from(!surprises.is_empty());
+        match surprises.iter().any(|surprise| surprise.kind == SurpriseKind::Contrary) {
+            true => contrary += 1,
+            false => undecided += usize::from(!surprises.is_empty()),
+        }
         for surprise in surprises {
             writeln!(out, "{}: {surprise}", judged.name)?;
         }
@@ -205,14 +220,14 @@ fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, CellResul
             .collect();
         writeln!(out, "{}: {}; unknown: {}", judged.name, judged.cut.as_deref().unwrap_or("cut"), unknown.join(", "))?;
     }
+    let undecided = if undecided > 0 { format!(", {undecided} undecided") } else { String::new() };
     writeln!(
         out,
-        "{} cells: {} exhausted, {} cut, {} not checked; {} not as expected",
+        "{} cells: {} exhausted, {} cut, {} not checked; {contrary} not as expected{undecided}",
         cells.len(),
         known.len() - cut.len(),
         cut.len(),
         cells.len() - known.len(),
-        surprising
     )?;
     let violated = known.iter().find(|judged| judged.verdicts.values().any(|verdict| *verdict == Verdict::Violated));
     let next_cell = violated.or(known.first()).map(|judged| judged.name.as_str());

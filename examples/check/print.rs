@@ -8,7 +8,7 @@ use indicatif::HumanCount;
 use serde_json::{Value, json};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::timeline::{LEGEND, Line, Part, Timeline};
-use vtd_qi::verify::{PropertyReport, Report, Verdict, Violation};
+use vtd_qi::verify::{PropertyReport, Report, Surprise, Verdict, Violation};
 use vtd_qi_terminal::style::{AGAIN, BAD, FAINT, GOOD, STRONG, Style, UNSURE, painted, wrapped};
 
 use crate::arguments::{Expect, Timelines};
@@ -112,11 +112,9 @@ fn summary(out: &mut impl Write, reports: &[Report], took: Option<Duration>) -> 
     writeln!(out, "{}{took}", painted(if fine == reports.len() { GOOD } else { BAD }, counts))
 }
 
-/// What there is to say of the property that surprises.
-fn because(report: &Report, surprise: &str) -> String {
-    let about =
-        |outcome: &&PropertyReport| surprise.starts_with(&format!("{} {}", outcome.check.name(), outcome.verdict));
-    let detail = report.properties.iter().find(about).and_then(|outcome| outcome.detail.as_ref());
+/// What there is to say of the property whose verdict surprises.
+fn because(report: &Report, surprise: &Surprise) -> String {
+    let detail = surprise.verdict_of.and_then(|check| report.outcome(check)?.detail.as_ref());
     detail.map_or(String::new(), |detail| format!(" ({detail})"))
 }
 

@@ -261,7 +261,7 @@ fn a_kept_cell_of_another_content_is_survived() {
         let line = format!("{{\"sum\":\"{}\",\"cell\":{input}}}", fingerprint([input]));
         let judged = CellResult::of_line(&line).ok_or("it is no cell")?;
         Tier::ALL.iter().for_each(|tier| _ = judged.tier(*tier));
-        judged.surprises(cell).iter().for_each(|surprise| assert_is_one_line(surprise));
+        judged.surprises(cell).iter().for_each(|surprise| assert_is_one_line(&surprise.text));
         assert!(!judged.serves(cell, usize::MAX), "nothing of this content was searched");
         Ok(())
     });

@@ -24,56 +24,32 @@ use crate::impl_qi::{
     RingCfg, Safety, SlotFairness,
 };
 use crate::scenario::{Check, Cut, Expected, Scenario, TableError, twice};
-use crate::verify::{self, Fired, FoundVerdicts, Report, Verdict};
+use crate::verify::{self, Fired, FoundVerdicts, Report, Surprise, Verdict};
+use crate::words;
 
-/// A promise to callers; each is a few named properties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Tier {
-    /// Without faults every WD is eventually observed DONE.
-    Observed,
-    /// Every call eventually returns.
-    Returns,
-    /// Success means that all of the caller's IDs were executed since the call began.
-    Success,
-    /// An error is returned only for a fault of the caller's own.
-    Errors,
-    /// No slot leaks.
-    Slots,
-    /// The ring stays sound, and hardware writes no status that is FREE or another's.
-    Ring,
-    /// Nobody keeps the lock for ever.
-    Lock,
-    /// The ring refines the specification with faults, step by step and in fairness.
-    Refinement,
+words! {
+    /// A promise to callers; each is a few named properties.
+    pub enum Tier as "promise" {
+        /// Without faults every WD is eventually observed DONE.
+        Observed = "seen",
+        /// Every call eventually returns.
+        Returns = "return",
+        /// Success means that all of the caller's IDs were executed since the call began.
+        Success = "success",
+        /// An error is returned only for a fault of the caller's own.
+        Errors = "error",
+        /// No slot leaks.
+        Slots = "slots",
+        /// The ring stays sound, and hardware writes no status that is FREE or another's.
+        Ring = "ring",
+        /// Nobody keeps the lock for ever.
+        Lock = "lock",
+        /// The ring refines the specification with faults, step by step and in fairness.
+        Refinement = "refines",
+    }
 }
 
 impl Tier {
-    /// All of them, in order.
-    pub const ALL: [Tier; 8] = [
-        Tier::Observed,
-        Tier::Returns,
-        Tier::Success,
-        Tier::Errors,
-        Tier::Slots,
-        Tier::Ring,
-        Tier::Lock,
-        Tier::Refinement,
-    ];
-
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Tier::Observed => "seen",
-            Tier::Returns => "return",
-            Tier::Success => "success",
-            Tier::Errors => "error",
-            Tier::Slots => "slots",
-            Tier::Ring => "ring",
-            Tier::Lock => "lock",
-            Tier::Refinement => "refines",
-        }
-    }
-
     /// What is promised, in one line.
     pub fn meaning(self) -> &'static str {
         match self {
@@ -237,8 +213,8 @@ impl CellResult {
             .find(|wanted| verdicts().any(|v| v == *wanted))
     }
 
-    /// What is not as the data file says, a sentence each: what [`verify::surprises`] says of it.
-    pub fn surprises(&self, cell: &Cell) -> Vec<String> {
+    /// What is not as the data file says: what [`verify::surprises`] says of it.
+    pub fn surprises(&self, cell: &Cell) -> Vec<Surprise> {
         let found = FoundVerdicts {
             states: self.states,
             complete: self.complete,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{FoundVerdicts, Violation, surprises};
+use super::{FoundVerdicts, Surprise, Violation, surprises};
 use crate::scenario::{Check, Scenario};
 
 /// What is known of a property.
@@ -142,8 +142,8 @@ pub struct Report {
     pub witnesses: Vec<WitnessReport>,
     /// Under faults: how many transitions raise each fault, and how many handle it (clear the bit that it has set).
     pub faults: Vec<Fired>,
-    /// What is not as the table expects, or unknown without its having said so, a sentence each.
-    pub surprises: Vec<String>,
+    /// What is not as the table expects, or unknown without its having said so.
+    pub surprises: Vec<Surprise>,
 }
 
 /// How often a fault occurs in the explored graph.
@@ -186,7 +186,8 @@ impl Report {
         };
         let mut surprises = surprises(scenario, &found);
         let elsewhere = self.properties.iter().filter_map(|outcome| Some((outcome, outcome.surprise.as_ref()?)));
-        surprises.extend(elsewhere.map(|(outcome, what)| format!("{} {what}", outcome.check.name())));
+        surprises
+            .extend(elsewhere.map(|(outcome, what)| Surprise::contrary(format!("{} {what}", outcome.check.name()))));
         Report { surprises, ..self }
     }
 

@@ -4,37 +4,27 @@
 use std::fmt;
 
 use vtd_qi::impl_qi::{Desc, Slot, Status};
+use vtd_qi::listed;
 
-/// Why the C stopped, as the shim numbers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(super) enum Kind {
-    Read = 0,
-    Write,
-    Copy,
-    Lock,
-    Unlock,
-    Relax,
-    ReadReg,
-    WriteReg,
-    Outside,
-    Runaway,
+listed! {
+    /// Why the C stopped, as the shim numbers it: from 0.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[repr(u32)]
+    pub(super) enum Kind {
+        Read,
+        Write,
+        Copy,
+        Lock,
+        Unlock,
+        Relax,
+        ReadReg,
+        WriteReg,
+        Outside,
+        Runaway,
+    }
 }
 
 impl Kind {
-    const ALL: [Kind; 10] = [
-        Kind::Read,
-        Kind::Write,
-        Kind::Copy,
-        Kind::Lock,
-        Kind::Unlock,
-        Kind::Relax,
-        Kind::ReadReg,
-        Kind::WriteReg,
-        Kind::Outside,
-        Kind::Runaway,
-    ];
-
     pub(super) fn from_number(number: u32) -> Kind {
         Kind::ALL[(number as usize).min(Kind::ALL.len() - 1)]
     }

@@ -302,55 +302,11 @@ impl<'a> Scheduler<'a> {
                 return Picked::End;
             }
             let actor = match &mut self.picker {
-                Picker::Random { sticky } => {
-                    let (word, current) = (self.rng.next(), board.current());
-                    if ((word & 7) as usize) < *sticky && board.can_run(current) {
-                        current
-                    } else {
-                        (((word >> 32) * (n as u64 + 1)) >> 32) as usize
-                    }
-                }
-                Picker::Pct { priority, lowest, changes, next_change } => {
-                    let current = board.current();
-                    let change = changes.get(*next_change).is_some_and(|&change| change <= self.steps);
-                    *next_change += usize::from(change);
-                    if change || board.next_kind(current) == Some(Kind::Relax) {
-                        *lowest -= 1;
-                        priority[current] = *lowest;
-                    }
-                    let ready = |&t: &usize| board.can_run(t) || board.is_idle(t) && self.calls_left[t] > 0;
-                    let best = (0..n).filter(ready).max_by_key(|&t| priority[t]);
-                    match best {
-                        Some(t) if priority[t] > priority[n] => t,
-                        Some(t) if hardware_steps(self.cfg, board).len == 0 => t,
-                        _ => n,
-                    }
-                }
-                Picker::Replay { schedule, at } => {
-                    let Some(&choice) = schedule.get(*at) else { return Picked::End };
-                    *at += 1;
-                    match choice {
-                        Choice::Call(t, request) if board.is_idle(t.into()) && self.calls_left[usize::from(t)] > 0 => {
-                            self.calls_left[usize::from(t)] -= 1;
-                            self.note(choice);
-                            return Picked::Call(t.into(), request.into());
-                        }
-                        Choice::Step(t) if board.can_run(t.into()) => {
-                            self.note(choice);
-                            return Picked::Step(t.into());
-                        }
-                        Choice::Hardware(..) => {
-                            let steps = hardware_steps(self.cfg, board);
-                            if let Some(&step) =
-                                steps.steps[..steps.len].iter().find(|step| Choice::hardware(**step) == choice)
-                            {
-                                self.hardware(board, step);
-                            }
-                        }
-                        _ => {}
-                    }
-                    continue;
-                }
+                Picker::Random { .. } | Picker::Pct { .. } => self.next_actor(board),
+                Picker::Replay { .. } => match self.next_of_schedule(board) {
+                    Some(picked) => return picked,
+                    None => continue,
+                },
             };
             if actor < n {
                 if board.can_run(actor) {
@@ -378,6 +334,68 @@ impl<'a> Scheduler<'a> {
                 return Picked::End;
             }
         }
+    }
+
+    /// Who is next at random: a submitter, or, as the last number, the hardware. Whether that one can do anything is not looked at.
+    #[inline]
+    fn next_actor(&mut self, board: &Board) -> usize {
+        let (n, current) = (self.cfg.submitters, board.current());
+        match &mut self.picker {
+            Picker::Random { sticky } => {
+                let word = self.rng.next();
+                if ((word & 7) as usize) < *sticky && board.can_run(current) {
+                    current
+                } else {
+                    (((word >> 32) * (n as u64 + 1)) >> 32) as usize
+                }
+            }
+            Picker::Pct { priority, lowest, changes, next_change } => {
+                let change = changes.get(*next_change).is_some_and(|&change| change <= self.steps);
+                *next_change += usize::from(change);
+                if change || board.next_kind(current) == Some(Kind::Relax) {
+                    *lowest -= 1;
+                    priority[current] = *lowest;
+                }
+                let ready = |&t: &usize| board.can_run(t) || board.is_idle(t) && self.calls_left[t] > 0;
+                let best = (0..n).filter(ready).max_by_key(|&t| priority[t]);
+                match best {
+                    Some(t) if priority[t] > priority[n] => t,
+                    Some(t) if hardware_steps(self.cfg, board).len == 0 => t,
+                    _ => n,
+                }
+            }
+            Picker::Replay { .. } => unreachable!("a schedule says itself who is next"),
+        }
+    }
+
+    /// The next choice of a schedule: a submitter's is returned, the hardware's is done. `None` also if it is not possible here, and
+    /// passed over.
+    fn next_of_schedule(&mut self, board: &mut Board) -> Option<Picked> {
+        let Picker::Replay { schedule, at } = &mut self.picker else {
+            unreachable!("only a schedule has a next choice")
+        };
+        let Some(&choice) = schedule.get(*at) else { return Some(Picked::End) };
+        *at += 1;
+        match choice {
+            Choice::Call(t, request) if board.is_idle(t.into()) && self.calls_left[usize::from(t)] > 0 => {
+                self.calls_left[usize::from(t)] -= 1;
+                self.note(choice);
+                return Some(Picked::Call(t.into(), request.into()));
+            }
+            Choice::Step(t) if board.can_run(t.into()) => {
+                self.note(choice);
+                return Some(Picked::Step(t.into()));
+            }
+            Choice::Hardware(..) => {
+                let steps = hardware_steps(self.cfg, board);
+                let steps = &steps.steps[..steps.len];
+                if let Some(&step) = steps.iter().find(|step| Choice::hardware(**step) == choice) {
+                    self.hardware(board, step);
+                }
+            }
+            _ => {}
+        }
+        None
     }
 
     fn note(&mut self, choice: Choice) {

@@ -39,6 +39,9 @@ pub struct TlcTrace {
 enum End {
     /// Nothing: a violation of safety, or a run that stutters there for ever.
     Stops,
+    /// A step from the last state to itself, and the name that it bears: that of the action which led to the last state if the run
+    /// stutters, or else of an action that changes nothing.
+    Stays { action: String },
     /// An action that leads back to the state at a position.
     BackTo { state: usize, action: String },
 }
@@ -111,7 +114,7 @@ impl TlcTrace {
 }
 
 /// What `-dumpTrace json` writes. The last step of a trace that ends in a loop leads back to a state with a lower number; that of
-/// one that stutters for ever, to the last state itself, under the name of whatever action came before.
+/// one that stutters for ever, to the last state itself, under the name of the action that led there.
 fn understand_json(json: &Json) -> Result<TlcTrace, TlaError> {
     let malformed = |what: &str| TlaError::Trace(format!("it has no {what}; it is not what -dumpTrace json writes"));
     let listed = json["counterexample"]["state"].as_array().ok_or_else(|| malformed("states"))?;
@@ -147,6 +150,8 @@ fn understand_json(json: &Json) -> Result<TlcTrace, TlaError> {
             actions.push(name);
         } else if to < last {
             end = End::BackTo { state: to as usize - 1, action: name };
+        } else {
+            end = End::Stays { action: name };
         }
     }
     written(states, actions, end, again)
@@ -186,8 +191,7 @@ fn understand_text(text: &str) -> Result<TlcTrace, TlaError> {
                 return wrong(format!("it has {last} states and leads back to state {number}"));
             };
             let Some(action) = named_action(rest) else { return wrong(format!("{line:?} names no action")) };
-            // To the last state itself: it stutters there.
-            end = Some(if state + 1 == last { End::Stops } else { End::BackTo { state, action } });
+            end = Some(if state + 1 == last { End::Stays { action } } else { End::BackTo { state, action } });
             continue;
         }
         if number != last + 1 {
@@ -240,7 +244,7 @@ fn written(
         ));
     }
     let closing = match &end {
-        End::BackTo { action, .. } => Some(action),
+        End::BackTo { action, .. } | End::Stays { action } => Some(action),
         End::Stops => None,
     };
     if let Some(strange) = actions.iter().chain(closing).find(|name| !name.bytes().all(|byte| byte.is_ascii_graphic()))
@@ -284,10 +288,20 @@ fn execute<M: Twin>(model: &M, trace: &TlcTrace) -> Result<Run<M::State, M::Labe
         let (number, executed) = (position + 1, model.variables(state(*position)));
         return Err(TlaError::Trace(format!("state {number} is {executed}, but beside an action {value}")));
     }
-    let End::BackTo { state: entry, action } = &trace.end else {
-        return Ok(Run { initial, stem: taken, cycle: Vec::new() });
+    let last = trace.states.len() - 1;
+    let (entry, action) = match &trace.end {
+        End::BackTo { state, action } => (state, action),
+        End::Stays { action } => {
+            // Before the first action TLC has no name for a step that stutters but that of the initial predicate.
+            let stutters = trace.actions.last().is_none_or(|before| before == action);
+            if !stutters {
+                take(last + 1, state(last), action, &trace.states[last])?;
+            }
+            return Ok(Run { initial, stem: taken, cycle: Vec::new() });
+        }
+        End::Stops => return Ok(Run { initial, stem: taken, cycle: Vec::new() }),
     };
-    let closing = take(trace.states.len(), state(trace.states.len() - 1), action, &trace.states[*entry])?;
+    let closing = take(last + 1, state(last), action, &trace.states[*entry])?;
     let mut cycle = taken.split_off(*entry);
     cycle.push(closing);
     Ok(Run { stem: taken, cycle, initial })

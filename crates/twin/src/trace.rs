@@ -274,20 +274,20 @@ mod tests {
                 _ => found.push(at),
             }
         }
-        let right = looping();
-        let mut all = Vec::new();
-        leaves(&right, String::new(), &mut all);
-        assert!(all.len() > 80, "{all:?}");
-        for at in all {
-            for value in
-                [Json::from(0), Json::from(7), Json::from(u64::MAX), Json::from("x"), Json::Null, Json::from(true)]
-            {
+        // One that closes a loop, and one that stutters.
+        for right in [looping(), json()] {
+            let mut all = Vec::new();
+            leaves(&right, String::new(), &mut all);
+            assert!(all.len() > 80, "{all:?}");
+            let values =
+                [Json::from(0), Json::from(7), Json::from(u64::MAX), Json::from("x"), Json::Null, Json::from(true)];
+            for (at, value) in all.iter().flat_map(|at| values.iter().map(move |value| (at, value))) {
                 let mut wrong = right.clone();
-                let field = wrong.pointer_mut(&at).unwrap();
-                if *field == value {
+                let field = wrong.pointer_mut(at).unwrap();
+                if field == value {
                     continue;
                 }
-                *field = value;
+                field.clone_from(value);
                 let error = replayed(&wrong).expect_err(&format!("{at} of {wrong}"));
                 assert!(error.starts_with("the trace cannot be used: "), "{at}: {error}");
             }
@@ -303,6 +303,10 @@ mod tests {
         let mut wrong = json();
         wrong["counterexample"]["action"][2][1]["name"] = "Execute".into();
         refused(&wrong, "step 3: the Rust has no Execute(1) from");
+        // A step that changes nothing bears the name of the one before, or of an action that does so.
+        let mut wrong = json();
+        wrong["counterexample"]["action"][4][1]["name"] = "Complete".into();
+        refused(&wrong, "step 5: the Rust has no Complete(1) from");
         let mut wrong = json();
         wrong["counterexample"]["state"][2][1]["submit"] = serde_json::json!([0]);
         refused(&wrong, "step 2: the Rust has no Accept(1) from");
