@@ -62,8 +62,8 @@ pub use rules::{
     Presence, Publish, Reclaim, Room, RoomWait, Rules, Straddler, TimeOut,
 };
 pub use safety::{Safety, Witness};
-pub use state::State;
 use state::{CheckReads, Memory, Rotation};
+pub use state::{State, WideState};
 
 /// Most submitters that are modelled.
 pub const MAX_SUBMITTERS: usize = 8;
@@ -236,6 +236,9 @@ pub struct Ring<const N: usize, const T: usize, const F: usize = 0> {
     rotation: Rotation,
 }
 
+/// A ring of the largest capacity: each [`ValidRing`] fits.
+pub type WideRing<const F: usize> = Ring<256, 8, F>;
+
 /// Evaluates an expression with the [`Ring`] of the smallest capacity that holds a [`ValidRing`].
 #[macro_export]
 macro_rules! with_ring {
@@ -254,6 +257,19 @@ macro_rules! with_ring {
     (@ $slots:literal, $submitters:literal, $faults:literal, $accepted:ident, $ring:ident, $body:expr) => {{
         let $ring = $crate::impl_qi::Ring::<$slots, $submitters, $faults>::of($accepted);
         $body
+    }};
+}
+
+/// Evaluates an expression with the [`WideRing`] of a [`ValidRing`]: code that need not be fast is compiled twice so, and not once for each
+/// capacity.
+#[macro_export]
+macro_rules! with_wide_ring {
+    ($accepted:expr, |$ring:ident| $body:expr) => {{
+        let accepted: $crate::impl_qi::ValidRing = $accepted;
+        match accepted.checks_faults() {
+            true => $crate::with_ring!(@ 256, 8, 1, accepted, $ring, $body),
+            false => $crate::with_ring!(@ 256, 8, 0, accepted, $ring, $body),
+        }
     }};
 }
 
@@ -416,6 +432,11 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
             clear: (rules.keeps_hardware_behind_posts() && faults.quirk.is_none()).then_some(reads),
         };
         Ring { accepted, rotation }
+    }
+
+    /// The same ring with room for the most slots and submitters; its states are [`State::widened`].
+    pub fn widened(&self) -> WideRing<F> {
+        WideRing { accepted: self.accepted.clone(), rotation: self.rotation }
     }
 
     /// The same ring under another lock. No configuration is refused for its lock.

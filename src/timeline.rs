@@ -29,7 +29,8 @@ use std::fmt;
 pub use layout::{LEGEND, Line, Part};
 
 use crate::impl_qi::{
-    Call, Desc, Label, Outcome, Pc, PollUntil, Queue, Reclaim, Ring, Slot, State, Status, Step, WdData,
+    Call, Desc, Label, Outcome, Pc, PollUntil, Queue, Reclaim, Ring, Slot, State, Status, Step, WdData, WideRing,
+    WideState,
 };
 use stateright_temporal::liveness::Run;
 
@@ -118,21 +119,30 @@ impl Timeline {
         ring: &Ring<N, T, F>,
         run: &Run<State<N, T, F>, Label>,
     ) -> Timeline {
+        let steps = run.stem.iter().chain(&run.cycle).map(|(label, after)| (*label, after.widened()));
+        Timeline::along(&ring.widened(), run.initial.widened(), &mut { steps }, run.cycle.len())
+    }
+
+    fn along<const F: usize>(
+        ring: &WideRing<F>,
+        initial: WideState<F>,
+        steps: &mut dyn Iterator<Item = (Label, WideState<F>)>,
+        repeating: usize,
+    ) -> Timeline {
         let mut names = Names::new(ring);
-        let start = names.ring(ring, &run.initial);
-        let mut before = &run.initial;
-        let (mut rows, mut harm) = (Vec::new(), None);
-        for (label, after) in run.stem.iter().chain(&run.cycle) {
-            let row = names.row(ring, before, *label, after);
+        let start = names.ring(ring, &initial);
+        let (mut before, mut rows, mut harm) = (initial, Vec::new(), None);
+        for (label, after) in steps {
+            let row = names.row(ring, &before, label, &after);
             harm = harm.or_else(|| {
-                let t = lost_done(ring, before, after)?;
+                let t = lost_done(ring, &before, &after)?;
                 let what = format!("takes away the QI_DONE of {}, which T{} has not seen", names.wd(t), t + 1);
                 Some(Harm { row: rows.len(), what })
             });
             rows.push(row);
             before = after;
         }
-        Timeline { submitters: ring.cfg().submitters, start, rows, repeating: run.cycle.len(), harm }
+        Timeline { submitters: ring.cfg().submitters, start, rows, repeating, harm }
     }
 
     /// The column titles: `T1` .. and `hardware`.
@@ -147,11 +157,7 @@ impl Timeline {
 }
 
 /// The submitter whose WD was DONE and no longer is, although it still waits for it.
-fn lost_done<const N: usize, const T: usize, const F: usize>(
-    ring: &Ring<N, T, F>,
-    before: &State<N, T, F>,
-    after: &State<N, T, F>,
-) -> Option<usize> {
+fn lost_done<const F: usize>(ring: &WideRing<F>, before: &WideState<F>, after: &WideState<F>) -> Option<usize> {
     (0..ring.cfg().submitters).find(|&t| {
         let slot = ring.wait_index(&before.call(t));
         ring.waiting(before, t)
@@ -190,7 +196,7 @@ pub struct Names {
 
 impl Names {
     /// The names before the first step: none.
-    pub fn new<const N: usize, const T: usize, const F: usize>(ring: &Ring<N, T, F>) -> Names {
+    pub fn new<const F: usize>(ring: &WideRing<F>) -> Names {
         let slots = usize::from(ring.length().slots());
         let several = ring.cfg().counts.iter().any(|&count| count > 1);
         Names {
@@ -230,11 +236,7 @@ impl Names {
     }
 
     /// Whether hardware wrote the `QI_DONE` that a slot holds.
-    pub fn is_starred<const N: usize, const T: usize, const F: usize>(
-        &self,
-        state: &State<N, T, F>,
-        slot: Slot,
-    ) -> bool {
+    pub fn is_starred<const F: usize>(&self, state: &WideState<F>, slot: Slot) -> bool {
         self.starred[usize::from(slot)] && state.status(slot) == Status::Done
     }
 
@@ -247,12 +249,12 @@ impl Names {
     }
 
     /// Follows a step from one state to the next, and tells it.
-    pub fn row<const N: usize, const T: usize, const F: usize>(
+    pub fn row<const F: usize>(
         &mut self,
-        ring: &Ring<N, T, F>,
-        before: &State<N, T, F>,
+        ring: &WideRing<F>,
+        before: &WideState<F>,
         label: Label,
-        after: &State<N, T, F>,
+        after: &WideState<F>,
     ) -> Row {
         let (submitter, text) = match label {
             Label::Call(t) => (Some(t), format!("qi_submit_sync({})", ring.request(&after.call(t.into())).text())),
@@ -294,13 +296,13 @@ impl Names {
         Row { submitter: submitter.map(usize::from), text, ring: self.ring(ring, after) }
     }
 
-    fn driver<const N: usize, const T: usize, const F: usize>(
+    fn driver<const F: usize>(
         &mut self,
-        ring: &Ring<N, T, F>,
-        before: &State<N, T, F>,
+        ring: &WideRing<F>,
+        before: &WideState<F>,
         step: Step,
         t: usize,
-        after: &State<N, T, F>,
+        after: &WideState<F>,
     ) -> String {
         let (call, next) = (before.call(t), after.call(t));
         let rules = &ring.cfg().rules;
@@ -370,12 +372,7 @@ impl Names {
     }
 
     /// What RECLAIM sees in the slot at `free_tail`, and whether it goes on.
-    fn reclaim<const N: usize, const T: usize, const F: usize>(
-        &self,
-        rule: Reclaim,
-        before: &State<N, T, F>,
-        next: Pc,
-    ) -> String {
+    fn reclaim<const F: usize>(&self, rule: Reclaim, before: &WideState<F>, next: Pc) -> String {
         let Queue { free_tail, free_head, .. } = before.queue();
         let status = before.status(free_tail).name();
         let name = self.written(free_tail);
@@ -389,13 +386,13 @@ impl Names {
     }
 
     /// A step of the fault check.
-    fn fault_check<const N: usize, const T: usize, const F: usize>(
+    fn fault_check<const F: usize>(
         &mut self,
-        ring: &Ring<N, T, F>,
-        before: &State<N, T, F>,
+        ring: &WideRing<F>,
+        before: &WideState<F>,
         step: Step,
         t: usize,
-        after: &State<N, T, F>,
+        after: &WideState<F>,
     ) -> String {
         let (call, next) = (before.call(t), after.call(t));
         let name = |slot: Slot| self.written(slot);
@@ -446,11 +443,7 @@ impl Names {
     }
 
     /// The positions of pending descriptors that a step removes, ascending; none is added. Of equal neighbours the last.
-    fn removed<const N: usize, const T: usize, const F: usize>(
-        &self,
-        before: &State<N, T, F>,
-        after: &State<N, T, F>,
-    ) -> Vec<usize> {
+    fn removed<const F: usize>(&self, before: &WideState<F>, after: &WideState<F>) -> Vec<usize> {
         let mut left = after.pending().peekable();
         let mut removed = Vec::new();
         for (i, pending) in before.pending().enumerate() {
@@ -464,11 +457,7 @@ impl Names {
     }
 
     /// The slots that are in use or being written, then the fields and registers.
-    fn ring<const N: usize, const T: usize, const F: usize>(
-        &self,
-        ring: &Ring<N, T, F>,
-        state: &State<N, T, F>,
-    ) -> Held {
+    fn ring<const F: usize>(&self, ring: &WideRing<F>, state: &WideState<F>) -> Held {
         let Queue { free_cnt, free_head, free_tail } = state.queue();
         let length = ring.length();
         let numbered = length.slots() > 8;
@@ -491,11 +480,7 @@ impl Names {
 }
 
 /// Whether a slot is handed out, visible to hardware, or holds a status other than FREE: then its descriptor is shown.
-pub fn is_busy<const N: usize, const T: usize, const F: usize>(
-    ring: &Ring<N, T, F>,
-    state: &State<N, T, F>,
-    slot: Slot,
-) -> bool {
+pub fn is_busy<const F: usize>(ring: &WideRing<F>, state: &WideState<F>, slot: Slot) -> bool {
     let Queue { free_cnt, free_head, free_tail } = state.queue();
     let length = ring.length();
     let used = length.within(slot, free_tail, free_head) || free_cnt == 0;

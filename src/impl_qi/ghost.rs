@@ -78,6 +78,16 @@ impl<const N: usize, const T: usize, const F: usize> Ghost<N, T, F> {
         Ghost { slots: [0; N], pending: [0; MAX_DEPTH], executed: [0; T], faults }
     }
 
+    /// The same with room for more.
+    pub(super) fn widened<const N2: usize, const T2: usize>(&self) -> Ghost<N2, T2, F> {
+        let faults = self.faults.map(|executed| ExecutedIds {
+            since_call: wide(executed.since_call),
+            since_post: wide(executed.since_post),
+            reposting: executed.reposting,
+        });
+        Ghost { slots: wide(self.slots), pending: self.pending, executed: wide(self.executed), faults }
+    }
+
     /// Who submitted the descriptor in a slot, until hardware fetches it.
     pub fn posted_by(&self, slot: Slot) -> Owner {
         Owner::from_bits(self.slots[usize::from(slot)] & 15)
@@ -212,4 +222,14 @@ impl<const N: usize, const T: usize, const F: usize> Ghost<N, T, F> {
     pub(super) fn rotate(&mut self, len: usize, by: usize) {
         self.slots[..len].rotate_left(by);
     }
+}
+
+/// An array with zeroes behind it.
+///
+/// # Panics
+/// If the new one is shorter.
+pub(super) fn wide<T: Copy + Default, const SHORT: usize, const LONG: usize>(short: [T; SHORT]) -> [T; LONG] {
+    let mut long = [T::default(); LONG];
+    long[..SHORT].copy_from_slice(&short);
+    long
 }

@@ -6,7 +6,7 @@ use super::Lock;
 use super::driver::{Acquire, Bus, Call, FaultPass, Outcome, Pc};
 use super::faults::Quirk;
 use super::fsts::Fsts;
-use super::ghost::{Ghost, Owner};
+use super::ghost::{Ghost, Owner, wide};
 use super::hardware::{MAX_DEPTH, Unit};
 use super::request::Request;
 use super::ring::{Desc, Length, Queue, Slot, Status};
@@ -48,6 +48,9 @@ pub struct State<const N: usize, const T: usize, const F: usize = 0> {
     faults: [FaultState<T>; F],
     ghost: Ghost<N, T, F>,
 }
+
+/// A state of a [`WideRing`](super::WideRing).
+pub type WideState<const F: usize> = State<256, 8, F>;
 
 /// What only exists where faults are modelled.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -246,6 +249,41 @@ impl<const N: usize, const T: usize, const F: usize> State<N, T, F> {
     /// The ghosts: read by properties and mappings only.
     pub fn ghost(&self) -> &Ghost<N, T, F> {
         &self.ghost
+    }
+
+    /// The same state of a ring of the largest capacity, in which code that need not be fast is compiled once.
+    pub fn widened(&self) -> WideState<F> {
+        let faults = self.faults.map(|of| FaultState {
+            fsts: of.fsts,
+            itesid: of.itesid,
+            gone: of.gone,
+            injected: of.injected,
+            check: of.check,
+            check_head: of.check_head,
+            check_tail: of.check_tail,
+            check_itesid: of.check_itesid,
+            request: wide(of.request),
+            outcome: wide(of.outcome),
+        });
+        State {
+            free_cnt: self.free_cnt,
+            free_head: self.free_head,
+            free_tail: self.free_tail,
+            iqh: self.iqh,
+            iqt: self.iqt,
+            lock: self.lock,
+            waiters: wide(self.waiters),
+            slots: wide(self.slots),
+            operands: wide(self.operands),
+            pending: self.pending,
+            pending_operands: self.pending_operands,
+            pc: wide(self.pc),
+            count: wide(self.count),
+            index: wide(self.index),
+            at: wide(self.at),
+            faults,
+            ghost: self.ghost.widened(),
+        }
     }
 
     /// The state with its ghosts erased: what the real ring consists of.

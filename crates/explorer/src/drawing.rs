@@ -116,7 +116,7 @@ impl<const N: usize, const T: usize, const F: usize> Model for Drawn<N, T, F> {
     /// The state that the step leads to, in a few lines.
     fn format_step(&self, state: &Self::State, action: Self::Action) -> Option<String> {
         let next = self.ring.next_state(state, action)?;
-        let scene = Scene::of(&self.ring, &next);
+        let scene = Scene::of(&self.ring.widened(), &next.widened());
         let lines = scene.slots_and_indices().into_iter().chain(scene.facts());
         Some(lines.map(|(name, fact)| format!("{name:<NAME$}{fact}\n")).collect())
     }
@@ -184,7 +184,7 @@ fn draw<const N: usize, const T: usize, const F: usize>(
 ) -> String {
     let (run, state) = run(path);
     let timeline = Timeline::of(ring, &run);
-    let scene = Scene::of(ring, &state);
+    let scene = Scene::of(&ring.widened(), &state.widened());
     let facts = scene.facts();
     let panels = [boxes(&scene), legend(), lines(&facts), rows(&timeline)];
     let width = 2 * MARGIN + panels.iter().map(|panel| panel.width).max().unwrap_or(0);
@@ -505,7 +505,7 @@ mod tests {
         let cfg = RingCfg { length: Length::new(4).unwrap(), ..RingCfg::new(Rules::G3, 2, [0]) };
         let ring = Ring::<8, 3>::new(cfg).unwrap();
         let graph = Search::new(&ring, Action::label).run();
-        let mut scenes = graph.ids().map(|id| Scene::of(&ring, graph.state(id)));
+        let mut scenes = graph.ids().map(|id| Scene::of(&ring.widened(), &graph.state(id).widened()));
         assert!(scenes.any(|scene| ring.length().iter().any(|slot| scene.owners(slot).eq([0, 1]))));
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stateright::Model;
-use vtd_qi::impl_qi::{Action, Call, Ring, Slot, State};
+use vtd_qi::impl_qi::{Action, Call, Slot, WideRing, WideState};
 use vtd_qi::timeline::{Names, is_busy};
 
 use crate::scene::{FaultsShown, Scene, desc_name, name};
@@ -193,24 +193,24 @@ fn faults_in_words(FaultsShown { fsts, itesid, gone, injected }: &FaultsShown) -
 /// use vtd_qi::impl_qi::{Action, Ring, RingCfg, Rules};
 /// use vtd_qi_page::frame::Walk;
 ///
-/// let ring = Ring::<8, 3>::new(RingCfg::new(Rules::G4, 2, [1]))?;
+/// let ring = Ring::<8, 3>::new(RingCfg::new(Rules::G4, 2, [1]))?.widened();
 /// let mut walk = Walk::new(&ring);
 /// assert!(walk.step(Action::Call { t: 0, request: 0 }));
 /// assert_eq!(walk.frame().step.as_ref().unwrap().text, "qi_submit_sync(1)");
 /// # Ok::<(), vtd_qi::impl_qi::RingError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Walk<'a, const N: usize, const T: usize, const F: usize> {
-    ring: &'a Ring<N, T, F>,
-    state: State<N, T, F>,
+pub struct Walk<'a, const F: usize> {
+    ring: &'a WideRing<F>,
+    state: WideState<F>,
     names: Names,
     scene: Scene,
     frame: Frame,
 }
 
-impl<'a, const N: usize, const T: usize, const F: usize> Walk<'a, N, T, F> {
+impl<'a, const F: usize> Walk<'a, F> {
     /// At the initial state.
-    pub fn new(ring: &'a Ring<N, T, F>) -> Self {
+    pub fn new(ring: &'a WideRing<F>) -> Self {
         let (state, names) = (ring.init_states()[0], Names::new(ring));
         let scene = Scene::of(ring, &state);
         let frame = Frame::of(&scene, &named(ring, &state, &names));
@@ -218,7 +218,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Walk<'a, N, T, F> {
     }
 
     /// The state that was come to.
-    pub fn state(&self) -> &State<N, T, F> {
+    pub fn state(&self) -> &WideState<F> {
         &self.state
     }
 
@@ -284,11 +284,7 @@ impl<'a, const N: usize, const T: usize, const F: usize> Walk<'a, N, T, F> {
     }
 }
 
-fn named<const N: usize, const T: usize, const F: usize>(
-    ring: &Ring<N, T, F>,
-    state: &State<N, T, F>,
-    names: &Names,
-) -> Named {
+fn named<const F: usize>(ring: &WideRing<F>, state: &WideState<F>, names: &Names) -> Named {
     let slots = || ring.length().iter();
     Named {
         slots: slots().map(|slot| names.slot(slot).to_string()).collect(),

@@ -310,7 +310,7 @@ fn scenario_data(scenario: &Scenario, report: &Report, reasons: &mut Reasons) ->
         fairness: report.fairness.clone(),
         counts,
         cut: report.cut.clone(),
-        surprises: report.surprises.clone(),
+        surprises: report.surprises.iter().map(ToString::to_string).collect(),
         properties: report.properties.iter().map(property).collect(),
         witnesses: report.witnesses.iter().map(|witness| (witness.name.to_string(), witness.reached)).collect(),
     }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use vtd_qi::impl_qi::{Action, Generation, Pc, Ring, RingCfg, Rules, ValidRing};
+use vtd_qi::impl_qi::{Action, Generation, Pc, RingCfg, Rules, ValidRing, WideRing};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{PropertyReport, Report, Violation};
-use vtd_qi::with_ring;
+use vtd_qi::with_wide_ring;
 
 use crate::frame::{Frame, FrameStep, Walk, patch, patched};
 use crate::scene::name;
@@ -144,7 +144,7 @@ impl ShownRun {
     /// If it is no run of the scenario's ring.
     pub fn of(scenario: &Scenario, outcome: &PropertyReport) -> Option<ShownRun> {
         let violation = outcome.counterexample.as_ref()?;
-        let mut frames = with_ring!(scenario.cfg.clone(), |ring| frames(&ring, &violation.actions));
+        let mut frames = with_wide_ring!(scenario.cfg.clone(), |ring| frames(&ring, &violation.actions));
         assert_eq!(frames.len(), violation.actions.len() + 1, "{}: a run cannot be executed", scenario.name);
         let harm = violation.timeline.harm.as_ref();
         if let Some(harm) = harm
@@ -188,7 +188,7 @@ pub fn shown_outcomes(report: &Report) -> Vec<&PropertyReport> {
 }
 
 /// The frames of a run, as far as it can be executed.
-pub fn frames<const N: usize, const T: usize, const F: usize>(ring: &Ring<N, T, F>, actions: &[Action]) -> Vec<Frame> {
+pub fn frames<const F: usize>(ring: &WideRing<F>, actions: &[Action]) -> Vec<Frame> {
     let mut walk = Walk::new(ring);
     let mut frames = vec![walk.frame().clone()];
     for action in actions {
@@ -222,7 +222,7 @@ fn compared(scenario: &Scenario, run: &Violation, frames: &[Frame], stuck: &[Str
     let generation = others(scenario)?;
     let cfg = with_rules(&scenario.cfg, generation.rules)?;
     let slots = cfg.length.slots();
-    let (others, why_over) = with_ring!(cfg, |ring| rescheduled(&ring, run));
+    let (others, why_over) = with_wide_ring!(cfg, |ring| rescheduled(&ring, run));
     let differs = first_difference(frames, &others, generation.name);
     let seen = |who: &String| {
         let waits = |frame: &Frame| frame.submitters[who].waits.is_some();
@@ -243,10 +243,7 @@ fn with_rules(cfg: &ValidRing, rules: Rules) -> Option<ValidRing> {
 }
 
 /// Executes a schedule, and says why it ends where it does.
-fn rescheduled<const N: usize, const T: usize, const F: usize>(
-    ring: &Ring<N, T, F>,
-    run: &Violation,
-) -> (Vec<Frame>, String) {
+fn rescheduled<const F: usize>(ring: &WideRing<F>, run: &Violation) -> (Vec<Frame>, String) {
     let mut walk = Walk::new(ring);
     let mut frames = vec![walk.frame().clone()];
     let of_loop = &run.actions[run.actions.len() - run.repeating..];
@@ -284,7 +281,7 @@ fn without_step(frame: &Frame) -> Frame {
 }
 
 /// Why a scheduled step is not possible.
-fn not_possible<const N: usize, const T: usize, const F: usize>(walk: &Walk<'_, N, T, F>, scheduled: Action) -> String {
+fn not_possible<const F: usize>(walk: &Walk<'_, F>, scheduled: Action) -> String {
     match scheduled {
         Action::Driver { t, .. } if walk.call(t.into()).pc == Pc::Idle => {
             format!("the call of {} has returned", name(t.into()))

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use stateright::Model;
 use vtd_qi::impl_qi::{
-    Call, Desc, Fsts, IdKind, Length, MAX_DEVICES, Owner, Pc, Queue, Ring, Rules, Safety, Slot, State, Status, WdData,
+    Call, Desc, Fsts, IdKind, Length, MAX_DEVICES, Owner, Pc, Queue, Rules, Safety, Slot, Status, WdData, WideRing,
+    WideState,
 };
 
 /// A state of a ring, to be told or drawn: all that [`State`] holds, whatever its capacity.
@@ -64,7 +65,7 @@ pub struct FaultsShown {
 
 impl Scene {
     /// Reads a state.
-    pub fn of<const N: usize, const T: usize, const F: usize>(ring: &Ring<N, T, F>, state: &State<N, T, F>) -> Scene {
+    pub fn of<const F: usize>(ring: &WideRing<F>, state: &WideState<F>) -> Scene {
         let slot = |slot: Slot| SceneSlot {
             status: state.status(slot),
             desc: state.desc(slot),

@@ -2,11 +2,11 @@
 
 use stateright::Model;
 use vtd_qi::campaign::matrix::Matrix;
-use vtd_qi::impl_qi::{Owner, Ring, State, Status};
+use vtd_qi::impl_qi::{Owner, Status, WideRing, WideState};
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::temporal::graph::Limits;
 use vtd_qi::verify::{Report, Verdict, verify};
-use vtd_qi::with_ring;
+use vtd_qi::with_wide_ring;
 use vtd_qi_page::frame::{Frame, Walk};
 use vtd_qi_page::picture::picture;
 use vtd_qi_page::report::{About, MOST_BYTES, ReportData, SCRIPT, STYLE, source};
@@ -28,11 +28,7 @@ fn data(checked: &[(Scenario, Report)]) -> ReportData {
 }
 
 /// Fails unless all that a frame says of a state is so.
-fn compare<const N: usize, const T: usize, const F: usize>(
-    ring: &Ring<N, T, F>,
-    state: &State<N, T, F>,
-    frame: &Frame,
-) {
+fn compare<const F: usize>(ring: &WideRing<F>, state: &WideState<F>, frame: &Frame) {
     let queue = state.queue();
     assert_eq!((frame.iqh, frame.iqt, frame.free_cnt), (state.iqh(), state.iqt(), queue.free_cnt));
     assert_eq!((frame.free_head, frame.free_tail), (queue.free_head, queue.free_tail));
@@ -71,7 +67,7 @@ fn compare<const N: usize, const T: usize, const F: usize>(
 
 /// Walks through a ring without aim, and compares each frame.
 fn wander(scenario: &Scenario, steps: usize) {
-    with_ring!(scenario.cfg.clone(), |ring| {
+    with_wide_ring!(scenario.cfg.clone(), |ring| {
         let mut walk = Walk::new(&ring);
         for i in 0..steps {
             let possible = walk.possible();

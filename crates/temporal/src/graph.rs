@@ -43,6 +43,7 @@
 
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hash};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -135,10 +136,23 @@ pub struct Edge {
 }
 
 /// The reachable states of a model and the labelled transitions between them, as far as a [`Search`] went.
+///
+/// It is its [`Shape`], with the states and the labels that the numbers there stand for.
 pub struct Graph<S, L> {
     states: Vec<S>,
-    initial: Vec<StateId>,
     labels: Vec<L>,
+    shape: Shape,
+    findings: Vec<PropertyFinding>,
+    fault: Option<QuotientFault>,
+    /// States that are not their own representatives, with these: see [`Graph::sample`].
+    sample: Vec<(S, StateId)>,
+}
+
+/// The transitions between the states of a [`Graph`], all of them by their numbers.
+///
+/// The search for fair loops sees no more of a graph than this, and so is compiled once, not for each type of state.
+pub struct Shape {
+    initial: Vec<StateId>,
     /// Transitions of state `s` are `first[s]..first[s + 1]`; states never expanded have none.
     first: Vec<usize>,
     target: Vec<StateId>,
@@ -152,13 +166,17 @@ pub struct Graph<S, L> {
     expanded: usize,
     /// Those of them that lack transitions, ascending: steps led out of the boundary or to states that found no place.
     truncated: Vec<StateId>,
-    findings: Vec<PropertyFinding>,
     coverage: Coverage,
-    fault: Option<QuotientFault>,
-    /// States that are not their own representatives, with these: see [`Graph::sample`].
-    sample: Vec<(S, StateId)>,
-    /// What all this takes, and [`WORKING_BYTES_PER_STATE`] and [`WORKING_BYTES_PER_TRANSITION`].
+    /// What the graph takes, its states and labels too, and [`WORKING_BYTES_PER_STATE`] and [`WORKING_BYTES_PER_TRANSITION`].
     share: Share,
+}
+
+impl<S, L> Deref for Graph<S, L> {
+    type Target = Shape;
+
+    fn deref(&self) -> &Shape {
+        &self.shape
+    }
 }
 
 /// What is needed beside a graph, for each of its states, to judge it. At most at a time: the images of two refinement
@@ -192,15 +210,16 @@ impl PropertyFinding {
     }
 }
 
-impl<S, L> Graph<S, L> {
+impl Shape {
     /// Returns the number of states.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.states.len()
+        self.parent.len()
     }
 
     /// Returns whether there is no state at all.
     pub fn is_empty(&self) -> bool {
-        self.states.is_empty()
+        self.parent.is_empty()
     }
 
     /// Returns the number of distinct (state, label, state) transitions.
@@ -218,18 +237,6 @@ impl<S, L> Graph<S, L> {
         self.coverage
     }
 
-    /// Returns why this graph does not represent its model, if that was noticed. The coverage is then
-    /// [`Coverage::Faulty`].
-    pub fn fault(&self) -> Option<&QuotientFault> {
-        self.fault.as_ref()
-    }
-
-    /// Returns, in a quotient, some states that are not their own representatives, each with its representative's
-    /// number. What is true of a representative has to be true of these states too.
-    pub fn sample(&self) -> &[(S, StateId)] {
-        &self.sample
-    }
-
     /// Returns whether all transitions that leave a state are in this graph: the state was expanded, and none of its
     /// steps led out of the boundary or to a state that was one too many.
     pub fn is_expanded(&self, id: StateId) -> bool {
@@ -241,22 +248,10 @@ impl<S, L> Graph<S, L> {
         self.is_expanded(id) && !self.edges(id).any(|edge| edge.changes)
     }
 
-    /// Returns the states, by [`StateId`].
-    pub fn states(&self) -> &[S] {
-        &self.states
-    }
-
-    /// Returns one state.
-    ///
-    /// # Panics
-    /// If `id` is not a state of this graph.
-    pub fn state(&self, id: StateId) -> &S {
-        &self.states[id as usize]
-    }
-
     /// Returns the numbers of all states.
+    #[inline]
     pub fn ids(&self) -> std::ops::Range<StateId> {
-        0..self.states.len() as StateId
+        0..self.parent.len() as StateId
     }
 
     /// Returns the initial states, each once.
@@ -264,28 +259,21 @@ impl<S, L> Graph<S, L> {
         &self.initial
     }
 
-    /// Returns the labels that occur on transitions, by [`LabelId`].
-    pub fn labels(&self) -> &[L] {
-        &self.labels
-    }
-
-    /// Returns what became of the model's `always` and `sometimes` properties, in the model's order.
-    pub fn findings(&self) -> &[PropertyFinding] {
-        &self.findings
-    }
-
     /// Returns the transitions that leave a state, in the order of the model's actions.
+    #[inline]
     pub fn edges(&self, id: StateId) -> impl DoubleEndedIterator<Item = Edge> + ExactSizeIterator + '_ {
         let range = self.edge_range(id);
         range.map(move |index| self.edge_at(id, index))
     }
 
     /// Returns the indices of the transitions that leave a state.
+    #[inline]
     pub fn edge_range(&self, id: StateId) -> std::ops::Range<usize> {
         self.first[id as usize]..self.first[id as usize + 1]
     }
 
     /// Returns the transition of a given index, which must leave `source`.
+    #[inline]
     pub fn edge_at(&self, source: StateId, index: usize) -> Edge {
         debug_assert!(self.edge_range(source).contains(&index));
         let label = self.label[index];
@@ -339,6 +327,43 @@ impl<S, L> Graph<S, L> {
     /// An empty share of the memory that the graph was made in.
     pub(crate) fn more_memory(&self) -> Share {
         self.share.another()
+    }
+}
+
+impl<S, L> Graph<S, L> {
+    /// Returns why this graph does not represent its model, if that was noticed. The coverage is then
+    /// [`Coverage::Faulty`].
+    pub fn fault(&self) -> Option<&QuotientFault> {
+        self.fault.as_ref()
+    }
+
+    /// Returns, in a quotient, some states that are not their own representatives, each with its representative's
+    /// number. What is true of a representative has to be true of these states too.
+    pub fn sample(&self) -> &[(S, StateId)] {
+        &self.sample
+    }
+
+    /// Returns the states, by [`StateId`].
+    pub fn states(&self) -> &[S] {
+        &self.states
+    }
+
+    /// Returns one state.
+    ///
+    /// # Panics
+    /// If `id` is not a state of this graph.
+    pub fn state(&self, id: StateId) -> &S {
+        &self.states[id as usize]
+    }
+
+    /// Returns the labels that occur on transitions, by [`LabelId`].
+    pub fn labels(&self) -> &[L] {
+        &self.labels
+    }
+
+    /// Returns what became of the model's `always` and `sometimes` properties, in the model's order.
+    pub fn findings(&self) -> &[PropertyFinding] {
+        &self.findings
     }
 
     /// Returns the bytes that the graph takes per state: those of the state itself, without what it owns on the heap,
@@ -421,7 +446,7 @@ where
         let mut cut = None;
         for state in self.model.init_states() {
             if !self.model.within_boundary(&state) {
-                found.graph.coverage = Coverage::CutByBoundary;
+                found.graph.shape.coverage = Coverage::CutByBoundary;
                 continue;
             }
             let representative = self.representative(&state);
@@ -432,7 +457,7 @@ where
                 continue;
             };
             if new {
-                found.graph.initial.push(id);
+                found.graph.shape.initial.push(id);
             }
             if found.graph.state(id) != &state && found.graph.sample.len() < KEPT {
                 found.graph.sample.push((state, id));
@@ -447,7 +472,7 @@ where
         let mut pace = Pace { chunk: CHUNK, block: usize::MAX };
         let mut level = 0..found.graph.states.len();
         while cut.is_none() && !level.is_empty() {
-            found.graph.levels.push(level.start as StateId);
+            found.graph.shape.levels.push(level.start as StateId);
             let mut rest = level.clone();
             while cut.is_none() && !rest.is_empty() {
                 let block = rest.start..rest.end.min(rest.start + self.block(&found, pace));
@@ -507,7 +532,7 @@ where
         for (number, property) in judged(self.model).enumerate() {
             let (condition, always) = (property.condition, property.expectation == Expectation::Always);
             if graph.findings[number].state.is_none() {
-                let mut rest = graph.expanded as StateId..graph.states.len() as StateId;
+                let mut rest = graph.shape.expanded as StateId..graph.states.len() as StateId;
                 let seen = rest.find(|&id| condition(self.model, graph.state(id)) != always);
                 graph.findings[number].state = seen;
             }
@@ -575,7 +600,7 @@ where
             degrees: Vec::with_capacity(range.len()),
             edges: Vec::new(),
             new: Vec::new(),
-            share: found.graph.share.another(),
+            share: found.graph.shape.share.another(),
             cut: false,
             findings: vec![None; conditions.len()],
             truncated: Vec::new(),
@@ -709,20 +734,22 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
         Found {
             graph: Graph {
                 states: Vec::new(),
-                initial: Vec::new(),
                 labels: Vec::new(),
-                first: vec![0],
-                target: Vec::new(),
-                label: Vec::new(),
-                parent: Vec::new(),
-                levels: Vec::new(),
-                expanded: 0,
-                truncated: Vec::new(),
+                shape: Shape {
+                    initial: Vec::new(),
+                    first: vec![0],
+                    target: Vec::new(),
+                    label: Vec::new(),
+                    parent: Vec::new(),
+                    levels: Vec::new(),
+                    expanded: 0,
+                    truncated: Vec::new(),
+                    coverage: Coverage::Complete,
+                    share: limits.memory.map_or_else(|| Memory::unlimited().share(), Memory::share),
+                },
                 findings: findings.collect(),
-                coverage: Coverage::Complete,
                 fault: None,
                 sample: Vec::new(),
-                share: limits.memory.map_or_else(|| Memory::unlimited().share(), Memory::share),
             },
             max_states: limits.max_states.min(MOST_STATES),
             index: HashTable::new(),
@@ -733,7 +760,7 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
 
     /// The number of states that have been expanded: they are the first.
     fn expanded(&self) -> usize {
-        self.graph.first.len() - 1
+        self.graph.shape.first.len() - 1
     }
 
     /// The upper half of the hash is kept beside the number, so that growing the index and most mismatches touch no
@@ -756,7 +783,7 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
         let tag = (hash >> 32) as u32;
         self.index.insert_unique(spread(tag), (tag, id), |&(t, _)| spread(t));
         self.graph.states.push(state);
-        self.graph.parent.push(parent.unwrap_or(id));
+        self.graph.shape.parent.push(parent.unwrap_or(id));
         Some((id, true))
     }
 
@@ -764,23 +791,23 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
     fn make_room(&mut self, chunk: &Chunk<S, L>) -> Result<(), Exhausted> {
         let graph = &mut self.graph;
         let new = chunk.new.len().min(self.max_states - graph.states.len());
-        graph.share.make_room(&mut graph.states, new, WORKING_BYTES_PER_STATE)?;
-        graph.share.make_room(&mut graph.parent, new, 0)?;
+        graph.shape.share.make_room(&mut graph.states, new, WORKING_BYTES_PER_STATE)?;
+        graph.shape.share.make_room(&mut graph.shape.parent, new, 0)?;
         // In the end there is an entry for each state, and one more.
-        let offsets = graph.states.len() + new + 1 - graph.first.len();
-        graph.share.make_room(&mut graph.first, offsets, 0)?;
-        graph.share.make_room(&mut graph.target, chunk.edges.len(), WORKING_BYTES_PER_TRANSITION)?;
-        graph.share.make_room(&mut graph.label, chunk.edges.len(), 0)?;
+        let offsets = graph.states.len() + new + 1 - graph.shape.first.len();
+        graph.shape.share.make_room(&mut graph.shape.first, offsets, 0)?;
+        graph.shape.share.make_room(&mut graph.shape.target, chunk.edges.len(), WORKING_BYTES_PER_TRANSITION)?;
+        graph.shape.share.make_room(&mut graph.shape.label, chunk.edges.len(), 0)?;
         let (entries, room) = (self.index.len() + new, self.index.capacity());
         if entries > room {
             // The old table is there until all entries are in the new one.
             let (before, expected) = (self.index.allocation_size(), table_bytes(entries.max(room + 1)));
-            graph.share.grow(expected)?;
+            graph.shape.share.grow(expected)?;
             if self.index.try_reserve(new, |&(t, _)| spread(t)).is_err() {
-                graph.share.shrink(expected);
+                graph.shape.share.shrink(expected);
                 return Err(Exhausted);
             }
-            graph.share.shrink((expected + before).saturating_sub(self.index.allocation_size()));
+            graph.shape.share.shrink((expected + before).saturating_sub(self.index.allocation_size()));
         }
         Ok(())
     }
@@ -805,7 +832,7 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
         let mut new = chunk.new.into_iter();
         let mut sample = chunk.sample.into_iter().peekable();
         for (source, degree) in (chunk.first..).zip(chunk.degrees) {
-            let begin = self.graph.target.len();
+            let begin = self.graph.shape.target.len();
             self.seen.clear();
             for (position, (label, changes, target)) in edges.by_ref().take(degree as usize) {
                 let Some(label) = self.label_id(label) else {
@@ -830,17 +857,17 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
                     self.graph.sample.push((state, target));
                 }
                 if !self.is_repeated(begin, target, label) {
-                    self.graph.target.push(target);
-                    self.graph.label.push(label);
+                    self.graph.shape.target.push(target);
+                    self.graph.shape.label.push(label);
                 }
             }
-            self.graph.first.push(self.graph.target.len());
+            self.graph.shape.first.push(self.graph.shape.target.len());
             let left_boundary = truncated.next_if_eq(&source).is_some();
             if left_boundary {
-                self.graph.coverage = Coverage::CutByBoundary;
+                self.graph.shape.coverage = Coverage::CutByBoundary;
             }
             let full = cut == Some(Coverage::CutByMaxStates);
-            self.graph.truncated.extend((left_boundary || full).then_some(source));
+            self.graph.shape.truncated.extend((left_boundary || full).then_some(source));
             if full {
                 break;
             }
@@ -851,16 +878,16 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
     /// There is no number for a label of a transition that leaves this state: those before it are all that is known.
     fn stop_within(&mut self, source: StateId) {
         self.graph.fault = Some(QuotientFault::TooManyLabels { limit: MAX_LABELS });
-        self.graph.first.push(self.graph.target.len());
-        if let Err(place) = self.graph.truncated.binary_search(&source) {
-            self.graph.truncated.insert(place, source);
+        self.graph.shape.first.push(self.graph.shape.target.len());
+        if let Err(place) = self.graph.shape.truncated.binary_search(&source) {
+            self.graph.shape.truncated.insert(place, source);
         }
     }
 
     /// Whether the state whose transitions start at `begin` has this one already.
     fn is_repeated(&mut self, begin: usize, target: StateId, label: u16) -> bool {
         const FEW: usize = 32;
-        let (targets, labels) = (&self.graph.target[begin..], &self.graph.label[begin..]);
+        let (targets, labels) = (&self.graph.shape.target[begin..], &self.graph.shape.label[begin..]);
         if targets.len() < FEW {
             return targets.iter().zip(labels).any(|known| known == (&target, &label));
         }
@@ -887,18 +914,18 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
         let expanded = self.expanded();
         let mut graph = self.graph;
         drop(self.index);
-        graph.coverage = cut.unwrap_or(graph.coverage);
-        graph.expanded = expanded;
-        graph.first.resize(graph.states.len() + 1, graph.target.len());
+        graph.shape.coverage = cut.unwrap_or(graph.shape.coverage);
+        graph.shape.expanded = expanded;
+        graph.shape.first.resize(graph.states.len() + 1, graph.shape.target.len());
         graph.states.shrink_to_fit();
-        graph.parent.shrink_to_fit();
-        graph.first.shrink_to_fit();
-        graph.target.shrink_to_fit();
-        graph.label.shrink_to_fit();
+        graph.shape.parent.shrink_to_fit();
+        graph.shape.first.shrink_to_fit();
+        graph.shape.target.shrink_to_fit();
+        graph.shape.label.shrink_to_fit();
         let per_state = size_of::<S>() + size_of::<StateId>() + size_of::<usize>() + WORKING_BYTES_PER_STATE;
         let per_transition = size_of::<StateId>() + size_of::<u16>() + WORKING_BYTES_PER_TRANSITION;
-        let needed = graph.states.len() * per_state + graph.target.len() * per_transition;
-        graph.share.shrink(graph.share.bytes().saturating_sub(needed));
+        let needed = graph.states.len() * per_state + graph.shape.target.len() * per_transition;
+        graph.shape.share.shrink(graph.shape.share.bytes().saturating_sub(needed));
         graph
     }
 }

@@ -46,7 +46,7 @@ use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use thiserror::Error;
 
-use crate::graph::{Coverage, Edge, Graph, LabelId, QuotientFault, StateId};
+use crate::graph::{Coverage, Edge, Graph, LabelId, QuotientFault, Shape, StateId};
 
 mod marks;
 mod run;
@@ -439,7 +439,7 @@ fn compile<S, L: Clone + Eq + Hash + Debug>(
         }
     }
     for actions in actions.chunks(64) {
-        for (action, (enabled, taken)) in actions.iter().zip(enabled_and_taken(graph, actions)) {
+        for (action, (enabled, taken)) in actions.iter().zip(enabled_and_taken(graph, graph.labels().len(), actions)) {
             pairs[action.condition] = match fairness[action.condition].condition {
                 Condition::Weak(_) => {
                     let disabled = BitSet::from_fn(graph.len(), |id| !enabled.contains(id));
@@ -491,10 +491,10 @@ impl Action {
     }
 }
 
-/// For each of at most 64 actions: the states where it is enabled, and the transitions that take it.
-fn enabled_and_taken<S, L>(graph: &Graph<S, L>, actions: &[Action]) -> Vec<(BitSet, BitSet)> {
+/// For each of at most 64 actions of a graph with so many labels: the states where it is enabled, and the transitions that take it.
+fn enabled_and_taken(graph: &Shape, labels: usize, actions: &[Action]) -> Vec<(BitSet, BitSet)> {
     // Bit i of a label: it belongs to action i.
-    let mut members = vec![0u64; graph.labels().len()];
+    let mut members = vec![0u64; labels];
     for (i, action) in actions.iter().enumerate() {
         action.labels.iter().for_each(|&label| members[usize::from(label)] |= 1 << i);
     }
@@ -528,12 +528,12 @@ fn ones(mut word: u64) -> impl Iterator<Item = usize> {
 /// The runs of which a formula is false.
 fn violation<S, L>(graph: &Graph<S, L>, formula: &Formula<S, L>) -> Query {
     let any = Query::any(graph);
-    let without = |p: &StatePredicate<S>| states_where(graph, |id| !p(graph.state(id)));
+    let without = |p: &StatePredicate<S>| states_where(graph, &|id| !p(graph.state(id)));
     let avoiding = |occurs: &Occurs<S, L>| {
         let met = occurrences(graph, occurs);
         Marks {
-            states: states_where(graph, |id| !met.state(id)),
-            edges: edges_where(graph, |edge| !met.edge(edge.index)),
+            states: states_where(graph, &|id| !met.state(id)),
+            edges: edges_where(graph, &|edge| !met.edge(edge.index)),
         }
     };
     match formula {
@@ -544,7 +544,7 @@ fn violation<S, L>(graph: &Graph<S, L>, formula: &Formula<S, L>) -> Query {
         }
         Formula::LeadsTo { p, q } => {
             let never = without(q);
-            let triggered = states_where(graph, |id| p(graph.state(id)));
+            let triggered = states_where(graph, &|id| p(graph.state(id)));
             let cycle = Marks { states: never.clone(), edges: any.cycle.edges.clone() };
             Query { from: Origin::Reached(triggered), stem: never, cycle, ..any }
         }
@@ -556,9 +556,9 @@ fn violation<S, L>(graph: &Graph<S, L>, formula: &Formula<S, L>) -> Query {
 
 /// Where in the graph something occurs.
 fn occurrences<S, L>(graph: &Graph<S, L>, occurs: &Occurs<S, L>) -> Marks {
-    let states = |p: &StatePredicate<S>| states_where(graph, |id| p(graph.state(id)));
+    let states = |p: &StatePredicate<S>| states_where(graph, &|id| p(graph.state(id)));
     let edges = |p: &StepPredicate<S, L>| {
-        edges_where(graph, |edge| {
+        edges_where(graph, &|edge| {
             let label = &graph.labels()[edge.label as usize];
             edge.changes && p(graph.state(edge.source), label, graph.state(edge.target))
         })
@@ -570,11 +570,11 @@ fn occurrences<S, L>(graph: &Graph<S, L>, occurs: &Occurs<S, L>) -> Marks {
     }
 }
 
-fn states_where<S, L>(graph: &Graph<S, L>, contains: impl Fn(StateId) -> bool) -> BitSet {
+fn states_where(graph: &Shape, contains: &dyn Fn(StateId) -> bool) -> BitSet {
     BitSet::from_fn(graph.len(), |id| contains(id as StateId))
 }
 
-fn edges_where<S, L>(graph: &Graph<S, L>, contains: impl Fn(&Edge) -> bool) -> BitSet {
+fn edges_where(graph: &Shape, contains: &dyn Fn(&Edge) -> bool) -> BitSet {
     let mut edges = graph.ids().flat_map(|id| graph.edges(id));
     BitSet::from_fn(graph.transitions(), |_| contains(&edges.next().expect("transitions are numbered by source")))
 }

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 use stateright_temporal::liveness::Run;
-use vtd_qi::impl_qi::{Ring, ValidRing};
+use vtd_qi::impl_qi::{ValidRing, WideRing};
 use vtd_qi::spec::Spec;
 use vtd_qi::timeline::Timeline;
+use vtd_qi::with_wide_ring;
 
 use super::{TlaError, Twin, Value};
 
@@ -88,19 +89,12 @@ impl TlcTrace {
     /// # Errors
     /// [`TlaError::Trace`] with the first step that the Rust does not take, or the first state that is not the executed one.
     pub fn on_ring(&self, cfg: &ValidRing) -> Result<ExecutedTrace, TlaError> {
-        fn draw<const N: usize, const T: usize, const F: usize>(
-            ring: &Ring<N, T, F>,
-            trace: &TlcTrace,
-        ) -> Result<ExecutedTrace, TlaError> {
+        fn draw<const F: usize>(ring: &WideRing<F>, trace: &TlcTrace) -> Result<ExecutedTrace, TlaError> {
             let run = execute(ring, trace)?;
             let timeline = Some(Timeline::of(ring, &run));
             Ok(ExecutedTrace { stem: run.stem.len(), repeating: run.cycle.len(), timeline })
         }
-        // A trace is short: the largest ring will do, and need not be compiled for smaller ones.
-        match cfg.checks_faults() {
-            true => draw(&Ring::<256, 8, 1>::of(cfg.clone()), self),
-            false => draw(&Ring::<256, 8, 0>::of(cfg.clone()), self),
-        }
+        with_wide_ring!(cfg.clone(), |ring| draw(&ring, self))
     }
 
     /// Executes it on the specification, step by step.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::LivenessError;
 use super::marks::{BitSet, Marks, Pair};
 use super::run::write_run;
-use crate::graph::{Edge, Graph, StateId};
+use crate::graph::{Edge, Graph, Shape, StateId};
 
 /// What [`find`] looks for: a path, then a loop.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub enum Origin {
 
 impl Query {
     /// Returns the query that any fair run of the graph answers. It is narrowed by replacing fields.
-    pub fn any<S, L>(graph: &Graph<S, L>) -> Self {
+    pub fn any(graph: &Shape) -> Self {
         let states = BitSet::all(graph.len());
         let cycle = Marks { states: states.clone(), edges: BitSet::all(graph.transitions()) };
         Query { from: Origin::Initial, stem: states.clone(), cycle, must: Marks::states(states) }
@@ -65,7 +65,7 @@ impl Lasso {
     ///
     /// # Panics
     /// If the path has no transition and the graph no initial state.
-    pub fn along<S, L>(graph: &Graph<S, L>, stem: Vec<Edge>) -> Lasso {
+    pub fn along(graph: &Shape, stem: Vec<Edge>) -> Lasso {
         let start = stem.first().map_or_else(|| graph.initial()[0], |edge| edge.source);
         Lasso { start, stem, cycle: Vec::new(), cycle_is_shortest: true }
     }
@@ -114,8 +114,8 @@ impl<S: Debug, L: Debug> Display for Displayed<'_, S, L> {
 ///
 /// # Errors
 /// [`LivenessError::Cancelled`] once `cancel` is true.
-pub fn find<S, L>(
-    graph: &Graph<S, L>,
+pub fn find(
+    graph: &Shape,
     pairs: &[Pair],
     query: &Query,
     cancel: Option<&AtomicBool>,
@@ -133,8 +133,8 @@ pub fn find<S, L>(
 ///
 /// # Errors
 /// [`LivenessError::Cancelled`] once `cancel` is true.
-pub(super) fn exists<S, L>(
-    graph: &Graph<S, L>,
+pub(super) fn exists(
+    graph: &Shape,
     pairs: &[Pair],
     query: &Query,
     cancel: Option<&AtomicBool>,
@@ -145,8 +145,8 @@ pub(super) fn exists<S, L>(
 
 /// The shortest path, confined as the query says, to a state that satisfies `goal`, with the initial state it starts
 /// from.
-fn shortest_stem<S, L>(
-    graph: &Graph<S, L>,
+fn shortest_stem(
+    graph: &Shape,
     query: &Query,
     mut goal: impl FnMut(StateId) -> Result<bool, LivenessError>,
 ) -> Result<Option<(StateId, Vec<Edge>)>, LivenessError> {
@@ -204,7 +204,7 @@ impl StemTree<'_> {
         }
     }
 
-    fn path<S, L>(&self, graph: &Graph<S, L>, end: StateId) -> (StateId, Vec<Edge>) {
+    fn path(&self, graph: &Shape, end: StateId) -> (StateId, Vec<Edge>) {
         let mut path = Vec::new();
         let mut at = end;
         while self.confined[at as usize] != at {
@@ -224,8 +224,8 @@ const OUTSIDE: u32 = 0;
 const CANDIDATE: u32 = 1;
 
 /// Which states lie on a loop that the query allows and that satisfies all pairs.
-struct Components<'a, S, L> {
-    graph: &'a Graph<S, L>,
+struct Components<'a> {
+    graph: &'a Shape,
     pairs: &'a [Pair],
     query: &'a Query,
     cancel: Option<&'a AtomicBool>,
@@ -256,13 +256,8 @@ struct Call {
     followed: u32,
 }
 
-impl<'a, S, L> Components<'a, S, L> {
-    fn new(
-        graph: &'a Graph<S, L>,
-        pairs: &'a [Pair],
-        query: &'a Query,
-        cancel: Option<&'a AtomicBool>,
-    ) -> Components<'a, S, L> {
+impl<'a> Components<'a> {
+    fn new(graph: &'a Shape, pairs: &'a [Pair], query: &'a Query, cancel: Option<&'a AtomicBool>) -> Components<'a> {
         let part = |state| if query.cycle.state(state) { CANDIDATE } else { OUTSIDE };
         Components {
             graph,
@@ -410,8 +405,8 @@ impl<'a, S, L> Components<'a, S, L> {
 }
 
 /// A closed walk in one fair component.
-struct FairLoop<'a, S, L> {
-    components: Components<'a, S, L>,
+struct FairLoop<'a> {
+    components: Components<'a>,
     part: u32,
     entry: StateId,
     states: Vec<StateId>,
@@ -434,8 +429,8 @@ const COMBINATIONS: usize = 1 << 24;
 /// What such a search takes for each of them: a predecessor and a place in the queue.
 const BYTES_PER_COMBINATION: usize = 2 * size_of::<u32>();
 
-impl<'a, S, L> FairLoop<'a, S, L> {
-    fn new(mut components: Components<'a, S, L>, entry: StateId) -> Self {
+impl<'a> FairLoop<'a> {
+    fn new(mut components: Components<'a>, entry: StateId) -> Self {
         let part = components.part[entry as usize];
         let states: Vec<_> = components.graph.ids().filter(|&id| components.part[id as usize] == part).collect();
         // From here on `low` is the position of a state in this list.
