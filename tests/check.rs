@@ -535,7 +535,7 @@ fn names_that_are_nearly_right_are_answered() {
     refused(&["--generation", "g4", "--rule", "reclam=never"], &["did you mean \"reclaim\"?"]);
     refused(&["--generation", "g4", "--rule", "reclaim=nevr"], &["did you mean \"never\"?"]);
     refused(&["--faults", "g5-lost-anser"], &["did you mean \"g5-lost-answer\"?"]);
-    refused(&["xyzzy"], &["there is no scenario or family \"xyzzy\"; --list"]);
+    refused(&["xyzzy"], &["there is no scenario or family \"xyzzy\"; check --list"]);
 }
 
 /// The last line is the next thing to do, and is a command that exists.

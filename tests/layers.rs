@@ -11,6 +11,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vtd-qi-terminal", &[]),
     ("stateright-front", &[]),
     ("vtd-qi", &["stateright-temporal"]),
+    // How several programs are told what they are asked about.
+    ("vtd-qi-subject", &["vtd-qi"]),
     // What several bridges need to speak of TLA+.
     ("vtd-qi-tla", &["vtd-qi", "stateright-temporal"]),
     ("vtd-qi-twin", &["vtd-qi", "vtd-qi-tla", "stateright-temporal"]),
@@ -21,7 +23,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     // It is a program, so it may speak to a terminal.
     ("vtd-qi-kernel", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal"]),
     // So is this one; `check --from-tlc` draws what TLC has found.
-    ("vtd-qi-examples", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal", "vtd-qi-tla", "vtd-qi-page"]),
+    (
+        "vtd-qi-examples",
+        &["vtd-qi", "stateright-temporal", "vtd-qi-page", "vtd-qi-subject", "vtd-qi-terminal", "vtd-qi-tla"],
+    ),
 ];
 
 fn root() -> &'static Path {

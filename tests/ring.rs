@@ -137,6 +137,28 @@ fn a_state_of_three_submitters_and_eight_slots_fits_in_64_bytes() {
 }
 
 /// Ghosts are read by properties and mappings only: states that differ in nothing else have the same steps.
+/// A state and its [`State::widened`] have the same steps, to states that correspond, and different states stay different.
+fn widening_loses_nothing<const N: usize, const T: usize, const F: usize>(ring: &Ring<N, T, F>) {
+    let (graph, wide) = (Search::new(ring, Action::label).run(), ring.widened());
+    assert_eq!(ring.init_states()[0].widened(), wide.init_states()[0]);
+    for id in graph.ids() {
+        let state = graph.state(id);
+        let steps = |(action, next): (Action, State<N, T, F>)| (action, next.widened());
+        let steps: Vec<_> = ring.next_steps(state).into_iter().map(steps).collect();
+        assert_eq!(wide.next_steps(&state.widened()), steps, "{state:?}");
+    }
+    let widened: HashSet<_> = graph.states().iter().map(State::widened).collect();
+    assert_eq!(widened.len(), graph.len());
+}
+
+#[test]
+fn a_widened_state_is_the_same_state() {
+    widening_loses_nothing(&small(Rules::G3, 2, &[0, 1], 4));
+    let table = vtd_qi::campaign::matrix::Matrix::embedded();
+    let cell = table.find("g5-lost-answer-in-order-drop-2x4").unwrap();
+    widening_loses_nothing(&Ring::<8, 3, 1>::of(cell.scenario.cfg.clone()));
+}
+
 #[test]
 fn erasing_the_ghosts_leaves_the_same_transitions() {
     for rules in [Rules::G3, Rules::G4] {

@@ -9,8 +9,7 @@ use bytesize::ByteSize;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, Error, FromArgMatches, Parser, ValueEnum};
-use serde::de::DeserializeOwned;
-use vtd_qi::impl_qi::{AfterIte, FaultCheck, FaultClass, Handout, Itesid, Lock, Order, SlotFairness};
+use vtd_qi_subject::{CONFIGURATION, ConfigurationArgs};
 use vtd_qi_terminal::Color;
 
 /// Check the model of VT-d queued invalidation: safety, refinement, liveness under fairness.
@@ -74,55 +73,9 @@ pub struct Args {
     /// Read the scenario table from a file instead of the embedded one
     #[arg(long, value_name = "FILE")]
     pub scenarios: Option<PathBuf>,
-    /// Check a configuration of one's own: its generation
-    #[arg(long, value_name = "NAME", help_heading = CONFIGURATION)]
-    pub generation: Option<String>,
-    /// Replace a rule of the generation: room, room-wait, layout, id-status, publish, poll, mark, reclaim, clean-up, ite-walk,
-    /// time-out, ite-clear, straddler, iqe-at, iqe-patch, iqe-return or presence; a wrong value is answered with the right ones
-    #[arg(long = "rule", value_name = "RULE=VALUE", help_heading = CONFIGURATION)]
-    pub rules: Vec<String>,
-    /// Number of submitters, 1 to 8; 2 if left out
-    #[arg(long, help_heading = CONFIGURATION)]
-    pub submitters: Option<usize>,
-    /// Numbers of IDs that a call may bring; 0,1 if left out, and 1 where the driver posts no other
-    #[arg(long, value_delimiter = ',', help_heading = CONFIGURATION)]
-    pub counts: Vec<u64>,
-    /// QI_LENGTH, even, 4 to 256; the smallest that serves the counts if left out
-    #[arg(long, help_heading = CONFIGURATION)]
-    pub ring: Option<u64>,
-    /// The lock: strong-fair or fifo; strong-fair if left out
-    #[arg(long, value_parser = word::<Lock>, help_heading = CONFIGURATION)]
-    pub lock: Option<Lock>,
-    /// How fetched descriptors act: in-order or pipelined; in-order if left out
-    #[arg(long, value_parser = word::<Order>, help_heading = CONFIGURATION)]
-    pub hardware: Option<Order>,
-    /// How many descriptors the hardware fetches ahead, 1 to 4; 2 if left out
-    #[arg(long, help_heading = CONFIGURATION)]
-    pub depth: Option<u8>,
-    /// Whether a call that waits for slots is promised any: unfair or fair; unfair if left out
-    #[arg(long, value_parser = word::<SlotFairness>, help_heading = CONFIGURATION)]
-    pub slots: Option<SlotFairness>,
-    /// Which slots a post may hand out: as-driver or not-while-owner-waits; as-driver if left out
-    #[arg(long, value_parser = word::<Handout>, help_heading = CONFIGURATION)]
-    pub handout: Option<Handout>,
-    /// Faults that may occur: invalid-id, lost-answer, ice, device-gone, invalid-wd
-    #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = word::<FaultClass>, help_heading = CONFIGURATION)]
-    pub fault: Vec<FaultClass>,
-    /// How many faults may be injected, 1 to 15; 1 if left out
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=15), help_heading = CONFIGURATION)]
-    pub bound: Option<u8>,
-    /// How many devices IDs may address, up to 2; 1 where one is to fail if left out
-    #[arg(long, value_name = "N", help_heading = CONFIGURATION)]
-    pub devices: Option<u8>,
-    /// What IQER says of a time-out: named or zero; named if left out
-    #[arg(long, value_parser = word::<Itesid>, help_heading = CONFIGURATION)]
-    pub itesid: Option<Itesid>,
-    /// What becomes of fetched work after an ITE: drop, ids-run or wds-run; drop if left out
-    #[arg(long, value_parser = word::<AfterIte>, help_heading = CONFIGURATION)]
-    pub after_ite: Option<AfterIte>,
-    /// Where the fault check is modelled: where-faults-occur or always; where-faults-occur if left out
-    #[arg(long, value_parser = word::<FaultCheck>, help_heading = CONFIGURATION)]
-    pub fault_check: Option<FaultCheck>,
+    /// The configuration that is changed or begun with a generation.
+    #[command(flatten)]
+    pub configuration: ConfigurationArgs,
     /// What every property that was asked of the configuration is to do: with `violated`, exit code 0 says that at least one is
     /// violated, and 1 that none is or that nobody knows; holds if left out
     #[arg(long, value_enum, value_name = "VERDICT", help_heading = CONFIGURATION)]
@@ -165,8 +118,6 @@ pub struct Args {
     pub json: bool,
 }
 
-const CONFIGURATION: &str = "A configuration, by --generation or by changing the NAME of a scenario";
-
 /// Which of the files of findings.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Wanted {
@@ -191,11 +142,6 @@ pub enum Timelines {
     None,
     LivenessAndRefinement,
     All,
-}
-
-/// A word as the scenario table spells it.
-fn word<T: DeserializeOwned>(word: &str) -> Result<T, String> {
-    serde_json::from_value(word.into()).map_err(|error| error.to_string())
 }
 
 /// What is to be done.

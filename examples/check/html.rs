@@ -9,8 +9,9 @@ use tempfile::{Builder, NamedTempFile};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::Report;
 use vtd_qi_page::report::{About, ReportData};
+use vtd_qi_subject::Own;
 
-use crate::subjects::{Own, Subjects};
+use crate::subjects::Subjects;
 
 /// A file that is to be a page: it is written beside the place, and takes the place once it is whole.
 pub struct PageFile {

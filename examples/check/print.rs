@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::timeline::{LEGEND, Line, Part, Timeline};
 use vtd_qi::verify::{PropertyReport, Report, Surprise, Verdict, Violation};
+use vtd_qi_subject::Own;
 use vtd_qi_terminal::style::{AGAIN, BAD, FAINT, GOOD, STRONG, Style, UNSURE, painted, wrapped};
 
 use crate::arguments::{Expect, Timelines};
 use crate::next::{self, next};
-use crate::subjects::{Own, Subjects};
+use crate::subjects::Subjects;
 use crate::{is_fine, overview, table};
 
 /// Of at most so many scenarios all is told; of more what they have in common.
