@@ -25,6 +25,8 @@
 //! A verdict is about its configuration: this number of submitters, these counts, this ring, all runs of any length. What is not
 //! modelled at all (memory ordering beyond sequential consistency, real time) is listed in the README.
 
+#![forbid(unsafe_code)]
+
 pub mod campaign;
 pub mod fingerprint;
 pub mod impl_qi;

@@ -70,6 +70,19 @@ fn the_model_has_no_feature_and_no_optional_dependency() {
     }
 }
 
+/// One crate has unsafe code: the one that runs the kernel's C.
+#[test]
+fn unsafe_code_is_forbidden_outside_of_the_bridge_to_c() {
+    let mut without: Vec<PathBuf> = vec![root().join("src/lib.rs")];
+    let crates = std::fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    without.extend(crates.filter(|path| !path.ends_with("kernel")).map(|path| path.join("src/lib.rs")));
+    assert!(without.len() > 5, "{without:?}");
+    for file in without {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains("\n#![forbid(unsafe_code)]\n"), "{}", file.display());
+    }
+}
+
 /// The text of a module and of the files below it.
 fn module(name: &str) -> String {
     let mut paths = vec![root().join(format!("src/{name}.rs")), root().join(format!("src/{name}"))];

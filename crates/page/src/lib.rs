@@ -25,6 +25,8 @@
 //! assert!(data.html().starts_with("<!doctype html>"));
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod frame;
 pub mod picture;
 pub mod report;

@@ -71,6 +71,8 @@
 //! two places in a row are a queue of two messages. stateright is re-exported as [`stateright`], so that a model needs
 //! one dependency.
 
+#![forbid(unsafe_code)]
+
 pub mod graph;
 pub mod liveness;
 pub mod memory;

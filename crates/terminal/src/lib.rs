@@ -16,6 +16,8 @@
 //! `main` is then `vtd_qi_terminal::run(program)`. No program calls `println!` or `eprintln!`: both panic when nobody reads them.
 //! Clippy's `print_stdout` and `print_stderr` are denied in the whole workspace, so that none can.
 
+#![forbid(unsafe_code)]
+
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, Write};

@@ -6,6 +6,8 @@
 //! | states | `states.rs` | the bijection between states of the Rust and of the modules in spec/, and the names of actions |
 //! | traces | `trace.rs` | runs that TLC has written, executed on the Rust step by step |
 
+#![forbid(unsafe_code)]
+
 use std::path::PathBuf;
 
 use thiserror::Error;

@@ -6,6 +6,8 @@
 //! | [`replay`] | whether those events are a run of the ring, and with it of the specification |
 //! | [`events`] | the same events as a TLA+ module, for TLC to validate |
 
+#![forbid(unsafe_code)]
+
 pub mod events;
 pub mod qemu_log;
 pub mod replay;

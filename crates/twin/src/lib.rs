@@ -25,6 +25,8 @@
 //! # Ok::<(), vtd_qi_twin::TwinError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
