@@ -1,6 +1,6 @@
 //! Serves stateright's Explorer for the ring or for the specification, and prints the link that opens a counterexample.
 
-use std::cell::Cell;
+use std::cell::OnceCell;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::io::{ErrorKind, Write};
@@ -45,7 +45,7 @@ drawn at random; other programs of this machine can find it there and ask what t
 
 The search for a counterexample takes at most what --max-memory allows; what is not found by then is undecided. The
 page's own \"Run to completion\" is stateright's, which counts no memory: when it has taken half of that and 8 MB,
-explore ends and says so.
+or there is too little left to double its tables, explore ends and says so.
 
 Exit code: 130 stopped by a signal, 1 ended because the memory was used up, 2 unusable arguments or an address that is
 not to be had.")]
@@ -293,11 +293,13 @@ where
     let hidden =
         hidden_address().map_err(|error| Failure::unusable(format_args!("no loopback port is free: {error}")))?;
     let explorer = thread::spawn(move || drop(model.checker().serve(hidden)));
-    let (before, used_up) = (memory::resident(), Cell::new(false));
+    let (before, ended) = (memory::resident(), OnceCell::new());
     let over = || {
         let grown = before.zip(memory::resident()).map(|(before, now)| now.saturating_sub(before));
-        used_up.set(used_up.get() || grown.is_some_and(|grown| grown > allowed as u64 / 2 + BESIDE));
-        interrupted() || used_up.get() || explorer.is_finished()
+        if let Some(why) = grown.and_then(|grown| used_up(grown, allowed)) {
+            ended.get_or_init(|| why);
+        }
+        interrupted() || ended.get().is_some() || explorer.is_finished()
     };
     while TcpStream::connect(hidden).is_err() && !over() {
         thread::sleep(Duration::from_millis(10));
@@ -309,16 +311,26 @@ where
     if interrupted() {
         return Ok(Exit::Interrupted);
     }
-    if !used_up.get() {
+    let Some(why) = ended.get() else {
         return Err(Failure::unusable("stateright's Explorer has ended by itself"));
-    }
-    let allowed = ByteSize::b(allowed as u64).display().si();
+    };
     writeln!(
         out,
-        "\nended: stateright's search has taken half of the {allowed} of memory that were allowed, and its tables may \
-         double; what it has not found is unknown"
+        "\nended: stateright's search has taken {why}, and its tables may double; what it has not found is unknown"
     )?;
     Ok(Exit::Negative)
+}
+
+/// Why a search that has taken so many bytes cannot go on: it has half of what was allowed, or there is not enough left
+/// to double its tables, of which the old and the new are there at once.
+fn used_up(taken: u64, allowed: usize) -> Option<String> {
+    let si = |bytes| ByteSize::b(bytes).display().si();
+    if taken > allowed as u64 / 2 + BESIDE {
+        return Some(format!("half of the {} of memory that were allowed", si(allowed as u64)));
+    }
+    let available = memory::available(0);
+    let too_little = available.size.as_u64() < 2 * taken + BESIDE;
+    too_little.then(|| format!("{} of memory beside the {available}", si(taken)))
 }
 
 /// The address that a link on this machine can name: of all of them, a loopback one.
