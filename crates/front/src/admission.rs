@@ -26,6 +26,10 @@ pub enum Refusal {
     Page(&'static str),
     #[error("the Explorer does not answer")]
     Explorer,
+    #[error("{0}")]
+    NoAnswer(String),
+    #[error("this question meets a defect of the program")]
+    Defect,
 }
 
 impl Refusal {
@@ -34,10 +38,10 @@ impl Refusal {
         match self {
             Refusal::NoHost => StatusCode::BAD_REQUEST,
             Refusal::Host(_) | Refusal::Origin => StatusCode::FORBIDDEN,
-            Refusal::Unknown => StatusCode::NOT_FOUND,
+            Refusal::Unknown | Refusal::NoAnswer(_) => StatusCode::NOT_FOUND,
             Refusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::Body => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::Page(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Refusal::Page(_) | Refusal::Defect => StatusCode::INTERNAL_SERVER_ERROR,
             Refusal::Explorer => StatusCode::BAD_GATEWAY,
         }
     }

@@ -11,7 +11,8 @@
 //! * It refuses requests whose `Origin` is not the page's own, and commands whose `Referer` is not.
 //! * A client that stalls keeps nobody waiting, and is hung up on in the end. A request's head has at most 256 KiB, and no body.
 //! * It passes on to the Explorer what the Explorer's page asks for, and nothing else, one request at a time.
-//! * The page is the Explorer's own ([`leave_working_directory`]), unless a folder is named ([`Page`]).
+//! * The page is the Explorer's own ([`leave_working_directory`]), unless a folder is named or the program has another ([`Page`]),
+//!   which may ask questions of its own ([`Question`]).
 //! * Its answers say what they are and that nothing else may be loaded (`Content-Security-Policy`, `nosniff`).
 //!
 //! # What it cannot do
@@ -52,7 +53,7 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, server};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -60,9 +61,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-pub use page::{Page, PageError};
+pub use page::{Answer, Page, PageError, PageFile, Question};
 
 use admission::{Refusal, admit};
+use page::Source;
 use route::{FILES, Route};
 
 mod admission;
@@ -83,21 +85,23 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// The headers that each answer has: a browser takes it for what it is said to be, loads nothing from elsewhere, shows it in no
 /// frame and keeps no copy.
-///
-/// The Explorer's page binds by `new Function` (Knockout), styles its drawings inline, and has one inline handler,
-/// `onclick="runToCompletion()"`, whose SHA-256 is named.
 const HEADERS: [(&str, &str); 5] = [
-    (
-        "content-security-policy",
-        "default-src 'none'; script-src 'self' 'unsafe-eval' 'unsafe-hashes' \
-         'sha256-Q7Rp9cIAz0T/BXadAjSQC7PjumCoJKE/essVfCJCDaA='; style-src 'self' 'unsafe-inline'; \
-         img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
     ("x-content-type-options", "nosniff"),
     ("cross-origin-resource-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
     ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
 ];
+
+/// What the Explorer's page may do: it binds by `new Function` (Knockout), styles its drawings inline, and has one inline handler,
+/// `onclick="runToCompletion()"`, whose SHA-256 is named.
+const EXPLORERS_POLICY: &str = "default-src 'none'; script-src 'self' 'unsafe-eval' 'unsafe-hashes' \
+    'sha256-Q7Rp9cIAz0T/BXadAjSQC7PjumCoJKE/essVfCJCDaA='; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What a page of the program's own may do: use its own files and ask its own server.
+const OWN_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// A web server that serves an Explorer's page and passes its questions on to the Explorer.
 #[derive(Debug)]
@@ -114,6 +118,8 @@ struct Shared {
     page: Page,
     /// The Explorer's address, locked while it answers: it does so one after the other.
     explorer: Mutex<SocketAddr>,
+    /// Locked while a question of the page's own is answered: each may take a whole core.
+    answering: Arc<Mutex<()>>,
 }
 
 impl Front {
@@ -137,9 +143,10 @@ impl Front {
     /// If the machine has nothing left to serve with.
     pub fn serve(self, stop: impl Fn() -> bool) -> io::Result<()> {
         let Front { listener, listening, explorer, page } = self;
-        let shared = Arc::new(Shared { listening, page, explorer: Mutex::new(explorer) });
+        let shared = Arc::new(Shared { listening, page, explorer: Mutex::new(explorer), answering: Arc::default() });
         let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?.block_on(async {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let served = runtime.block_on(async {
             listener.set_nonblocking(true)?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
             while !stop() {
@@ -152,7 +159,10 @@ impl Front {
                 }
             }
             Ok(())
-        })
+        });
+        // An answer in the making is not waited for.
+        runtime.shutdown_background();
+        served
     }
 }
 
@@ -177,24 +187,30 @@ impl Shared {
         };
         let mut response = answered.unwrap_or_else(refused);
         let headers = response.headers_mut();
+        let policy = match self.page.source {
+            Source::Program(_) => OWN_POLICY,
+            Source::Explorer | Source::Folder(_) => EXPLORERS_POLICY,
+        };
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
         for (name, value) in HEADERS {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
 
     /// What a request asks for, if it may.
-    fn route(&self, here: SocketAddr, request: &Request<Incoming>) -> Result<Route, Refusal> {
+    fn route(&self, here: SocketAddr, request: &Request<Incoming>) -> Result<Route<'_>, Refusal> {
         admit(request, here, self.listening)?;
         if !request.body().is_end_stream() {
             return Err(Refusal::Body);
         }
-        Route::of(request.method(), request.uri().path())
+        Route::of(&self.page, request.method(), request.uri().path())
     }
 
-    async fn follow(&self, route: Route) -> Result<Response<Full<Bytes>>, Refusal> {
+    async fn follow(&self, route: Route<'_>) -> Result<Response<Full<Bytes>>, Refusal> {
         let (method, path, kind) = match &route {
+            Route::Own(file) => return Ok(typed(StatusCode::OK, file.kind, Bytes::from(file.bytes.to_vec()))),
+            Route::Asked(question, indices) => return self.ask(question, indices.clone()).await,
             Route::File(file) => match self.page.read(file.name).map_err(|_| Refusal::Page(file.name))? {
                 Some(bytes) => return Ok(typed(StatusCode::OK, file.kind, bytes.into())),
                 None => (Method::GET, file.path, file.kind),
@@ -206,6 +222,18 @@ impl Shared {
         let answered = explorer::ask(*explorer, method, path).await;
         let (status, body) = answered.map_err(|_| Refusal::Explorer)?;
         Ok(typed(status, if status.is_success() { kind } else { route::TEXT }, body))
+    }
+
+    /// Answers a question of the page's own, on a thread that keeps nobody waiting, after the questions before it.
+    async fn ask(&self, question: &Question, indices: Vec<usize>) -> Result<Response<Full<Bytes>>, Refusal> {
+        let turn = self.answering.clone().lock_owned().await;
+        let answer = question.answer.clone();
+        let answered = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            answer(&indices)
+        });
+        let body = answered.await.map_err(|_| Refusal::Defect)?.map_err(Refusal::NoAnswer)?;
+        Ok(typed(StatusCode::OK, question.kind, body.into()))
     }
 }
 

@@ -3,6 +3,7 @@
 use hyper::Method;
 
 use crate::admission::Refusal;
+use crate::page::{Page, PageFile, Question, Source};
 
 pub const JSON: &str = "application/json";
 pub const TEXT: &str = "text/plain; charset=utf-8";
@@ -30,18 +31,22 @@ pub const FILES: [File; 4] = [
 
 /// Something that can be asked for.
 #[derive(Debug)]
-pub enum Route {
-    /// A file of the page.
+pub enum Route<'p> {
+    /// A file of the Explorer's page.
     File(&'static File),
+    /// A file of a page that is part of the program.
+    Own(&'p PageFile),
+    /// What such a page asks beside the Explorer.
+    Asked(&'p Question, Vec<usize>),
     /// A question about the model: the search's state, or the steps at the end of a path.
     Question(String),
     /// The command to search the whole model.
     RunToCompletion,
 }
 
-impl Route {
-    /// What a method and a path ask for. HEAD is as good as GET: the server leaves the body away.
-    pub fn of(method: &Method, path: &str) -> Result<Route, Refusal> {
+impl Route<'_> {
+    /// What a method and a path ask a page for. HEAD is as good as GET: the server leaves the body away.
+    pub fn of<'p>(page: &'p Page, method: &Method, path: &str) -> Result<Route<'p>, Refusal> {
         let read = |route| match *method {
             Method::GET | Method::HEAD => Ok(route),
             _ => Err(Refusal::Method("GET, HEAD")),
@@ -52,14 +57,29 @@ impl Route {
                 _ => Err(Refusal::Method("POST")),
             };
         }
-        if let Some(file) = FILES.iter().find(|file| file.path == path) {
-            return read(Route::File(file));
-        }
         // `/.states`, and the indices of the actions that lead to a state, each behind a slash.
         let is_path = |indices: &str| indices.bytes().all(|byte| byte == b'/' || byte.is_ascii_digit());
         if path == "/.status" || path.strip_prefix("/.states").is_some_and(is_path) {
             return read(Route::Question(path.to_string()));
         }
-        Err(Refusal::Unknown)
+        if let Some((question, indices)) = page.questions.iter().find_map(|question| asked(question, path)) {
+            return read(Route::Asked(question, indices));
+        }
+        let found = match &page.source {
+            Source::Program(files) => files.iter().find(|file| file.path == path).map(Route::Own),
+            Source::Explorer | Source::Folder(_) => FILES.iter().find(|file| file.path == path).map(Route::File),
+        };
+        found.map_or(Err(Refusal::Unknown), read)
     }
+}
+
+/// The question that a path asks, with its indices, if it is this one.
+fn asked<'p>(question: &'p Question, path: &str) -> Option<(&'p Question, Vec<usize>)> {
+    let rest = path.strip_prefix(question.path)?;
+    if rest.is_empty() {
+        return Some((question, Vec::new()));
+    }
+    let indices = rest.strip_prefix('/').filter(|_| question.takes_indices)?;
+    let decimal = |index: &str| index.bytes().all(|byte| byte.is_ascii_digit()).then(|| index.parse().ok()).flatten();
+    Some((question, indices.split('/').map(decimal).collect::<Option<Vec<usize>>>()?))
 }

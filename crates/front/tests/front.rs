@@ -2,11 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use stateright::{Model, Property};
-use stateright_front::{Front, Page, hidden_address, leave_working_directory};
+use stateright_front::{Front, Page, PageFile, Question, hidden_address, leave_working_directory};
 
 /// A counter up to 3.
 struct Counter;
@@ -240,6 +240,54 @@ fn the_page_comes_from_a_folder_only_if_one_is_named() {
     // What the folder lacks is the Explorer's own.
     assert!(ask(named, "GET", "/app.js", "").contains("runToCompletion"));
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// A page of the program's own, which may ask for a sum.
+fn own_page() -> Page {
+    let index = PageFile { path: "/", kind: "text/html; charset=utf-8", bytes: b"own page"[..].into() };
+    let question = |path, takes_indices, answer: fn(&[usize]) -> Result<Vec<u8>, String>| Question {
+        path,
+        takes_indices,
+        kind: "application/json",
+        answer: Arc::new(answer),
+    };
+    let sum = question("/.sum", true, |indices| match indices.iter().sum::<usize>() {
+        0 => Err("nothing is to be added".to_string()),
+        13 => panic!("a defect"),
+        sum => Ok(sum.to_string().into_bytes()),
+    });
+    Page::of_program(vec![index], vec![sum, question("/.title", false, |_| Ok(b"\"own\"".to_vec()))])
+}
+
+#[test]
+fn a_page_of_the_program_is_served_under_a_policy_of_its_own() {
+    let (front, _) = front(own_page());
+    let page = ask(front, "GET", "/", "");
+    assert!(page.ends_with("own page") && page.contains("script-src 'self'; ") && !page.contains("unsafe"), "{page}");
+    assert_eq!(code(&ask(front, "GET", "/app.js", "")), 404, "the Explorer's page is not there");
+    assert!(ask(front, "GET", "/.states/0/0", "").contains("\"state\":\"2\""));
+}
+
+#[test]
+fn a_page_of_the_program_asks_questions_of_its_own() {
+    let (front, _) = front(own_page());
+    let sum = ask(front, "GET", "/.sum/4/38", "");
+    assert!(code(&sum) == 200 && sum.ends_with("42") && sum.contains("content-type: application/json"), "{sum}");
+    assert!(ask(front, "GET", "/.title", "").ends_with("\"own\""));
+    let none = ask(front, "GET", "/.sum", "");
+    assert!(code(&none) == 404 && none.ends_with("nothing is to be added\n"), "{none}");
+    for path in ["/.sum/", "/.sum/-1", "/.sum/1x", "/.sum/99999999999999999999999", "/.sumx", "/.title/0", "/.sum/+1"] {
+        assert_eq!(code(&ask(front, "GET", path, "")), 404, "{path}");
+    }
+    let defect = ask(front, "GET", "/.sum/13", "");
+    assert!(code(&defect) == 500 && defect.ends_with("this question meets a defect of the program\n"), "{defect}");
+    assert_eq!(code(&ask(front, "GET", "/.sum/1", "")), 200, "it is answered after a defect too");
+    let head = ask(front, "HEAD", "/.sum/4/38", "");
+    assert!(code(&head) == 200 && head.contains("content-length: 2\r\n") && !head.ends_with("42"), "{head}");
+    assert_eq!(code(&ask(front, "POST", "/.sum/1", "Content-Length: 0\r\n")), 405);
+    assert_eq!(code(&ask(front, "GET", "/.sum/1", "Origin: http://evil.example\r\n")), 403);
+    assert_eq!(code(&ask(front, "GET", &format!("/.sum{}", "/0".repeat(100_000)), "")), 414);
+    assert_eq!(code(&ask(front, "GET", &format!("/.sum{}", "/1".repeat(30_000)), "")), 200);
 }
 
 #[test]
