@@ -17,7 +17,7 @@ mod trace;
 mod value;
 
 pub use states::{PLAIN_GENERATIONS, RingModule, Twin};
-pub use trace::{ExecutedTrace, TlcTrace, is_called};
+pub use trace::{ExecutedTrace, TlcTrace, is_called, trace_json};
 pub use value::{MOST_NESTED, Value};
 
 /// What cannot be understood. Each is one sentence about input that cannot be used.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use stateright_temporal::liveness::Run;
 use vtd_qi::impl_qi::{ValidRing, WideRing};
 use vtd_qi::spec::Spec;
@@ -105,6 +105,41 @@ impl TlcTrace {
         let run = execute(spec, self)?;
         Ok(ExecutedTrace { stem: run.stem.len(), repeating: run.cycle.len(), timeline: None })
     }
+}
+
+/// A run of a model that has a twin, as `-dumpTrace json` writes it: TLC reads it with `-loadTrace json FILE`, and
+/// [`TlcTrace::parse`] understands it.
+///
+/// ```
+/// use stateright::Model;
+/// use stateright_temporal::liveness::Run;
+/// use vtd_qi::impl_qi::{Action, Ring, RingCfg, Rules};
+/// use vtd_qi_tla::{TlcTrace, trace_json};
+///
+/// let cfg = RingCfg::new(Rules::G4, 2, [1]).validate()?;
+/// let ring = Ring::<8, 3>::of(cfg.clone());
+/// let initial = ring.init_states()[0];
+/// let (action, next) = ring.next_steps(&initial).swap_remove(0);
+/// let run = Run { initial, stem: vec![(action.label(), next)], cycle: Vec::new() };
+/// let trace = TlcTrace::parse(&trace_json(&ring, &run).to_string(), "the run")?;
+/// assert_eq!(trace.on_ring(&cfg)?.stem, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn trace_json<M: Twin>(model: &M, run: &Run<M::State, M::Label>) -> Json {
+    let mut states = vec![&run.initial];
+    states.extend(run.stem.iter().chain(&run.cycle).map(|(_, state)| state));
+    if !run.cycle.is_empty() {
+        // The last state is the one with which the loop begins.
+        states.pop();
+    }
+    let numbered = |i: usize| json!([i + 1, model.variables(states[i]).to_json()]);
+    let steps = run.stem.iter().chain(&run.cycle).enumerate().map(|(i, (label, _))| {
+        let after = if i + 1 < states.len() { i + 1 } else { run.stem.len() };
+        json!([numbered(i), { "name": M::action_name(*label) }, numbered(after)])
+    });
+    let steps: Vec<Json> = steps.collect();
+    let states: Vec<Json> = (0..states.len()).map(numbered).collect();
+    json!({ "counterexample": { "action": steps, "state": states } })
 }
 
 /// What `-dumpTrace json` writes. The last step of a trace that ends in a loop leads back to a state with a lower number; that of

@@ -84,6 +84,26 @@ impl Value {
         })
     }
 
+    /// The value as TLC writes it into a JSON trace: sets as if they were sequences, functions of anything but `1 .. n` as objects.
+    pub fn to_json(&self) -> Json {
+        match self {
+            Value::Bool(b) => Json::Bool(*b),
+            Value::Int(n) => Json::from(*n),
+            Value::Str(text) => Json::from(text.as_str()),
+            Value::Set(items) => items.iter().map(Value::to_json).collect(),
+            Value::Fun(map) if (1..).zip(map.keys()).all(|(i, key)| *key == Value::Int(i)) => {
+                map.values().map(Value::to_json).collect()
+            }
+            Value::Fun(map) => {
+                let name = |key: &Value| match key {
+                    Value::Str(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                Json::Object(map.iter().map(|(key, value)| (name(key), value.to_json())).collect())
+            }
+        }
+    }
+
     /// Whether TLC writes this value into a JSON trace as what [`Value::from_json`] reads as `written`: sets are written as if
     /// they were sequences, in an order of TLC's own.
     pub fn is_written_as(&self, written: &Value) -> bool {
