@@ -19,7 +19,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vtd-qi-traces", &["vtd-qi", "stateright-temporal"]),
     // What shows runs in a browser, for whoever has one.
     ("vtd-qi-page", &["vtd-qi", "stateright-temporal"]),
-    ("vtd-qi-explorer", &["vtd-qi", "stateright-temporal", "stateright-front", "vtd-qi-page"]),
+    // A run made by hand is written down for TLC too.
+    ("vtd-qi-explorer", &["vtd-qi", "vtd-qi-tla", "stateright-temporal", "stateright-front", "vtd-qi-page"]),
     // It is a program, so it may speak to a terminal.
     ("vtd-qi-kernel", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal"]),
     // So is this one; `check --from-tlc` draws what TLC has found.

@@ -9,6 +9,8 @@
 //! * the [`Timeline`] so far, its last row highlighted. If the last state has occurred before, the rows since then are
 //!   bracketed: they lead back to it, so they can be repeated.
 //!
+//! Its `<metadata>` holds the same state as a [`Frame`] in JSON, for a page that draws by itself.
+//!
 //! ```
 //! use stateright::{Model, Path};
 //! use vtd_qi_explorer::drawing::Drawn;
@@ -27,9 +29,10 @@
 use stateright::{Model, Path, Property};
 
 use stateright_temporal::liveness::Run;
-use vtd_qi::impl_qi::{Action, Desc, Label, Queue, Ring, Slot, State, Status};
+use vtd_qi::impl_qi::{Action, Desc, Label, Queue, Ring, Slot, State, Status, WideRing};
 use vtd_qi::spec::escape;
 use vtd_qi::timeline::Timeline;
+use vtd_qi_page::frame::{Frame, Walk};
 use vtd_qi_page::scene::{Scene, desc_name, name};
 
 /// A [`Ring`] that can draw itself; in all else the ring.
@@ -126,6 +129,20 @@ impl<const N: usize, const T: usize, const F: usize> Model for Drawn<N, T, F> {
     }
 }
 
+/// The state at the end of a path as a frame, and with it the last step.
+fn frame<const F: usize>(ring: &WideRing<F>, actions: Vec<Action>, timeline: &Timeline) -> Frame {
+    let mut walk = Walk::new(ring);
+    for action in actions {
+        walk.step(action);
+    }
+    let mut frame = walk.frame().clone();
+    let harm = timeline.harm.as_ref().filter(|harm| harm.row + 1 == timeline.rows.len());
+    if let (Some(step), Some(harm)) = (&mut frame.step, harm) {
+        step.harm = Some(harm.what.clone());
+    }
+    frame
+}
+
 /// Columns of text that the name of a fact takes.
 const NAME: usize = 10;
 
@@ -182,9 +199,11 @@ fn draw<const N: usize, const T: usize, const F: usize>(
     ring: &Ring<N, T, F>,
     path: Path<State<N, T, F>, Action>,
 ) -> String {
-    let (run, state) = run(path);
+    let (run, state) = run(path.clone());
     let timeline = Timeline::of(ring, &run);
-    let scene = Scene::of(&ring.widened(), &state.widened());
+    let ring = ring.widened();
+    let frame = frame(&ring, path.into_actions(), &timeline);
+    let scene = Scene::of(&ring, &state.widened());
     let facts = scene.facts();
     let panels = [boxes(&scene), legend(), lines(&facts), rows(&timeline)];
     let width = 2 * MARGIN + panels.iter().map(|panel| panel.width).max().unwrap_or(0);
@@ -200,10 +219,12 @@ fn draw<const N: usize, const T: usize, const F: usize>(
         "<svg xmlns='http://www.w3.org/2000/svg' role='img' width='{width}' height='{top}' viewBox='0 0 {width} {top}' \
          font-family='ui-monospace, DejaVu Sans Mono, Menlo, Consolas, monospace' font-size='{FONT}' fill='{INK}'>\n\
          <title>Queued invalidation ring of {} slots after {} steps</title>\n<desc>{}</desc>\n\
+         <metadata>{}</metadata>\n\
          <rect width='{width}' height='{top}' rx='6' fill='{PAPER}'/>\n{body}</svg>\n",
         ring.length().slots(),
         timeline.rows.len(),
         escape(&described.join("; ")),
+        escape(&serde_json::to_string(&frame).expect("a frame is plain data")),
     )
 }
 
@@ -522,6 +543,24 @@ mod tests {
         assert_eq!(texts.iter().filter(|(_, text)| *text == "free_head").count(), 1);
         let rightmost = texts.iter().map(|(x, _)| *x as usize).max().unwrap();
         assert!(rightmost < 16 * Cell::FULL.width, "{rightmost}");
+    }
+
+    #[test]
+    fn the_metadata_is_the_frame_of_the_state() {
+        let cfg = RingCfg::new(Rules::G3, 2, [0, 1]);
+        let ring = Ring::<8, 3>::new(cfg.clone()).unwrap();
+        let steps = [&POST[..], &["Fetch", "Execute(0)", "Fetch", "Complete"]].concat();
+        let path = path(&Drawn::new(ring.clone()), &steps);
+        let ring = ring.widened();
+        let mut walk = Walk::new(&ring);
+        path.into_actions().into_iter().for_each(|action| assert!(walk.step(action)));
+        let svg = after::<8, 3, 0>(cfg, &steps);
+        let svg = roxmltree::Document::parse(&svg).unwrap();
+        let metadata = svg.descendants().find(|node| node.has_tag_name((SVG, "metadata"))).unwrap();
+        let frame: Frame = serde_json::from_str(metadata.text().unwrap()).unwrap();
+        assert_eq!(frame, *walk.frame());
+        assert_eq!(frame.step.unwrap().slots, [1], "the WD's status");
+        assert!(frame.properties["free-cnt-consistent"]);
     }
 
     #[test]

@@ -3,97 +3,21 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use roxmltree::Document;
 use serde_json::Value;
+use vtd_qi::scenario::Table;
+use vtd_qi_page::frame::Frame;
+use vtd_qi_page::report::ReportData;
+use vtd_qi_page::run::Film;
+use vtd_qi_tla::TlcTrace;
 
-/// Cargo puts examples beside the directory of the tests, and builds them first unless single targets are asked for.
-fn explore(args: &[&str]) -> Command {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
-    let example: PathBuf = profile.join("examples").join(format!("explore{}", std::env::consts::EXE_SUFFIX));
-    assert!(example.exists(), "{} is missing: cargo build --example explore", example.display());
-    let mut command = Command::new(example);
-    command.args(args);
-    command
-}
+use served::{Explorer, explore};
 
-/// An Explorer on a free port, for as long as this lives.
-struct Explorer {
-    child: Child,
-    /// What it printed before it began to serve.
-    printed: String,
-    addr: String,
-}
-
-impl Explorer {
-    fn start(args: &[&str]) -> Explorer {
-        Explorer::of(&mut explore(args))
-    }
-
-    fn of(command: &mut Command) -> Explorer {
-        let mut child = command.args(["--addr", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let printed = lines.by_ref().take_while(|line| !line.starts_with("Ctrl-C")).collect::<Vec<_>>().join("\n");
-        let url = printed.lines().find_map(|line| line.strip_prefix("http://")?.strip_suffix('/'));
-        let addr = url.unwrap_or_else(|| panic!("no address in {printed:?}")).to_string();
-        Explorer { child, printed, addr }
-    }
-
-    /// The link to a counterexample: the indices behind `#/steps/`.
-    fn link(&self) -> Option<&str> {
-        self.printed.lines().find_map(|line| line.split_once("/#/steps/")).map(|(_, path)| path)
-    }
-
-    /// Status code and body. Waits until the Explorer accepts connections: it prints its address before it does.
-    fn get(&self, path: &str) -> (u16, String) {
-        self.get_as(&self.addr, path)
-    }
-
-    /// The same by another name of this machine.
-    fn get_as(&self, host: &str, path: &str) -> (u16, String) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let mut stream = loop {
-            match TcpStream::connect(&self.addr) {
-                Ok(stream) => break stream,
-                Err(error) if Instant::now() > deadline => panic!("{}: {error}", self.addr),
-                Err(_) => std::thread::sleep(Duration::from_millis(20)),
-            }
-        };
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        // HTTP/1.0: the body is not sent in chunks, and the connection is closed behind it.
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_string())
-    }
-
-    fn json(&self, path: &str) -> Value {
-        let (code, body) = self.get(path);
-        assert_eq!(code, 200, "{path}: {body}");
-        serde_json::from_str(&body).unwrap()
-    }
-
-    /// The step at the end of a path, as the Explorer's page asks for it: among the steps after the rest of the path.
-    fn step(&self, path: &str) -> Value {
-        let (before, index) = path.rsplit_once('/').unwrap_or(("", path));
-        let index: u64 = index.parse().unwrap();
-        let steps = self.json(&format!("/.states/{before}"));
-        let step = steps.as_array().unwrap().iter().find(|step| step["actionIndex"] == index);
-        step.unwrap_or_else(|| panic!("no step {index} in {steps}")).clone()
-    }
-}
-
-impl Drop for Explorer {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
+mod served;
 
 /// The texts of a step's drawing, which is well-formed.
 fn drawn(step: &Value) -> Vec<String> {
@@ -121,7 +45,7 @@ fn the_ring_is_served_and_the_link_opens_the_lockup() {
     );
 
     let (code, page) = explorer.get("/");
-    assert!(code == 200 && page.contains("<title>Stateright Explorer</title>"), "{code} {page}");
+    assert!(code == 200 && page.contains("<title>Explorer: queued invalidation</title>"), "{code} {page}");
     let properties = explorer.json("/.status")["properties"].to_string();
     assert!(properties.contains("free-cnt-consistent") && properties.contains("own-done-observed"), "{properties}");
 
@@ -163,9 +87,69 @@ fn without_a_counterexample_there_is_no_link() {
 
 #[test]
 fn a_property_chooses_the_counterexample() {
-    let explorer = Explorer::start(&["g3-c01-2x4", "--property", "refines-spec"]);
-    assert!(explorer.printed.contains("violates refines-spec"), "{}", explorer.printed);
-    drawn(&explorer.step(explorer.link().unwrap()));
+    for name in ["refines-spec", "R1", "r1"] {
+        let explorer = Explorer::start(&["g3-c01-2x4", "--property", name]);
+        assert!(explorer.printed.contains("violates refines-spec"), "{}", explorer.printed);
+        drawn(&explorer.step(explorer.link().unwrap()));
+    }
+}
+
+#[test]
+fn a_cell_and_a_configuration_of_ones_own_are_explored() {
+    let cell = Explorer::start(&["g5-lost-answer-in-order-drop-2x4", "--property", "einval-only-if-invalid"]);
+    assert!(cell.printed.starts_with("g5-lost-answer-in-order-drop-2x4: the ring, 2 submitters"), "{}", cell.printed);
+    let report = cell.json("/.report");
+    assert_eq!(report["report"]["scenarios"][0]["name"], "g5-lost-answer-in-order-drop-2x4");
+    let film: Film = serde_json::from_value(cell.json("/.run/0/0")).unwrap();
+    assert!(film.first.faults.unwrap().starts_with("FSTS"), "faults are told");
+    let own = Explorer::start(&["g4-c01-2x4", "--rule", "reclaim=to-head", "--submitters", "1"]);
+    assert!(own.printed.starts_with("g4-c01-own-1x4: the ring, 1 submitters"), "{}", own.printed);
+    let about = &own.json("/.report")["report"]["about"];
+    assert_eq!(about["own"], "g4-c01-2x4 with reclaim=to-head, submitters=1");
+    let begun = Explorer::start(&["--generation", "g3t", "--counts", "1"]);
+    assert!(begun.printed.starts_with("g3t-own-2x"), "{}", begun.printed);
+    let spec = Explorer::start(&["g3-c01-2x4", "--model", "spec", "--submitters", "1"]);
+    assert!(spec.printed.contains("the specification, 1 submitters"), "{}", spec.printed);
+}
+
+/// The page of ours asks these beside stateright's own questions.
+#[test]
+fn the_page_is_told_verdicts_runs_and_what_a_run_by_hand_shows() {
+    let explorer = Explorer::start(&["g3-patch"]);
+    let report = explorer.json("/.report");
+    let link = explorer.link().unwrap();
+    let path: Vec<u64> = link.split('/').map(|index| index.parse().unwrap()).collect();
+    assert_eq!(report["paths"], serde_json::json!([path]));
+    // The frame in the drawing's metadata is the one of the report's run.
+    let step = explorer.step(link);
+    let svg = Document::parse(step["svg"].as_str().unwrap()).unwrap();
+    let metadata =
+        svg.descendants().find(|node| node.has_tag_name(("http://www.w3.org/2000/svg", "metadata"))).unwrap();
+    let drawn: Frame = serde_json::from_str(metadata.text().unwrap()).unwrap();
+    let film: Film = serde_json::from_value(explorer.json(&format!("/.run/{link}"))).unwrap();
+    let frames = film.frames(&[]).unwrap();
+    assert_eq!((frames.len(), frames.last().unwrap()), (path.len(), &drawn));
+    let shown: ReportData = serde_json::from_value(report["report"].clone()).unwrap();
+    assert_eq!(shown.runs[0].film.frames(&shown.changes).unwrap(), frames);
+
+    let judged = explorer.json(&format!("/.judge/{link}"));
+    assert_eq!((&judged["steps"], &judged["loop"]), (&36.into(), &3.into()));
+    let lockup = &judged["properties"][0];
+    assert_eq!(
+        (lockup["name"].as_str(), lockup["found"].as_str()),
+        (Some("wd-eventually-observed-done"), Some("violated"))
+    );
+    let (code, timeline) = explorer.get(&format!("/.timeline/{link}"));
+    assert!(code == 200 && timeline.contains("takes away the QI_DONE of WD2, which T2 has not seen"), "{timeline}");
+    let (code, trace) = explorer.get(&format!("/.trace/{link}"));
+    let table = Table::embedded();
+    let cfg = &table.find("g3-patch-2x4").unwrap().cfg;
+    let executed = TlcTrace::parse(&trace, "the run").unwrap().on_ring(cfg).unwrap();
+    assert_eq!((code, executed.stem, executed.repeating), (200, 33, 3));
+    for path in ["/.run/0/99", "/.judge/7", "/.timeline/0/0/0/0/77", "/.trace/0/x", "/.report/0"] {
+        assert_eq!(explorer.get(path).0, 404, "{path}");
+    }
+    assert_eq!(explorer.get("/.run/0/99").1, "after 0 steps there is no action 99; there are 4, numbered from 0\n");
 }
 
 /// What is said on standard error when the example refuses to start.
@@ -189,10 +173,17 @@ fn a_busy_port_is_an_error_that_names_it() {
 
 #[test]
 fn unusable_arguments_are_told_from_usable_ones() {
-    let scenario = refused(&["g9"]);
-    assert!(scenario.contains("\"g9\"") && scenario.contains("g3-c01, "), "{scenario}");
+    let scenario = refused(&["g3-c02"]);
+    assert!(scenario.contains("\"g3-c02\"") && scenario.contains("did you mean \"g3-c0"), "{scenario}");
     let property = refused(&["--property", "liveness"]);
-    assert!(property.contains("'liveness'") && property.contains("wd-eventually-observed-done"), "{property}");
+    assert!(property.contains("\"liveness\"") && property.contains("wd-eventually-observed-done"), "{property}");
+    assert!(refused(&["--ring", "5"]).contains("a ring of 5 slots is odd"));
+    assert!(refused(&["--bound", "2"]).contains("--bound means nothing where no fault may occur"));
+    assert!(refused(&["g3-c01", "--generation", "g4"]).contains("NAME means nothing beside --generation"));
+    for option in [["--ring", "6"], ["--rule", "reclaim=never"], ["--lock", "fifo"]] {
+        let refusal = refused(&[&["--model", "spec"][..], &option].concat());
+        assert!(refusal.contains("the other options are about the ring"), "{refusal}");
+    }
     assert!(refused(&["--addr", "here"]).contains("'here'"));
     assert!(refused(&["--model", "spec", "--property", "refines-spec"]).contains("wd-eventually-observed-done"));
 }
@@ -212,7 +203,10 @@ fn the_page_is_not_the_working_directorys_unless_asked_for() {
     std::fs::create_dir_all(folder.join("ui")).unwrap();
     std::fs::write(folder.join("ui/index.htm"), "planted").unwrap();
     let started = |args: &[&str]| Explorer::of(explore(args).current_dir(&folder));
-    assert!(started(&[]).get("/").1.contains("<title>Stateright Explorer</title>"));
+    assert!(started(&[]).get("/").1.contains("<title>Explorer: queued invalidation</title>"));
+    let stock = started(&["--stock"]);
+    assert!(stock.get("/").1.contains("<title>Stateright Explorer</title>") && stock.get("/.report").0 == 404);
+    assert!(refused(&["--stock", "--ui", "ui"]).contains("--stock"));
     let asked = started(&["--ui", "ui"]);
     assert_eq!(asked.get("/").1, "planted");
     assert!(asked.get("/app.js").1.contains("runToCompletion"));

@@ -298,12 +298,12 @@ function placeInWords(at, last, stem, repeating, harm) {
 }
 
 // What the present step does.
-function Say({ frame, at }) {
+function Say({ frame, hint = "Arrow keys, a swipe or the slider go through the run." }) {
   const step = frame.step;
   return html`<div class=${`say${step && step.harm ? " harm" : ""}`} aria-live="polite" aria-atomic="true">
     <p class="sentence">${step ? html`${step.harm && html`<b class="bang">! </b>`}${step.sentence}` : "Before the first step the ring is empty: every slot is free."}</p>
     ${step && html`<p class="done"><span class="who">${step.who}</span> <code>${step.text}</code>${step.harm && html` <span class="bad">${step.harm}</span>`}</p>`}
-    ${!step && html`<p class="done soft">Arrow keys, a swipe or the slider go through the run.</p>`}
+    ${!step && html`<p class="done soft">${hint}</p>`}
   </div>`;
 }
 
@@ -316,9 +316,10 @@ function isTaken(event) {
   return event.key === " " && Boolean(on.closest("button, a"));
 }
 
-// Steps through one run. `at` is the number of the step that led to the frame that is shown.
-function Player({ run, at, go, words, beside, shared }) {
-  const frames = useMemo(() => framesOf(run.film, shared), [run]);
+// Steps through one run, of which either the film or the frames are known. `at` is the number of the step that led to the frame that is
+// shown. What another page has to add about the state in view stands beside it.
+function Player({ run, at, go, words, beside, shared, children }) {
+  const frames = useMemo(() => run.frames ?? framesOf(run.film, shared), [run]);
   const others = useMemo(() => run.compared && beside ? framesOf(run.compared.film, shared) : null, [run, beside]);
   const [playing, setPlaying] = useState(false);
   const { stem, loop: repeating, harm } = run;
@@ -363,8 +364,8 @@ function Player({ run, at, go, words, beside, shared }) {
       ${others && html`<${Difference} compared=${run.compared} />`}
       <div class="pair">
         <section aria-label="The run">
-          ${others && html`<h3>This run</h3>`}
-          <${Say} frame=${frame} at=${own} />
+          ${others && html`<h2>This run</h2>`}
+          <${Say} frame=${frame} hint=${last > 0 ? undefined : "Any action that is possible begins a run."} />
           <${Ring} frame=${frame} slots=${run.film.slots} />
         </section>
         ${others && html`<${Beside} compared=${run.compared} frames=${others} at=${at} />`}
@@ -375,6 +376,7 @@ function Player({ run, at, go, words, beside, shared }) {
       <${Properties} frame=${frame} words=${words} />
     </div>
     <${Steps} frames=${frames} at=${own} stem=${stem} repeating=${repeating} go=${go} />
+    ${children}
   </div>`;
 }
 
@@ -389,8 +391,8 @@ function Difference({ compared }) {
 function Beside({ compared, frames, at }) {
   const own = Math.min(at, frames.length - 1);
   return html`<section class="beside" aria-label=${`The same schedule under ${compared.generation}`}>
-    <h3>The same schedule under <code>${compared.generation}</code> <span class="soft">${compared.what}${at > own ? ", its last state" : ""}</span></h3>
-    <${Say} frame=${frames[own]} at=${own} />
+    <h2>The same schedule under <code>${compared.generation}</code> <span class="soft">${compared.what}${at > own ? ", its last state" : ""}</span></h2>
+    <${Say} frame=${frames[own]} />
     <${Ring} frame=${frames[own]} slots=${compared.film.slots} />
   </section>`;
 }
@@ -448,29 +450,32 @@ function Verdict({ verdict }) {
   return html`<span class=${`verdict ${verdict}`}>${SIGNS[verdict]} ${verdict}</span>`;
 }
 
-function PropertyTable({ scenario, data, open }) {
+// The properties with their verdicts. `here` says of a property, where it is given, what was evaluated in the state in view.
+function PropertyTable({ scenario, data, open, here }) {
   const row = (property) => {
     const meaning = data.words[property.name] ?? { says: "" };
     const why = property.why === undefined ? null : data.reasons[property.why];
     const because = property.expected ? (property.expected === "violated" ? "expected to be violated: " : "expected to hold: ") : "";
     return html`<tr>
       <td><${Verdict} verdict=${property.verdict} />${property.expected && html`<br /><b class="bad">expected: ${property.expected}</b>`}</td>
+      ${here && html`<td class="here">${here(property.name)}</td>`}
       <th scope="row"><code>${property.name}</code> <span class="soft">${meaning.code}</span><span class="says">${meaning.says}</span></th>
       <td>${property.detail && html`<p>${property.detail}</p>`}${why && html`<p class=${property.detail ? "soft" : ""}>${because}${why}</p>`}
         ${property.run && html`<p><a href=${`#run=${property.run}`} onClick=${(event) => open(event, property.run)}>step through run ${property.run}</a></p>`}</td>
     </tr>`;
   };
   return html`<table class="verdicts"><caption class="away">Properties of ${scenario.name}</caption>
-    <thead><tr><th scope="col">verdict</th><th scope="col">property</th><th scope="col">reason</th></tr></thead>
+    <thead><tr><th scope="col">${here ? "verdict of check" : "verdict"}</th>${here && html`<th scope="col">in this state</th>`}<th scope="col">property</th><th scope="col">reason</th></tr></thead>
     <tbody>${scenario.properties.map(row)}</tbody></table>`;
 }
 
-function ScenarioBody({ scenario, data, open }) {
+// What was found of a scenario; `here` as above, and further counts.
+function ScenarioBody({ scenario, data, open, here, counts = [] }) {
   const reached = (value) => value === true ? `${SIGNS.holds} reached` : value === false ? "never reached" : "? unknown";
   return html`<div class="scenario">
     ${scenario.surprises.length > 0 && html`<div class="note bad"><p><b>Not as expected:</b></p><ul>${scenario.surprises.map((text) => html`<li>${text}</li>`)}</ul></div>`}
     ${scenario.cut && html`<p class="note">The search was cut: ${scenario.cut}. What is not violated is unknown.</p>`}
-    <${PropertyTable} scenario=${scenario} data=${data} open=${open} />
+    <${PropertyTable} scenario=${scenario} data=${data} open=${open} here=${here} />
     <div class="facts">
       <section><h3>What is modelled</h3>
         <ul>${scenario.configuration.map((line) => html`<li>${line}</li>`)}${scenario.generation && html`<li>the generation is ${scenario.generation}</li>`}</ul>
@@ -478,7 +483,7 @@ function ScenarioBody({ scenario, data, open }) {
         <h4>Fairness that is assumed</h4>
         <p>${scenario.fairness.length ? html`<code>${scenario.fairness.join(", ")}</code>` : "none is known, since nothing was searched"}</p></section>
       <section><h3>What was searched</h3>
-        <dl class="counts">${scenario.counts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+        <dl class="counts">${[...scenario.counts, ...counts].map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
         ${scenario.witnesses.length > 0 && html`<h4>Situations that show that nothing holds for want of anything to happen</h4>
           <ul>${scenario.witnesses.map(([name, value]) => html`<li><b>${reached(value)}</b>: <code>${name}</code><span class="soft">, ${(data.words[name] ?? { says: "" }).says}</span></li>`)}</ul>`}</section>
     </div>
@@ -572,14 +577,19 @@ function changesInWords(frame) {
 }
 
 function mount(element, data) {
-  const completed = { ...data, scenarios: data.scenarios.map((scenario) => ({ surprises: [], ...scenario })) };
+  const report = { ...data, scenarios: data.scenarios.map(completed) };
   element.textContent = "";
-  render(html`<${Report} data=${completed} />`, element);
+  render(html`<${Report} data=${report} />`, element);
   const paper = document.createElement("div");
   element.after(paper);
   addEventListener("beforeprint", () => render(html`<${Paper} runs=${data.runs} several=${data.scenarios.length > 1} shared=${data.changes} />`, paper));
   addEventListener("afterprint", () => render(null, paper));
 }
 
-globalThis.vtdQiPage = { mount, framesOf, patched, Controls, Legend, Player, Properties, Ring, Say, Steps, Where };
+// What serialisation leaves out of a scenario.
+function completed(scenario) {
+  return { surprises: [], ...scenario };
+}
+
+globalThis.vtdQiPage = { mount, framesOf, patched, completed, runInWords, Controls, Legend, Player, Properties, Ring, Say, ScenarioBody, SIGNS, Steps, Verdict, Where };
 })();

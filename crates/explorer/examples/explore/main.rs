@@ -20,12 +20,19 @@ use stateright_temporal::liveness::{Checker, LivenessVerdict, Run, judge, realiz
 use stateright_temporal::memory::Memory;
 use vtd_qi::impl_qi::Action;
 use vtd_qi::refine::spec_cfg;
-use vtd_qi::scenario::{Check, Scenario, Table};
+use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::spec::{self, Loss, Spec};
 use vtd_qi::verify::{self, PropertyReport, Report, verify};
 use vtd_qi::with_ring;
 use vtd_qi_explorer::drawing::Drawn;
+use vtd_qi_explorer::page::page;
+use vtd_qi_page::report::About;
+use vtd_qi_subject::{ConfigurationArgs, Own};
 use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, interrupt, memory, unless_interrupted};
+
+use subject::Subject;
+
+mod subject;
 
 /// Explore the model of VT-d queued invalidation in a browser, step by step, with pictures.
 #[derive(Parser)]
@@ -34,39 +41,51 @@ Examples:
   explore                                 the 2024 lockup on a ring of 4 slots
   explore g4-c01                          the same configuration with the fix
   explore --model lossy-spec              what the lockup looks like from above: a Done is lost
-  explore g3-c01 --property refines-spec --addr 127.0.0.1:8080
+  explore g3-c01 --property R1 --addr 127.0.0.1:8080
+  explore g5-lost-answer-in-order-drop-2x4    a cell of the verdict matrix
+  explore g4-c01-2x4 --rule reclaim=never     a configuration of one's own, by the options of check
 
-The link opens the counterexample's last state; the up and down keys walk along the path. Of a run that ends in a loop, the
-link shows the loop once. `check --list` shows the scenarios and properties that there are.
+The page opens at the step of a counterexample that does the harm, and at the initial state where nothing is violated. Any
+action that is possible in the state in view can be taken. Addresses like #/steps/0/1/0 name a state by the actions that lead
+there; the link that is printed shows the counterexample to its end, its loop once. `check --list` shows the scenarios, cells and
+properties that there are.
 
 It is answered as localhost, by a loopback address or by the address that it listens on, under its own port, and to its own page
 only: no other page that the browser has open reaches it. Stateright's own server, which it passes questions on to, listens at a loopback address
 drawn at random; other programs of this machine can find it there and ask what the page shows.
 
 The search for a counterexample takes at most what --max-memory allows; what is not found by then is undecided. The
-page's own \"Run to completion\" is stateright's, which counts no memory: when it has taken half of that and 8 MB,
+page can let stateright search all of it by itself, which counts no memory: when it has taken half of that and 8 MB,
 or there is too little left to double its tables, explore ends and says so.
 
 Exit code: 130 stopped by a signal, 1 ended because the memory was used up, 2 unusable arguments or an address that is
 not to be had.")]
 struct Args {
-    /// A scenario, or a family: then its first scenario that is expected to violate something, or else its first
-    #[arg(value_name = "NAME", default_value = "g3-c01-2x4")]
-    name: String,
+    /// A scenario, a cell of the verdict matrix, or a family: then its first scenario that is expected to violate something, or else
+    /// its first; g3-c01-2x4 if left out
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// The configuration that is changed or begun with a generation.
+    #[command(flatten)]
+    configuration: ConfigurationArgs,
     /// What to explore of it
     #[arg(long, value_enum, default_value = "ring")]
     model: ModelArg,
-    /// The property whose counterexample to link to; if left out, wd-eventually-observed-done or else the first violated
-    #[arg(long, value_name = "NAME", value_parser = property)]
-    property: Option<Check>,
+    /// The property whose counterexample to show, by name or by code; if left out, all that the scenario is asked for, and
+    /// wd-eventually-observed-done first
+    #[arg(long, value_name = "NAME")]
+    property: Option<String>,
     /// How much memory may be taken, like 500M or 2G; three quarters of what is available if left out
     #[arg(long, value_name = "SIZE", value_parser = memory::size)]
     max_memory: Option<ByteSize>,
     /// Where to listen; with port 0, any free port
     #[arg(long, default_value = "127.0.0.1:3000")]
     addr: SocketAddr,
+    /// Show the page that stateright brings along, which is all there is of the specification
+    #[arg(long)]
+    stock: bool,
     /// Take the page from this folder: index.htm, app.js, app.css, knockout-3.5.0.js; what it lacks is stateright's own
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "stock")]
     ui: Option<PathBuf>,
 }
 
@@ -80,58 +99,44 @@ enum ModelArg {
     LossySpec,
 }
 
-fn property(name: &str) -> Result<Check, String> {
-    let known = || Check::all().map(Check::name).collect::<Vec<_>>().join(", ");
-    Check::named(name).ok_or_else(|| format!("there are {}", known()))
-}
-
 fn main() -> ExitCode {
     vtd_qi_terminal::run(program)
 }
 
 fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
-    let table = Table::embedded();
-    let scenario = select(&table, &args.name, args.property).map_err(Failure::Unusable)?;
+    let subject = Subject::of(args.name.as_deref(), args.property.as_deref(), &args.configuration);
+    let subject = match args.model {
+        ModelArg::Ring => subject,
+        ModelArg::Spec | ModelArg::LossySpec => subject.and_then(|it| it.of_specification(&args.configuration)),
+    };
+    let subject = subject.map_err(Failure::Unusable)?;
     let page = args.ui.as_deref().map(Page::in_folder).transpose().map_err(Failure::unusable)?;
     let allowed = memory::allowance(args.max_memory, THREADS)?;
     let listener = listen(args.addr).map_err(Failure::Unusable)?;
-    let place = Place { listener, page: page.unwrap_or_default(), allowed };
+    let page = page.or(args.stock.then(Page::default));
+    let place = Place { listener, page, allowed };
     if !args.addr.ip().is_loopback() {
         complain(format_args!("warning: everybody who reaches {} is answered", args.addr));
     }
     leave_working_directory()
         .map_err(|error| Failure::unusable(format_args!("no empty folder can be made: {error}")))?;
     match args.model {
-        ModelArg::Ring => explore_ring(out, scenario, args.property, place),
-        ModelArg::Spec => explore_spec(out, scenario, Loss::None, args.property, place),
-        ModelArg::LossySpec => explore_spec(out, scenario, Loss::Done, args.property, place),
+        ModelArg::Ring => explore_ring(out, subject, place),
+        ModelArg::Spec => explore_spec(out, &subject.scenario, Loss::None, place),
+        ModelArg::LossySpec => explore_spec(out, &subject.scenario, Loss::Done, place),
     }
 }
 
 /// How many threads there are, about: the front's, and those of stateright's server and search.
 const THREADS: usize = 8;
 
-/// Where the Explorer is to be seen, with which page, and how much memory it may take. The address is held until a front
-/// listens on it.
+/// Where the Explorer is to be seen, with which page if not with ours, and how much memory it may take. The address is held
+/// until a front listens on it.
 struct Place {
     listener: TcpListener,
-    page: Page,
+    page: Option<Page>,
     allowed: usize,
-}
-
-/// The scenario of this name, or of the family's the one that shows most.
-fn select<'a>(table: &'a Table, name: &str, property: Option<Check>) -> Result<&'a Scenario, String> {
-    let rows = table.select(name);
-    let violates = |scenario: &&&Scenario| match property {
-        Some(check) => scenario.expected(check.name()).is_some_and(|expected| expected.violated),
-        None => scenario.expected.values().any(|expected| expected.violated),
-    };
-    rows.iter().find(violates).or(rows.first()).copied().ok_or_else(|| {
-        let mut families: Vec<_> = table.scenarios.iter().map(|scenario| scenario.family.as_str()).collect();
-        families.dedup();
-        format!("there is no scenario or family {name:?}; the families are {}", families.join(", "))
-    })
 }
 
 fn listen(addr: SocketAddr) -> Result<TcpListener, String> {
@@ -146,11 +151,7 @@ type Link<A> = Result<(String, Vec<A>), String>;
 
 const NONE: &str = "no counterexample was found";
 
-fn explore_ring(out: &mut Output, scenario: &Scenario, property: Option<Check>, place: Place) -> Result<Exit, Failure> {
-    let mut scenario = scenario.clone();
-    if let Some(check) = property {
-        scenario.checks = vec![check];
-    }
+fn explore_ring(out: &mut Output, Subject { scenario, own, .. }: Subject, place: Place) -> Result<Exit, Failure> {
     complain(format_args!("looking for a counterexample of {}", scenario.name));
     let (searched, memory) = (scenario.clone(), Memory::of(place.allowed));
     let report = unless_interrupted(move |cancel| {
@@ -158,7 +159,17 @@ fn explore_ring(out: &mut Output, scenario: &Scenario, property: Option<Check>, 
     });
     let Some(report) = report.filter(|_| !interrupted()) else { return not_found(out, &scenario) };
     let title = format!("{}, {} slots", title(&scenario, "the ring"), scenario.cfg.length.slots());
-    with_ring!(scenario.cfg, |ring| serve(out, Drawn::new(ring), &title, violation(&report), place))
+    with_ring!(scenario.cfg.clone(), |ring| {
+        let page = place.page.clone().unwrap_or_else(|| page(&ring.widened(), &scenario, &report, about(own)));
+        serve(out, Drawn::new(ring), &title, violation(&report), Place { page: Some(page), ..place })
+    })
+}
+
+/// What the page says of itself.
+fn about(own: Option<Own>) -> About {
+    let not_asked = own.iter().flat_map(|own| &own.not_asked).map(|check| check.name().to_string()).collect();
+    let version = env!("CARGO_PKG_VERSION").to_string();
+    About { version, own: own.map(|own| own.what), not_asked, ..About::default() }
 }
 
 /// The counterexample of the liveness property, or else the first.
@@ -183,18 +194,7 @@ fn violation(report: &Report) -> Link<Action> {
     Ok((title, violation.actions.clone()))
 }
 
-fn explore_spec(
-    out: &mut Output,
-    scenario: &Scenario,
-    loss: Loss,
-    property: Option<Check>,
-    place: Place,
-) -> Result<Exit, Failure> {
-    let liveness = Check::WdEventuallyObservedDone;
-    if property.is_some_and(|check| check != liveness) {
-        let why = format!("of the specification, {} is the only property with a link", liveness.name());
-        return Err(Failure::Unusable(why));
-    }
+fn explore_spec(out: &mut Output, scenario: &Scenario, loss: Loss, place: Place) -> Result<Exit, Failure> {
     let spec = spec_cfg(&scenario.cfg, loss).into_model().map_err(Failure::unusable)?;
     let what = match loss {
         Loss::None => "the specification",
@@ -306,7 +306,7 @@ where
     }
     writeln!(out, "{title}\nhttp://{addr}/\n\n{found}\n\nCtrl-C stops it.")?;
     out.flush()?;
-    let front = Front::new(listener, hidden).map_err(Failure::unusable)?.with_page(page);
+    let front = Front::new(listener, hidden).map_err(Failure::unusable)?.with_page(page.unwrap_or_default());
     front.serve(over).map_err(|error| Failure::unusable(format_args!("cannot serve on {addr}: {error}")))?;
     if interrupted() {
         return Ok(Exit::Interrupted);

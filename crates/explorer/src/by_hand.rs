@@ -1,0 +1,270 @@
+//! Runs made by hand: who explores takes one action after the other, and wants to know what the run that comes of it shows.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+use stateright::Model;
+
+use stateright_temporal::liveness::{Fairness, Formula, Objection, Run, judge};
+use vtd_qi::impl_qi::{Action, Label, Ring, WideRing, WideState};
+use vtd_qi::refine::{Mapping, RingToSpec};
+use vtd_qi::scenario::{Check, Scenario};
+use vtd_qi::spec::{Loss, SpecState};
+use vtd_qi::timeline::{LEGEND, Timeline};
+use vtd_qi_page::frame::Frame;
+use vtd_qi_page::run::frames;
+use vtd_qi_tla::trace_json;
+
+/// A run of a ring, given by the indices of its actions as stateright's Explorer numbers them: that of the initial state, and of
+/// each step its place among the actions that are possible then.
+///
+/// ```
+/// use vtd_qi::impl_qi::{Ring, RingCfg, Rules};
+/// use vtd_qi_explorer::by_hand::ByHand;
+///
+/// let ring = Ring::<8, 3>::new(RingCfg::new(Rules::G4, 2, [1]))?.widened();
+/// let run = ByHand::of(&ring, &[0, 0]).unwrap();
+/// assert_eq!(run.frames()[1].step.as_ref().unwrap().text, "qi_submit_sync(1)");
+/// let refused = ByHand::of(&ring, &[0, 0, 99]).err().unwrap();
+/// assert_eq!(refused, "after 1 steps there is no action 99; there are 2, numbered from 0");
+/// # Ok::<(), vtd_qi::impl_qi::RingError>(())
+/// ```
+pub struct ByHand<'a, const F: usize> {
+    ring: &'a WideRing<F>,
+    actions: Vec<Action>,
+    run: Run<WideState<F>, Label>,
+}
+
+/// What a run shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Judged {
+    /// How many steps it has.
+    pub steps: usize,
+    /// How many of them, at the end, lead back to a state that was there before, so that they can be repeated for ever; 0 if none.
+    #[serde(rename = "loop")]
+    pub repeating: usize,
+    /// The properties that were asked of the scenario.
+    pub properties: Vec<JudgedProperty>,
+}
+
+/// What a run shows of a property.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JudgedProperty {
+    /// Its name.
+    pub name: &'static str,
+    /// What the run does to it.
+    pub found: Found,
+    /// The same in a sentence without its subject.
+    pub says: String,
+}
+
+/// What a single run does to a property. That one run keeps it says nothing of others: no run makes a property hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    /// The run is a counterexample.
+    Violated,
+    /// The run is none.
+    NotViolated,
+    /// The run does not decide it.
+    NotEvaluated,
+}
+
+impl<'a, const F: usize> ByHand<'a, F> {
+    /// Takes the actions that indices name.
+    ///
+    /// # Errors
+    /// A sentence with the first index that names none.
+    pub fn of(ring: &'a WideRing<F>, indices: &[usize]) -> Result<Self, String> {
+        let initial = match indices.first() {
+            None | Some(0) => ring.init_states()[0],
+            Some(other) => return Err(format!("there is no initial state {other}; there is one, numbered 0")),
+        };
+        let (mut actions, mut stem, mut state) = (Vec::new(), Vec::new(), initial);
+        for &index in indices.iter().skip(1) {
+            let mut possible = Vec::new();
+            ring.actions(&state, &mut possible);
+            let taken = possible.get(index).and_then(|action| Some((*action, ring.next_state(&state, *action)?)));
+            let Some((action, next)) = taken else {
+                let (steps, possible) = (stem.len(), possible.len());
+                let there_are = format!("there are {possible}, numbered from 0");
+                return Err(format!("after {steps} steps there is no action {index}; {there_are}"));
+            };
+            actions.push(action);
+            stem.push((action.label(), next));
+            state = next;
+        }
+        let seen = std::iter::once(&initial).chain(stem.iter().map(|(_, state)| state));
+        let back = seen.take(stem.len()).collect::<Vec<_>>().into_iter().rposition(|seen| *seen == state);
+        let cycle = back.map_or(Vec::new(), |back| stem.split_off(back));
+        Ok(ByHand { ring, actions, run: Run { initial, stem, cycle } })
+    }
+
+    /// The run. If its last state was there before, the steps since then are its loop.
+    pub fn run(&self) -> &Run<WideState<F>, Label> {
+        &self.run
+    }
+
+    /// Its states, to be shown.
+    pub fn frames(&self) -> Vec<Frame> {
+        let mut frames = frames(self.ring, &self.actions);
+        if let Some(harm) = Timeline::of(self.ring, &self.run).harm
+            && let Some(step) = &mut frames[harm.row + 1].step
+        {
+            step.harm = Some(harm.what);
+        }
+        frames
+    }
+
+    /// The timeline as a terminal shows it, with all steps.
+    pub fn timeline(&self, scenario: &Scenario) -> String {
+        let timeline = Timeline::of(self.ring, &self.run);
+        let mut text = format!("{}: a run made by hand, {} steps\n{LEGEND}\n\n", scenario.name, timeline.rows.len());
+        for line in timeline.lines(COLUMNS, Some(usize::MAX)) {
+            let _ = writeln!(text, "{}", line.text);
+        }
+        text
+    }
+
+    /// The run as TLC writes traces: `check SCENARIO --from-tlc FILE` executes it.
+    pub fn trace(&self) -> String {
+        trace_json(self.ring, &self.run).to_string()
+    }
+
+    /// What the run shows of each property that is asked of the scenario.
+    pub fn judged(&self, scenario: &Scenario) -> Judged {
+        let frames = self.frames();
+        let properties = scenario.checks.iter().map(|&check| {
+            let (found, says) = self.found(check, scenario, &frames);
+            JudgedProperty { name: check.name(), found, says }
+        });
+        Judged { steps: self.actions.len(), repeating: self.run.cycle.len(), properties: properties.collect() }
+    }
+
+    fn found(&self, check: Check, scenario: &Scenario, frames: &[Frame]) -> (Found, String) {
+        match check {
+            Check::Safety(safety) => self.safety(safety.name(), frames),
+            Check::NoDeadlock => {
+                let stuck = |state: &WideState<F>| self.ring.next_steps(state).is_empty() && self.ring.has_calls(state);
+                match self.states().any(stuck) {
+                    true => (Found::Violated, "the ring stands still at the end, with a call unfinished".to_string()),
+                    false => (Found::NotViolated, "something can happen after each of its steps".to_string()),
+                }
+            }
+            Check::RefinesSpec => self.refinement(Loss::None),
+            Check::RefinesLossySpec => self.refinement(Loss::Done),
+            Check::RefinesFairSpec => self.fair_refinement(scenario),
+            Check::WdEventuallyObservedDone => self.liveness(scenario, Ring::observed, "waits for ever"),
+            Check::CallEventuallyPosted => self.liveness(scenario, Ring::posted, "never gets to post"),
+            Check::CallEventuallyReturns => self.liveness(scenario, Ring::returned, "never returns from its call"),
+            Check::LockEventuallyDropped => self.liveness(scenario, Ring::lock_dropped, "keeps the lock for ever"),
+        }
+    }
+
+    fn states(&self) -> impl Iterator<Item = &WideState<F>> {
+        std::iter::once(&self.run.initial).chain(self.run.stem.iter().chain(&self.run.cycle).map(|(_, state)| state))
+    }
+
+    /// A property of states, as it was evaluated in each.
+    fn safety(&self, name: &str, frames: &[Frame]) -> (Found, String) {
+        if frames.iter().any(|frame| !frame.properties.contains_key(name)) {
+            return (Found::NotEvaluated, "says nothing of this ring".to_string());
+        }
+        match frames.iter().position(|frame| !frame.properties[name]) {
+            Some(0) => (Found::Violated, "false in the initial state".to_string()),
+            Some(step) => (Found::Violated, format!("false after step {step}")),
+            None => (Found::NotViolated, format!("true in each of its {} states", frames.len())),
+        }
+    }
+
+    fn mapping(&self, loss: Loss) -> RingToSpec<'a, 256, 8, F> {
+        RingToSpec::new(self.ring, loss).expect("the specification takes every submitter and count that the ring takes")
+    }
+
+    fn refinement(&self, loss: Loss) -> (Found, String) {
+        match self.first_strange(&self.mapping(loss)) {
+            Some(0) => (Found::Violated, "the initial state is none of the specification".to_string()),
+            Some(step) => (Found::Violated, format!("step {step} is no step of the specification")),
+            None => (
+                Found::NotViolated,
+                "each of its steps is one of the specification or changes nothing of it".to_string(),
+            ),
+        }
+    }
+
+    /// The first step, from 1, that is no step of the specification and changes something of it; 0 for the initial state.
+    fn first_strange(&self, mapping: &RingToSpec<'a, 256, 8, F>) -> Option<usize> {
+        let spec = mapping.target();
+        let images: Vec<_> = self.states().map(|state| mapping.state(&mapping.view(state))).collect();
+        if !spec.init_states().contains(&images[0]) {
+            return Some(0);
+        }
+        let is_step =
+            |from: &SpecState, to: &SpecState| from == to || spec.next_steps(from).iter().any(|(_, next)| next == to);
+        images.windows(2).position(|pair| !is_step(&pair[0], &pair[1])).map(|before| before + 1)
+    }
+
+    fn fair_refinement(&self, scenario: &Scenario) -> (Found, String) {
+        let mapping = self.mapping(Loss::None);
+        if let (Found::Violated, why) = self.refinement(Loss::None) {
+            return (Found::Violated, why);
+        }
+        let conditions: Vec<_> = mapping.fairness().collect();
+        let formulas = conditions.iter().map(|condition| {
+            (format!("is not fair to the specification's {}", condition.name), condition.formula(&mapping))
+        });
+        self.on_loop(scenario, formulas)
+    }
+
+    fn liveness(&self, scenario: &Scenario, claim: Claim<F>, harm: &str) -> (Found, String) {
+        let of = |t: usize| (format!("T{} {harm}", t + 1), claim(self.ring, t));
+        self.on_loop(scenario, (0..self.ring.cfg().submitters).map(of))
+    }
+
+    /// What the loop, repeated for ever, does to formulas, each with what is said if it is violated.
+    fn on_loop<'f>(
+        &self,
+        scenario: &Scenario,
+        formulas: impl Iterator<Item = (String, Formula<'f, WideState<F>, Label>)>,
+    ) -> (Found, String)
+    where
+        WideState<F>: 'f,
+    {
+        if self.run.cycle.is_empty() {
+            let why = "the last state was not there before, so no loop closes that could go on for ever".to_string();
+            return (Found::NotEvaluated, why);
+        }
+        let fairness = self.fairness(scenario);
+        for (says, formula) in formulas {
+            match judge(self.ring, Action::label, &fairness, &formula, &self.run) {
+                Ok(()) => return (Found::Violated, format!("{says}, on a fair run")),
+                Err(Objection::NotViolated { .. }) => {}
+                Err(Objection::Unfair { fairness, why }) => {
+                    return (Found::NotEvaluated, format!("the loop is not fair to {fairness}, which is {why}"));
+                }
+                Err(other) => return (Found::NotEvaluated, other.to_string()),
+            }
+        }
+        (Found::NotViolated, "the loop, repeated for ever, is fair and keeps it".to_string())
+    }
+
+    /// The fairness that is assumed, over the labels that matter to this run: those of what is possible along it.
+    fn fairness(&self, scenario: &Scenario) -> Vec<Fairness<'a, WideState<F>, Label>> {
+        let possible = self.states().flat_map(|state| self.ring.next_steps(state));
+        let mut labels: Vec<Label> = Vec::new();
+        for (action, _) in possible {
+            if !labels.contains(&action.label()) {
+                labels.push(action.label());
+            }
+        }
+        let mut fairness = self.ring.fairness(scenario.slots, &labels);
+        fairness.retain(|condition| scenario.unfair.as_ref() != Some(&condition.name));
+        fairness
+    }
+}
+
+/// Columns of a timeline that is copied.
+const COLUMNS: usize = 120;
+
+/// A formula about one submitter of a ring.
+type Claim<const F: usize> = for<'r> fn(&'r WideRing<F>, usize) -> Formula<'r, WideState<F>, Label>;
