@@ -232,7 +232,11 @@ fn print(out: &mut Output, cells: &[&Cell], results: &BTreeMap<String, CellResul
     let violated = known.iter().find(|judged| judged.verdicts.values().any(|verdict| *verdict == Verdict::Violated));
     let next_cell = violated.or(known.first()).map(|judged| judged.name.as_str());
     match next_cell {
-        Some(name) => next(out, &format!("check {name} has the reasons and the runs of one cell"), columns()),
+        Some(name) => next(
+            out,
+            &format!("check {name} has the reasons and the runs of one cell, explore {name} walks through them"),
+            columns(),
+        ),
         None => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ use std::io::{Result, Write};
 use vtd_qi::impl_qi::{RingCfg, Rules};
 use vtd_qi::scenario::Table;
 use vtd_qi::verify::{PropertyReport, Report, Verdict};
+use vtd_qi_subject::named;
 use vtd_qi_terminal::style::{STRONG, painted, wrapped};
 
 use crate::overview;
@@ -80,9 +81,9 @@ fn command(look: &Look, name: &str) -> String {
     format!("check{} {name}{}", table.collect::<String>(), properties.collect::<String>())
 }
 
-/// Whether the Explorer knows a scenario.
+/// Whether the Explorer knows a scenario or a cell.
 fn is_explored(name: &str, look: &Look) -> bool {
-    look.table.is_none() && Table::embedded().find(name).is_some()
+    look.table.is_none() && named(&Table::embedded(), name).is_ok()
 }
 
 /// A rule to change: how slots are reclaimed, which is what the 2024 fix is about.
