@@ -95,9 +95,10 @@ const FOUND = { violated: SIGNS.violated, "not-violated": "\u00b7", "not-evaluat
 const FOUND_WORDS = { violated: "violated by this run", "not-violated": "not violated by this run", "not-evaluated": "not evaluated" };
 
 function JudgedRun({ judged, words }) {
-  const loop = judged.loop ? `, and the last ${judged.loop} of them lead back to a state that was there before` : "";
+  const further = judged.laps === 1 ? "" : ", further round the ring each time";
+  const loop = judged.loop ? `, of which the last ${judged.loop} can be repeated for ever${further}` : "";
   return html`<div class="judged">
-    <p>What this one run of ${judged.steps} steps shows${loop}. It is no proof: what one run does not violate, another may.</p>
+    <p>This is what one run of ${judged.steps} steps shows${loop}. It is no proof: what one run does not violate, another may.</p>
     <ul>${judged.properties.map(({ name, found, says }) => html`<li class=${found === "violated" ? "bad" : ""}><span class="sign" aria-hidden="true">${FOUND[found]}</span>
       <span><code>${name}</code> is <b>${FOUND_WORDS[found]}</b>: ${says}${words[name] && html`<span class="says">${words[name].says}</span>`}</span></li>`)}</ul>
   </div>`;

@@ -40,9 +40,13 @@ pub struct ByHand<'a, const F: usize> {
 pub struct Judged {
     /// How many steps it has.
     pub steps: usize,
-    /// How many of them, at the end, lead back to a state that was there before, so that they can be repeated for ever; 0 if none.
+    /// How many of them, at the end, lead back to a state that was there before, up to rotation of the ring, so that they can be
+    /// repeated for ever; 0 if none.
     #[serde(rename = "loop")]
     pub repeating: usize,
+    /// How often they have to be repeated until the whole state recurs: once, or further round the ring each time. 0 where it was
+    /// not found out, and where nothing repeats.
+    pub laps: usize,
     /// The properties that were asked of the scenario.
     pub properties: Vec<JudgedProperty>,
 }
@@ -134,14 +138,63 @@ impl<'a, const F: usize> ByHand<'a, F> {
     /// What the run shows of each property that is asked of the scenario.
     pub fn judged(&self, scenario: &Scenario) -> Judged {
         let frames = self.frames();
+        let lap = self.lap();
+        let recurring = self.recurring(lap);
         let properties = scenario.checks.iter().map(|&check| {
-            let (found, says) = self.found(check, scenario, &frames);
+            let (found, says) = self.found(check, scenario, &frames, recurring.as_ref());
             JudgedProperty { name: check.name(), found, says }
         });
-        Judged { steps: self.actions.len(), repeating: self.run.cycle.len(), properties: properties.collect() }
+        let properties = properties.collect();
+        let laps = recurring.map_or(0, |run| run.cycle.len() / lap);
+        Judged { steps: self.actions.len(), repeating: lap, laps, properties }
     }
 
-    fn found(&self, check: Check, scenario: &Scenario, frames: &[Frame]) -> (Found, String) {
+    /// How many steps at the end lead back to a state that was there before, up to rotation of the ring.
+    fn lap(&self) -> usize {
+        let canonical: Vec<WideState<F>> = self.states().map(|state| self.ring.canonical(state)).collect();
+        let last = canonical.len() - 1;
+        canonical[..last].iter().rposition(|state| *state == canonical[last]).map_or(0, |back| last - back)
+    }
+
+    /// The run with so many steps at its end repeated until the whole state recurs: a run that goes on for ever.
+    fn recurring(&self, lap: usize) -> Option<Run<WideState<F>, Label>> {
+        if lap == 0 {
+            return None;
+        }
+        let mut stem: Vec<_> = self.run.stem.iter().chain(&self.run.cycle).copied().collect();
+        let mut cycle = stem.split_off(stem.len() - lap);
+        let template: Vec<_> = cycle.iter().map(|(label, state)| (*label, self.ring.canonical(state))).collect();
+        let mut begins = vec![stem.last().map_or(self.run.initial, |(_, state)| *state)];
+        loop {
+            let end = cycle[cycle.len() - 1].1;
+            if let Some(first) = begins.iter().position(|begin| *begin == end) {
+                stem.extend(cycle.drain(..first * lap));
+                return Some(Run { initial: self.run.initial, stem, cycle });
+            }
+            if cycle.len() + lap > MOST_UNROLLED {
+                return None;
+            }
+            begins.push(end);
+            let mut state = end;
+            for (label, target) in &template {
+                let mut steps = self.ring.next_steps(&state).into_iter();
+                let is_it = |(action, next): &(Action, WideState<F>)| {
+                    action.label() == *label && self.ring.canonical(next) == *target
+                };
+                state = steps.find(is_it)?.1;
+                cycle.push((*label, state));
+            }
+        }
+    }
+
+    fn found(
+        &self,
+        check: Check,
+        scenario: &Scenario,
+        frames: &[Frame],
+        recurring: Option<&Run<WideState<F>, Label>>,
+    ) -> (Found, String) {
+        let judge = |claim: Claim<F>, harm| self.liveness(scenario, recurring, claim, harm);
         match check {
             Check::Safety(safety) => self.safety(safety.name(), frames),
             Check::NoDeadlock => {
@@ -153,11 +206,11 @@ impl<'a, const F: usize> ByHand<'a, F> {
             }
             Check::RefinesSpec => self.refinement(Loss::None),
             Check::RefinesLossySpec => self.refinement(Loss::Done),
-            Check::RefinesFairSpec => self.fair_refinement(scenario),
-            Check::WdEventuallyObservedDone => self.liveness(scenario, Ring::observed, "waits for ever"),
-            Check::CallEventuallyPosted => self.liveness(scenario, Ring::posted, "never gets to post"),
-            Check::CallEventuallyReturns => self.liveness(scenario, Ring::returned, "never returns from its call"),
-            Check::LockEventuallyDropped => self.liveness(scenario, Ring::lock_dropped, "keeps the lock for ever"),
+            Check::RefinesFairSpec => self.fair_refinement(scenario, recurring),
+            Check::WdEventuallyObservedDone => judge(Ring::observed, "waits for ever"),
+            Check::CallEventuallyPosted => judge(Ring::posted, "never gets to post"),
+            Check::CallEventuallyReturns => judge(Ring::returned, "never returns from its call"),
+            Check::LockEventuallyDropped => judge(Ring::lock_dropped, "keeps the lock for ever"),
         }
     }
 
@@ -204,7 +257,7 @@ impl<'a, const F: usize> ByHand<'a, F> {
         images.windows(2).position(|pair| !is_step(&pair[0], &pair[1])).map(|before| before + 1)
     }
 
-    fn fair_refinement(&self, scenario: &Scenario) -> (Found, String) {
+    fn fair_refinement(&self, scenario: &Scenario, recurring: Option<&Run<WideState<F>, Label>>) -> (Found, String) {
         let mapping = self.mapping(Loss::None);
         if let (Found::Violated, why) = self.refinement(Loss::None) {
             return (Found::Violated, why);
@@ -213,30 +266,37 @@ impl<'a, const F: usize> ByHand<'a, F> {
         let formulas = conditions.iter().map(|condition| {
             (format!("is not fair to the specification's {}", condition.name), condition.formula(&mapping))
         });
-        self.on_loop(scenario, formulas)
+        self.on_loop(scenario, recurring, formulas)
     }
 
-    fn liveness(&self, scenario: &Scenario, claim: Claim<F>, harm: &str) -> (Found, String) {
+    fn liveness(
+        &self,
+        scenario: &Scenario,
+        recurring: Option<&Run<WideState<F>, Label>>,
+        claim: Claim<F>,
+        harm: &str,
+    ) -> (Found, String) {
         let of = |t: usize| (format!("T{} {harm}", t + 1), claim(self.ring, t));
-        self.on_loop(scenario, (0..self.ring.cfg().submitters).map(of))
+        self.on_loop(scenario, recurring, (0..self.ring.cfg().submitters).map(of))
     }
 
     /// What the loop, repeated for ever, does to formulas, each with what is said if it is violated.
     fn on_loop<'f>(
         &self,
         scenario: &Scenario,
+        recurring: Option<&Run<WideState<F>, Label>>,
         formulas: impl Iterator<Item = (String, Formula<'f, WideState<F>, Label>)>,
     ) -> (Found, String)
     where
         WideState<F>: 'f,
     {
-        if self.run.cycle.is_empty() {
+        let Some(run) = recurring else {
             let why = "the last state was not there before, so no loop closes that could go on for ever".to_string();
             return (Found::NotEvaluated, why);
-        }
+        };
         let fairness = self.fairness(scenario);
         for (says, formula) in formulas {
-            match judge(self.ring, Action::label, &fairness, &formula, &self.run) {
+            match judge(self.ring, Action::label, &fairness, &formula, run) {
                 Ok(()) => return (Found::Violated, format!("{says}, on a fair run")),
                 Err(Objection::NotViolated { .. }) => {}
                 Err(Objection::Unfair { fairness, why }) => {
@@ -263,8 +323,155 @@ impl<'a, const F: usize> ByHand<'a, F> {
     }
 }
 
+/// Longest loop, in steps, that is unrolled until the whole state recurs.
+const MOST_UNROLLED: usize = 20_000;
+
 /// Columns of a timeline that is copied.
 const COLUMNS: usize = 120;
 
 /// A formula about one submitter of a ring.
 type Claim<const F: usize> = for<'r> fn(&'r WideRing<F>, usize) -> Formula<'r, WideState<F>, Label>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stateright::Path;
+    use vtd_qi::campaign::matrix::Matrix;
+    use vtd_qi::scenario::Table;
+    use vtd_qi::temporal::graph::Limits;
+    use vtd_qi::verify::verify;
+    use vtd_qi::with_wide_ring;
+
+    /// The indices of actions.
+    fn indices<const F: usize>(ring: &WideRing<F>, actions: &[Action]) -> Vec<usize> {
+        let path = Path::from_actions(ring, ring.init_states()[0], actions).unwrap();
+        path.encode(ring).split('/').map(|index| index.parse().unwrap()).collect()
+    }
+
+    fn found(judged: &Judged, name: &str) -> (Found, String) {
+        let property = judged.properties.iter().find(|property| property.name == name).unwrap();
+        (property.found, property.says.clone())
+    }
+
+    #[test]
+    fn a_counterexample_of_check_is_one_by_hand_too() {
+        let (table, matrix) = (Table::embedded(), Matrix::embedded());
+        let rows = ["g3-c01-2x4", "g3-patch-2x4", "g4-c01-2x4", "seeded-reclaim-to-head-2x4"]
+            .map(|name| table.find(name).unwrap());
+        let cells = ["g5-lost-answer-in-order-drop-2x4"].map(|name| &matrix.find(name).unwrap().scenario);
+        let mut seen = std::collections::BTreeSet::new();
+        for scenario in rows.into_iter().chain(cells) {
+            let report = verify(scenario, Limits::default());
+            for outcome in &report.properties {
+                let Some(violation) = &outcome.counterexample else { continue };
+                let judged = with_wide_ring!(scenario.cfg.clone(), |ring| {
+                    ByHand::of(&ring, &indices(&ring, &violation.actions)).unwrap().judged(scenario)
+                });
+                let (found, says) = found(&judged, outcome.check.name());
+                assert_eq!(found, Found::Violated, "{}: {}: {says}", scenario.name, outcome.check.name());
+                assert_eq!(judged.repeating >= violation.repeating, judged.repeating > 0 || violation.repeating == 0);
+                seen.insert(outcome.check.name());
+                // No single run violates what holds.
+                for other in &report.properties {
+                    let violated = found_is_violated(&judged, other.check.name());
+                    assert!(!violated || other.counterexample.is_some(), "{}: {}", scenario.name, other.check.name());
+                }
+            }
+        }
+        for name in ["refines-spec", "wd-eventually-observed-done", "success-after-execution"] {
+            assert!(seen.contains(name), "{name} has no counterexample among {seen:?}");
+        }
+    }
+
+    fn found_is_violated(judged: &Judged, name: &str) -> bool {
+        found(judged, name).0 == Found::Violated
+    }
+
+    /// The actions of the given names.
+    fn named<const F: usize>(ring: &WideRing<F>, names: &[&str]) -> Vec<usize> {
+        let mut state = ring.init_states()[0];
+        let mut indices = vec![0];
+        for name in names {
+            let mut actions = Vec::new();
+            ring.actions(&state, &mut actions);
+            let index = actions.iter().position(|action| ring.format_action(action) == *name).expect(name);
+            state = ring.next_state(&state, actions[index]).unwrap();
+            indices.push(index);
+        }
+        indices
+    }
+
+    const POST: [&str; 9] = [
+        "T1 Call(1)",
+        "T1 Acquire",
+        "T1 WriteId",
+        "T1 IdInUse",
+        "T1 WdInUse",
+        "T1 WriteWd",
+        "T1 WriteIqt",
+        "T1 Poll",
+        "T1 Unlock",
+    ];
+
+    #[test]
+    fn what_a_run_does_not_decide_is_not_evaluated() {
+        let table = Table::embedded();
+        let scenario = table.find("g4-c01-2x4").unwrap();
+        with_wide_ring!(scenario.cfg.clone(), |ring| {
+            let judged = ByHand::of(&ring, &named(&ring, &POST)).unwrap().judged(scenario);
+            assert_eq!((judged.steps, judged.repeating, judged.laps), (9, 0, 0));
+            let liveness = found(&judged, "wd-eventually-observed-done");
+            assert_eq!(liveness.0, Found::NotEvaluated);
+            assert!(liveness.1.contains("no loop closes"), "{}", liveness.1);
+            assert_eq!(
+                found(&judged, "free-cnt-consistent"),
+                (Found::NotViolated, "true in each of its 10 states".to_string())
+            );
+            assert_eq!(found(&judged, "refines-spec").0, Found::NotViolated);
+
+            // It waits, and the hardware never fetches, which is not fair.
+            let waits = [&POST[..], &["T1 Acquire", "T1 Poll", "T1 Unlock"]].concat();
+            let judged = ByHand::of(&ring, &named(&ring, &waits)).unwrap().judged(scenario);
+            assert_eq!((judged.steps, judged.repeating, judged.laps), (12, 3, 1));
+            let liveness = found(&judged, "wd-eventually-observed-done");
+            assert_eq!(liveness.0, Found::NotEvaluated);
+            assert!(liveness.1.starts_with("the loop is not fair to Fetch"), "{}", liveness.1);
+        });
+    }
+
+    #[test]
+    fn a_loop_that_ends_further_round_the_ring_is_followed_round_it() {
+        // A lone WD for ever and ever: each call takes the next slot.
+        let table = Table::embedded();
+        let scenario = table.find("g4-c0-2x4").unwrap();
+        with_wide_ring!(scenario.cfg.clone(), |ring| {
+            let mut names = vec![
+                "T1 Call(0)",
+                "T1 Acquire",
+                "T1 WdInUse",
+                "T1 WriteWd",
+                "T1 WriteIqt",
+                "Fetch",
+                "Complete",
+                "T1 Poll",
+            ];
+            let mut made = None;
+            // What follows until it has returned is its own.
+            for _ in 0..20 {
+                let run = ByHand::of(&ring, &named(&ring, &names)).unwrap();
+                let state = run.states().last().unwrap();
+                if state.call(0).pc == vtd_qi::impl_qi::Pc::Idle {
+                    made = Some(run.judged(scenario));
+                    break;
+                }
+                let step = ring.next_steps(state).into_iter().map(|(action, _)| ring.format_action(&action));
+                let step = step.into_iter().find(|name| name.starts_with("T1 ")).unwrap();
+                names.push(Box::leak(step.into_boxed_str()));
+            }
+            let judged = made.expect("the call returns");
+            assert_eq!((judged.repeating, judged.laps), (judged.steps, 4));
+            let returned = found(&judged, "wd-eventually-observed-done");
+            assert_eq!(returned, (Found::NotViolated, "the loop, repeated for ever, is fair and keeps it".to_string()));
+        });
+    }
+}

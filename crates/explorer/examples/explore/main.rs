@@ -20,13 +20,14 @@ use stateright_temporal::liveness::{Checker, LivenessVerdict, Run, judge, realiz
 use stateright_temporal::memory::Memory;
 use vtd_qi::impl_qi::Action;
 use vtd_qi::refine::spec_cfg;
-use vtd_qi::scenario::{Check, Scenario};
+use vtd_qi::scenario::Scenario;
 use vtd_qi::spec::{self, Loss, Spec};
-use vtd_qi::verify::{self, PropertyReport, Report, verify};
+use vtd_qi::verify::{self, Report, verify};
 use vtd_qi::with_ring;
 use vtd_qi_explorer::drawing::Drawn;
 use vtd_qi_explorer::page::page;
 use vtd_qi_page::report::About;
+use vtd_qi_page::run::shown_outcomes;
 use vtd_qi_subject::{ConfigurationArgs, Own};
 use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, interrupt, memory, unless_interrupted};
 
@@ -172,11 +173,9 @@ fn about(own: Option<Own>) -> About {
     About { version, own: own.map(|own| own.what), not_asked, ..About::default() }
 }
 
-/// The counterexample of the liveness property, or else the first.
+/// The counterexample that the page begins with.
 fn violation(report: &Report) -> Link<Action> {
-    let violated = |outcome: &&PropertyReport| outcome.counterexample.is_some();
-    let liveness = report.outcome(Check::WdEventuallyObservedDone).filter(violated);
-    let Some(outcome) = liveness.or(report.properties.iter().find(violated)) else {
+    let Some(outcome) = shown_outcomes(report).first().copied() else {
         let undecided = report.properties.iter().find(|outcome| outcome.verdict == verify::Verdict::Unknown);
         let but = undecided.map_or(String::new(), |outcome| {
             let why = outcome.detail.as_ref().map_or(String::new(), |why| format!(": {why}"));
