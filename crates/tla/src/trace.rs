@@ -107,8 +107,8 @@ impl TlcTrace {
     }
 }
 
-/// A run of a model that has a twin, as `-dumpTrace json` writes it: TLC reads it with `-loadTrace json FILE`, and
-/// [`TlcTrace::parse`] understands it.
+/// A run of a model that has a twin, as `-dumpTrace json` writes it and [`TlcTrace::parse`] understands it. TLC's own `-loadTrace` does
+/// not: it reads a function from 0 on back as a record.
 ///
 /// ```
 /// use stateright::Model;
