@@ -105,8 +105,9 @@ function JudgedRun({ judged, words }) {
 }
 
 const COPIES = [
-  ["timeline", "Timeline", "the timeline as text", "/.timeline"],
-  ["trace", "Trace for TLC", "the trace as TLC writes them; check NAME --from-tlc FILE executes it", "/.trace"],
+  ["timeline", "timeline", "the timeline as text", "/.timeline"],
+  ["module", "TLA+ module", "the run as a module Trace.tla that allows nothing else, for TLC to walk", "/.module"],
+  ["trace", "trace", "the run as TLC writes traces, for check NAME --from-tlc FILE to execute", "/.trace"],
 ];
 
 // Judges and copies the run up to the step in view.
@@ -140,7 +141,7 @@ function Made({ path, words }) {
     <p class="acts">
       <button type="button" onClick=${judge}>Judge</button>
       <button type="button" onClick=${() => copy("the link to this state", new URL(addressOf(path), location.href).href)}>Copy link</button>
-      ${COPIES.map(([name, label, what, at]) => html`<button type="button" key=${name} onClick=${() => attempt(async () => copy(what, await ask(`${at}/${key}`, { text: true })))}>Copy ${label.charAt(0).toLowerCase()}${label.slice(1)}</button>`)}
+      ${COPIES.map(([name, label, what, at]) => html`<button type="button" key=${name} onClick=${() => attempt(async () => copy(what, await ask(`${at}/${key}`, { text: true })))}>Copy ${label}</button>`)}
     </p>
     <p role="status" class="said">${said}</p>
     ${shown && shown.judged && html`<${JudgedRun} judged=${shown.judged} words=${words} />`}

@@ -6,14 +6,14 @@ use serde::Serialize;
 use stateright::Model;
 
 use stateright_temporal::liveness::{Fairness, Formula, Objection, Run, judge};
-use vtd_qi::impl_qi::{Action, Label, Ring, WideRing, WideState};
+use vtd_qi::impl_qi::{Action, Label, Ring, SlotFairness, WideRing, WideState};
 use vtd_qi::refine::{Mapping, RingToSpec};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::spec::{Loss, SpecState};
 use vtd_qi::timeline::{LEGEND, Timeline};
 use vtd_qi_page::frame::Frame;
 use vtd_qi_page::run::frames;
-use vtd_qi_tla::trace_json;
+use vtd_qi_tla::{RingModule, RunModule, trace_json};
 
 /// A run of a ring, given by the indices of its actions as stateright's Explorer numbers them: that of the initial state, and of
 /// each step its place among the actions that are possible then.
@@ -133,6 +133,21 @@ impl<'a, const F: usize> ByHand<'a, F> {
     /// The run as TLC writes traces: `check SCENARIO --from-tlc FILE` executes it.
     pub fn trace(&self) -> String {
         trace_json(self.ring, &self.run).to_string()
+    }
+
+    /// The run as a TLA+ module that allows nothing else, for TLC.
+    pub fn module(&self, scenario: &Scenario) -> String {
+        let extends = RingModule::of(self.ring.cfg()).files()[0];
+        let fairness = match scenario.slots {
+            SlotFairness::Fair => "Fairness /\\ SlotsFairness",
+            SlotFairness::Unfair => "Fairness",
+        };
+        let RunModule { tla, .. } = RunModule::of(self.ring, extends, fairness, &self.run);
+        format!(
+            "\\* Trace.tla: a run of {} made by hand. TLC walks it beside the modules of spec/ under a .cfg file with the constants of\n\
+             \\* the scenario (tlc --write-models=DIR NAME writes one) and SPECIFICATION TraceSpec.\n{tla}",
+            scenario.name
+        )
     }
 
     /// What the run shows of each property that is asked of the scenario.

@@ -35,6 +35,7 @@ const STYLE_KIND: &str = "text/css; charset=utf-8";
 /// | `/.judge/INDICES` | what the run shows: [`crate::by_hand::Judged`] |
 /// | `/.timeline/INDICES` | the run as a terminal shows it |
 /// | `/.trace/INDICES` | the run as TLC writes traces |
+/// | `/.module/INDICES` | the run as a TLA+ module that allows nothing else |
 ///
 /// All else it asks stateright's Explorer: `/.states/INDICES` for what can happen next, `/.status` for what its search has seen.
 pub fn page<const F: usize>(ring: &WideRing<F>, scenario: &Scenario, report: &Report, about: About) -> Page {
@@ -57,6 +58,7 @@ pub fn page<const F: usize>(ring: &WideRing<F>, scenario: &Scenario, report: &Re
         by_hand("/.judge", JSON, |run, scenario| json(&run.judged(scenario))),
         by_hand("/.timeline", TEXT, |run, scenario| run.timeline(scenario).into_bytes()),
         by_hand("/.trace", JSON, |run, _| run.trace().into_bytes()),
+        by_hand("/.module", TEXT, |run, scenario| run.module(scenario).into_bytes()),
     ];
     Page::of_program(files(), questions)
 }

@@ -119,7 +119,7 @@ async fn another_action_makes_a_run_by_hand() {
         "{judged}"
     );
     browser.assert_accessible("what a run by hand shows").await;
-    for (button, part) in [(2, "/#/steps/0/"), (3, "qi_submit_sync("), (4, "\"counterexample\"")] {
+    for (button, part) in [(2, "/#/steps/0/"), (3, "qi_submit_sync("), (4, "MODULE Trace"), (5, "\"counterexample\"")] {
         browser.click(&format!(".acts button:nth-of-type({button})")).await;
         browser
             .until(&format!("(document.querySelector('.made-run textarea') ?? {{}}).value?.includes({part:?})"))

@@ -146,6 +146,13 @@ fn the_page_is_told_verdicts_runs_and_what_a_run_by_hand_shows() {
     let cfg = &table.find("g3-patch-2x4").unwrap().cfg;
     let executed = TlcTrace::parse(&trace, "the run").unwrap().on_ring(cfg).unwrap();
     assert_eq!((code, executed.stem, executed.repeating), (200, 33, 3));
+    let (code, module) = explorer.get(&format!("/.module/{link}"));
+    assert!(
+        code == 200
+            && module.contains("EXTENDS MCQISubmitSync, TLC")
+            && module.contains("step = 36 /\\ Unlock(2) /\\ To(34)"),
+        "{module}"
+    );
     for path in ["/.run/0/99", "/.judge/7", "/.timeline/0/0/0/0/77", "/.trace/0/x", "/.report/0"] {
         assert_eq!(explorer.get(path).0, 404, "{path}");
     }

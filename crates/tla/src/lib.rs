@@ -12,10 +12,12 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+mod run_module;
 mod states;
 mod trace;
 mod value;
 
+pub use run_module::RunModule;
 pub use states::{PLAIN_GENERATIONS, RingModule, Twin};
 pub use trace::{ExecutedTrace, TlcTrace, is_called, trace_json};
 pub use value::{MOST_NESTED, Value};

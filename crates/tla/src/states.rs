@@ -37,6 +37,24 @@ impl RingModule {
         }
     }
 
+    /// The files of spec/ that it is made of, the one that is checked first.
+    pub fn files(self) -> &'static [&'static str] {
+        match self {
+            RingModule::SubmitSync(_) => &["MCQISubmitSync", "QISubmitSyncProperties", "QISubmitSync", "QI"],
+            RingModule::Rules => &["MCQIRing", "QIRingProperties", "QIRing", "QIRingRules", "QI"],
+            RingModule::Faults => &[
+                "MCQIRingFaults",
+                "QIRingFaultsProperties",
+                "QIRingFaults",
+                "QIRingFaultCheck",
+                "QIRingProperties",
+                "QIRing",
+                "QIRingRules",
+                "QI",
+            ],
+        }
+    }
+
     /// The names of the rules that are constants of QIRing or QIRingFaults. Where nothing fails, the rules of the fault check mean
     /// nothing and are no constants.
     pub fn rules(self) -> impl Iterator<Item = &'static str> {

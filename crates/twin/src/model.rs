@@ -122,20 +122,7 @@ impl Subject {
     pub fn modules(&self) -> &'static [&'static str] {
         match self {
             Subject::Spec(_) => &["MCQI", "QI"],
-            Subject::Ring(cfg) => match RingModule::of(cfg) {
-                RingModule::SubmitSync(_) => &["MCQISubmitSync", "QISubmitSyncProperties", "QISubmitSync", "QI"],
-                RingModule::Rules => &["MCQIRing", "QIRingProperties", "QIRing", "QIRingRules", "QI"],
-                RingModule::Faults => &[
-                    "MCQIRingFaults",
-                    "QIRingFaultsProperties",
-                    "QIRingFaults",
-                    "QIRingFaultCheck",
-                    "QIRingProperties",
-                    "QIRing",
-                    "QIRingRules",
-                    "QI",
-                ],
-            },
+            Subject::Ring(cfg) => RingModule::of(cfg).files(),
         }
     }
 

@@ -1,6 +1,5 @@
 //! Counterexamples cross over: a trace of TLC is executed on the Rust, and a run of the Rust becomes a module that TLC walks.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use super::model::{Model, Property, Subject};
@@ -9,7 +8,7 @@ use super::tlc::{RunOptions, Scratch, Tlc};
 use super::{TwinError, Value, Verdict};
 use stateright_temporal::graph::Limits;
 use stateright_temporal::liveness::Run;
-use vtd_qi_tla::{ExecutedTrace, TlcTrace};
+use vtd_qi_tla::{ExecutedTrace, RunModule, TlcTrace};
 
 /// Executes a trace that TLC wrote on the Rust model of the same constants, step by step. The file is what `-dumpTrace json FILE`
 /// writes, or TLC's output with the trace in it.
@@ -64,59 +63,17 @@ pub fn trace_module(model: &Model, property: Property, limits: Limits) -> Result
 
 impl TraceModule {
     fn new(model: &Model, property: Property, run: &Run<Value, String>) -> TraceModule {
-        let mut states = vec![&run.initial];
-        states.extend(run.stem.iter().chain(&run.cycle).map(|(_, state)| state));
-        let mut steps: Vec<(usize, usize, &String)> =
-            run.stem.iter().chain(&run.cycle).zip(1..).map(|((name, _), i)| (i, i + 1, name)).collect();
-        if let (false, Some(closing)) = (run.cycle.is_empty(), steps.last_mut()) {
-            // The last state is the one with which the loop begins: the step leads back there.
-            states.pop();
-            closing.1 = run.stem.len() + 1;
-        }
-        let Value::Fun(variables) = &run.initial else { unreachable!("a state is a record") };
-        let variables: Vec<String> =
-            variables.keys().map(|name| name.to_string().trim_matches('"').to_string()).collect();
         let model = model.with(&[property]);
         let fairness = match model.specification() {
             "SlotsFairSpec" => "Fairness /\\ SlotsFairness",
             "FaultFairSpec" => "Fairness /\\ FaultFairness",
             _ => "Fairness",
         };
-        let mut tla =
-            format!("---- MODULE Trace ----\nEXTENDS {}, TLC\nVARIABLE step\n\nStates == <<\n", model.subject.module());
-        let listed: Vec<String> = states.iter().map(|state| format!("    {state}")).collect();
-        let _ = writeln!(tla, "{}\n>>\n", listed.join(",\n"));
-        let conjuncts = |prime: &str| {
-            let equal = |name: &String| format!("    /\\ {name}{prime} = States[n].{name}\n");
-            variables.iter().map(equal).collect::<String>()
-        };
-        let _ = writeln!(
-            tla,
-            "At(n) ==\n    /\\ step = n\n{}\nTo(n) ==\n    /\\ step' = n\n{}",
-            conjuncts(""),
-            conjuncts("'")
-        );
-        let _ = writeln!(tla, "TraceInit == Init /\\ At(1)\n\nTraceNext ==");
-        for (from, to, name) in &steps {
-            let _ = writeln!(tla, "    \\/ step = {from} /\\ {name} /\\ To({to})");
-        }
-        if run.cycle.is_empty() {
-            let mut last = states.len();
-            if property.is_about_steps() {
-                // The Rust's counterexample ends in the state from which the offending step leads.
-                let _ = writeln!(tla, "    \\/ step = {last} /\\ Next /\\ step' = {}", last + 1);
-                last += 1;
-            }
-            let _ = writeln!(tla, "    \\/ step = {last} /\\ UNCHANGED <<vars, step>>");
-        }
-        let _ = writeln!(
-            tla,
-            "\nTraceSpec ==\n    /\\ TraceInit\n    /\\ [][TraceNext]_<<vars, step>>\n    \
-             /\\ WF_<<vars, step>>(TraceNext)\n    /\\ {fairness}\n===="
-        );
+        let RunModule { tla, states } =
+            RunModule::new(model.subject.module(), fairness, run, property.is_about_steps());
         let specification = format!("SPECIFICATION {}\n", model.specification());
         let cfg = model.to_cfg().replace(&specification, "SPECIFICATION TraceSpec\n");
-        TraceModule { property, tla, cfg, states: states.len() }
+        TraceModule { property, tla, cfg, states }
     }
 
     /// What TLC has against it: `None` if it takes every step and finds the property violated, by a run that is fair.
