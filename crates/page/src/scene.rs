@@ -8,7 +8,7 @@ use vtd_qi::impl_qi::{
     WideState,
 };
 
-/// A state of a ring, to be told or drawn: all that [`State`] holds, whatever its capacity.
+/// A state of a ring, to be told or drawn: all that [`vtd_qi::impl_qi::State`] holds, whatever its capacity.
 #[derive(Clone, Debug)]
 pub struct Scene {
     /// `QI_LENGTH`.
