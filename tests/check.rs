@@ -550,6 +550,8 @@ fn every_output_says_what_to_do_next() {
         text[at + "\nnext: ".len()..].split_whitespace().collect::<Vec<_>>().join(" ")
     };
     assert!(next(&["g3-patch"]).starts_with("explore g3-patch-2x4 "));
+    let cell = next(&["g5-lost-answer-in-order-drop-2x4", "--timelines", "all"]);
+    assert!(cell.starts_with("explore g5-lost-answer-in-order-drop-2x4 "), "{cell}");
     assert!(next(&["g3-c01-2x4", "--timelines", "none"]).starts_with("check g3-c01-2x4 --timelines all "));
     let asked = next(&["g3-patch-2x4", "--property", "S6", "--timelines", "none"]);
     assert!(asked.starts_with("check g3-patch-2x4 --property S6 --timelines all "), "{asked}");

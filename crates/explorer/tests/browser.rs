@@ -139,6 +139,57 @@ async fn another_action_makes_a_run_by_hand() {
     browser.close().await;
 }
 
+#[tokio::test]
+async fn fingers_and_keys_are_enough() {
+    let Some(browser) = Browser::start("fingers_and_keys_are_enough").await else { return };
+    let explorer = Explorer::start(&["g3-patch"]);
+    browser.size(Size(390, 844)).await;
+    browser.open(&format!("http://{}/", explorer.addr)).await;
+    for (from, to, place) in [(300, 100, "Step 32 of 36"), (100, 300, "Step 31 of 36"), (100, 120, "Step 31 of 36")] {
+        let touch = |kind: &str, x: u32| {
+            format!(
+                "document.querySelector('.look').dispatchEvent(new TouchEvent({kind:?}, {{ bubbles: true, changedTouches: \
+                 [new Touch({{ identifier: 1, target: document.querySelector('.look'), clientX: {x}, clientY: 400 }})] }}))"
+            )
+        };
+        browser.value(&touch("touchstart", from)).await;
+        browser.value(&touch("touchend", to)).await;
+        assert!(browser.text(".place").await.starts_with(place), "{}", browser.text(".place").await);
+    }
+    // It plays, and stops.
+    browser.press(Key::Home).await;
+    browser.click(".buttons .strong").await;
+    browser.until("document.querySelector('.place').innerText.startsWith('Step 2 of 36')").await;
+    browser.click(".buttons .strong").await;
+    // Tab comes to an action, which Enter takes.
+    browser.until("document.querySelectorAll('.possible button').length > 1").await;
+    browser.value("document.querySelector('.possible button:not(.next)').focus()").await;
+    browser.press_on(".possible button:not(.next)", Key::Enter).await;
+    browser.until("document.querySelector('.place').innerText.startsWith('Step 3 of 3')").await;
+    browser.assert_quiet().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn each_run_of_the_report_can_be_picked() {
+    let Some(browser) = Browser::start("each_run_of_the_report_can_be_picked").await else { return };
+    let explorer = Explorer::start(&["g3-c01-2x4"]);
+    browser.open(&format!("http://{}/", explorer.addr)).await;
+    let runs = browser.texts(".picker option").await;
+    assert!(runs.len() > 1 && runs[0].starts_with("1. wd-eventually-observed-done"), "{runs:?}");
+    let steps = runs[1].split(['(', ' ']).find_map(|word| word.parse::<usize>().ok()).unwrap();
+    browser.click(".picker option:nth-of-type(2)").await;
+    browser.until(&format!("document.querySelector('.place').innerText.includes(' of {steps}')")).await;
+    assert_eq!(browser.value("document.querySelector('.picker select').value").await, "2");
+    // The table leads to the run too, and the browser back.
+    browser.click(".verdicts a").await;
+    browser.until("document.querySelector('.picker select').value === '1'").await;
+    browser.back().await;
+    browser.until("document.querySelector('.picker select').value === '2'").await;
+    browser.assert_quiet().await;
+    browser.close().await;
+}
+
 /// Fails unless the table shows the verdicts of the report, and of the state in view what was evaluated there.
 async fn assert_nothing_is_claimed(browser: &Browser, report: &Value) {
     let rows = browser.value(

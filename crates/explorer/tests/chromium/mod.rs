@@ -146,8 +146,13 @@ impl Browser {
 
     /// Presses a key.
     pub async fn press(&self, key: Key) {
-        let body = self.client.find(Locator::Css("body")).await.unwrap();
-        body.send_keys(&char::from(key).to_string()).await.unwrap();
+        self.press_on("body", key).await;
+    }
+
+    /// Presses a key on the first element that a selector finds.
+    pub async fn press_on(&self, selector: &str, key: Key) {
+        let element = self.client.find(Locator::Css(selector)).await.unwrap();
+        element.send_keys(&char::from(key).to_string()).await.unwrap();
     }
 
     /// Clicks the first element that a selector finds.
