@@ -462,18 +462,7 @@ fn walk_with_faults(ring: &Ring<8, 3, 1>, steps: usize, early: bool, dice: &mut 
                 let (fetched, slot) = pending[usize::from(position)];
                 lines[fetched].push(format!("9@0.0:vtd_x_dev_noresp head {slot}"));
                 last_lost = fetched;
-                let all: Vec<(Desc, (usize, u8))> =
-                    state.pending().map(|(desc, _)| desc).zip(pending.clone()).collect();
-                let drops = ring.cfg().faults.after_ite == AfterIte::Drop;
-                let stays = |i: usize, desc: Desc| match desc {
-                    _ if i == usize::from(position) => false,
-                    Desc::Wd { .. } => kept >> i & 1 == 1,
-                    _ => !drops,
-                };
-                let is_wd = |desc: &Desc| matches!(desc, Desc::Wd { .. });
-                let aborted = all.iter().enumerate().filter(|(i, (desc, _))| is_wd(desc) && !stays(*i, *desc)).count();
-                pending =
-                    all.iter().enumerate().filter(|(i, (desc, _))| stays(*i, *desc)).map(|(_, (_, at))| *at).collect();
+                let aborted = drop_fetched(ring, &state, position.into(), kept, &mut pending);
                 let (head, tail) = (state.iqh(), state.iqt());
                 lines.push(vec![format!("9@0.0:vtd_x_ite_set head {head} tail {tail} aborted waits {aborted}")]);
             }
@@ -483,6 +472,24 @@ fn walk_with_faults(ring: &Ring<8, 3, 1>, steps: usize, early: bool, dice: &mut 
         state = next;
     }
     (Log(lines.concat()), astray)
+}
+
+/// What a unit drops when an answer is lost: the ID, and of what was fetched beside it all that does not stay. Returns the number of WDs
+/// that are dropped.
+fn drop_fetched(
+    ring: &Ring<8, 3, 1>,
+    state: &State<8, 3, 1>,
+    lost: usize,
+    kept: u8,
+    pending: &mut Vec<(usize, u8)>,
+) -> usize {
+    let drops = ring.cfg().faults.after_ite == AfterIte::Drop;
+    let is_wd = |desc: Desc| matches!(desc, Desc::Wd { .. });
+    let stays = |i: usize, desc: Desc| i != lost && if is_wd(desc) { kept >> i & 1 == 1 } else { !drops };
+    let fetched: Vec<Desc> = state.pending().map(|(desc, _)| desc).collect();
+    let mut positions = 0..;
+    pending.retain(|_| positions.next().is_some_and(|i| stays(i, fetched[i])));
+    fetched.iter().enumerate().filter(|(i, desc)| is_wd(**desc) && !stays(*i, **desc)).count()
 }
 
 fn ring_with_faults(rules: Rules, after_ite: AfterIte, slots: u16) -> Ring<8, 3, 1> {
