@@ -22,6 +22,50 @@
 //! println!("{}", outcome.counterexample.as_ref().unwrap().timeline);
 //! ```
 //!
+//! # The programs
+//!
+//! The library is the middle of a workspace. What most readers run are its programs, from a checkout:
+//!
+//! | command | what it does |
+//! | --- | --- |
+//! | `cargo run --release --example check` | checks the scenario table and prints one screen; `--html FILE` writes a page to send |
+//! | `cargo run --release --example explore` | serves a page that steps through the runs and takes any other step |
+//! | `cargo run --release --example tlc -- --graph` | compares the models in TLA+ with these, state for state |
+//! | `cargo run --release --example replay -- LOG` | judges a log of QEMU's trace events |
+//! | `cargo run --release --example liveness -- FILE` | checks liveness of a graph that a file describes |
+//! | `cargo run --release -p vtd-qi-kernel -- --linux TREE` | runs the C of a kernel tree against the model |
+//!
+//! # From a patch to a scenario
+//!
+//! 1. A rule is what differs between two drivers: when a slot is reclaimed, what a poll waits for, what follows a time-out.
+//!    [`impl_qi::Rules`] has them all, and [`impl_qi::GENERATIONS`] names the combinations that kernels have had.
+//! 2. What a patch changes is often a rule that exists. `check --generation g4 --rule reclaim=while-done` then checks the patched
+//!    driver: every property that is violated comes with its shortest run.
+//! 3. A scenario that is to be kept is an entry of a table like `data/scenarios.toml`, which says what is expected and why.
+//!    `check --scenarios FILE` reads it, and [`scenario::Table::parse`] in a program.
+//! 4. A driver that does something new needs a value of a rule ([`words!`] declares it) and a step of the machine in [`impl_qi`]. The
+//!    same value is added to the TLA+, and TLC compares the two.
+//!
+//! ```
+//! use vtd_qi::impl_qi::{GENERATIONS, Reclaim, Rules, RingCfg, SlotFairness};
+//! use vtd_qi::scenario::{Check, Scenario};
+//! use vtd_qi::temporal::graph::Limits;
+//! use vtd_qi::verify::{verify, Verdict};
+//!
+//! // The fix of 2024 without its change to RECLAIM, on a ring of four slots.
+//! let rules = Rules { reclaim: Reclaim::WhileDone, ..Rules::G4 };
+//! let ring = RingCfg::new(rules, 2, [0, 1]).validate().map_err(|error| error.to_string())?;
+//! let (promised, _) = Check::promised(&ring.faults, SlotFairness::Unfair);
+//! let report = verify(&Scenario::own("g4", ring, SlotFairness::Unfair, promised), Limits::default());
+//! assert!(report.properties.iter().any(|outcome| outcome.verdict == Verdict::Violated));
+//! # Ok::<(), String>(())
+//! ```
+//!
+//! The words (ID, WD, IQH, lasso, seeded) are explained in the repository's `docs/glossary.md`. A generic model of yours needs
+//! [`temporal`] alone, which is a package of its own.
+//!
+//! # What a verdict means
+//!
 //! A verdict is about its configuration: this number of submitters, these counts, this ring, all runs of any length. What is not
 //! modelled at all (memory ordering beyond sequential consistency, real time) is listed in the README.
 
