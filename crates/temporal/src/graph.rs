@@ -5,7 +5,7 @@
 //! transitions with the label that fairness speaks of.
 //!
 //! * **Order.** Exploration goes level by level and numbers states in the order in which a single-threaded search would
-//!   find them, whatever [`Limits::threads`] says. State 0 is the first initial state; [`Graph::path_to`] is a shortest
+//!   find them, whatever [`Limits::threads`] says. State 0 is the first initial state; [`Shape::path_to`] is a shortest
 //!   path.
 //! * **Labels.** A function given to [`Search::new`] labels actions. Several actions may share a label and one label
 //!   may have several successors. Transitions are distinct `(state, label, state)` triples.
@@ -14,8 +14,8 @@
 //!   ([`Edge::changes`]): a step may lead from a class to the same class and still change the concrete state. A
 //!   canonical form that relates states of different behaviour would give wrong verdicts; [`Search::canonical`] says
 //!   what it has to be, and a sample is checked ([`Graph::fault`]).
-//! * **Limits.** A search that was cut says so ([`Graph::coverage`]); nothing may be concluded from the absence of a
-//!   state in a cut graph, nor from the absence of a transition unless [`Graph::is_expanded`] says that its source has
+//! * **Limits.** A search that was cut says so ([`Shape::coverage`]); nothing may be concluded from the absence of a
+//!   state in a cut graph, nor from the absence of a transition unless [`Shape::is_expanded`] says that its source has
 //!   them all. Where a search is cut by [`Limits::max_states`] does not depend on the number of threads either.
 //! * **Memory.** Whatever grows with the graph is taken from [`Limits::memory`] before it is allocated, and so is what
 //!   is needed to judge the graph afterwards. A search that cannot have it is cut; it never ends the program.
