@@ -9,14 +9,14 @@
 //! | requests | `request.rs` | what a caller brings |
 //! | assumptions | `assumptions.rs` | what every verdict about faults rests on, by number |
 //! | hardware | `hardware.rs` | fetch, execute, complete and fail, as a step machine over a [`Unit`] |
-//! | ghosts | `ghost.rs` | what only properties and mappings may read |
+//! | ghosts | `ghost.rs` | ghost variables, which only properties and mappings read |
 //! | state | `state.rs` | all of it in a few bytes, and its canonical form |
 //! | fairness | `fairness.rs` | what is assumed of lock, driver and hardware |
 //! | safety | `safety.rs` | the named safety properties and reachability witnesses |
 //!
 //! [`RingCfg`] says what is modelled. Once it is accepted, as a [`ValidRing`], [`with_ring!`](crate::with_ring) gives the
-//! [`stateright::Model`] of the smallest capacity that holds it. The fault check of the poll loop is modelled where faults may occur; elsewhere its register reads change
-//! nothing and are left out, unless [`FaultCheck::Always`] asks for them.
+//! [`stateright::Model`] of the smallest capacity that holds it. The fault check of the poll loop is modelled where faults may
+//! occur; elsewhere its register reads change nothing and are left out, unless [`FaultCheck::Always`] asks for them.
 //!
 //! ```
 //! use vtd_qi::temporal::graph::Search;
@@ -205,8 +205,8 @@ impl RingCfg {
 
 /// A [`RingCfg`] that was accepted, and every call that can be made in it.
 ///
-/// [`RingCfg::validate`] and [`RingCfg::with_requests`] are the only ways to one, and it cannot be changed; so whoever holds one can
-/// build its ring. It reads like the configuration that it is of.
+/// Only [`RingCfg::validate`] and [`RingCfg::with_requests`] make one, and it cannot change, so its holder can build the ring. It
+/// dereferences to the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ValidRing {
     cfg: RingCfg,
@@ -260,8 +260,8 @@ macro_rules! with_ring {
     }};
 }
 
-/// Evaluates an expression with the [`WideRing`] of a [`ValidRing`]: code that need not be fast is compiled twice so, and not once for each
-/// capacity.
+/// Evaluates an expression with the [`WideRing`] of a [`ValidRing`]. Code that need not be fast is then compiled twice, and not
+/// once for each capacity.
 #[macro_export]
 macro_rules! with_wide_ring {
     ($accepted:expr, |$ring:ident| $body:expr) => {{

@@ -18,11 +18,11 @@
 //! | `Again(t)` | t's fault check sees `QI_ABORT`, or that its device is the one that timed out |
 //! | `Repost(t)` | t's next IQT write for the same call |
 //! | `Refuse(t)` | t clears an IQE that it has found to be its own |
-//! | `Fail(t)` | t returns `-EINVAL`, or `-ETIMEDOUT` after an ITE; or decides on it when about to post again |
+//! | `Fail(t)` | t returns `-EINVAL`, returns `-ETIMEDOUT` after an ITE, or decides to return it when it is about to post again |
 //!
-//! All other steps stutter. The mapping reads the ring, the submitters' local variables and the ghosts. Once a batch is
-//! refused, what becomes of its descriptors does not matter: the call will fail whatever they do. Only IDs of the latest post count as
-//! executed: IDs left over from an earlier post are not counted for the current one.
+//! All other steps stutter (they change nothing in the specification). The mapping reads the ring, the submitters' local variables
+//! and the ghosts. Once a batch is refused, what becomes of its descriptors does not matter: the call will fail whatever they do.
+//! Only IDs of the latest post count as executed: IDs left over from an earlier post are not counted for the current one.
 
 use stateright::Model;
 

@@ -53,7 +53,7 @@ pub struct Scenario {
     pub slots: SlotFairness,
     /// What is checked.
     pub checks: Vec<Check>,
-    /// What is expected, by name of the property; empty for a configuration of one's own.
+    /// What is expected, by name of the property; empty for a configuration made with options.
     pub expected: BTreeMap<&'static str, Expected>,
     /// Witnesses that have to be reached, or else what holds may hold for want of anything to happen.
     pub reached: Vec<&'static str>,
@@ -63,7 +63,7 @@ pub struct Scenario {
     pub fails_at: Vec<String>,
     /// What is special about the family.
     pub why: Option<String>,
-    /// Of a seeded fault: the property that must kill it.
+    /// The property that must kill the fault, if the family is a seeded one.
     pub killed_by: Option<String>,
     /// Where the search is to stop, if before its end.
     pub max_states: Option<usize>,
@@ -95,7 +95,7 @@ pub struct Script {
 }
 
 impl Scenario {
-    /// A configuration of one's own, of which nothing is expected; its name is made from the generation's.
+    /// A configuration made with options, of which nothing is expected; its name is made from the generation's.
     pub fn own(generation: &'static str, cfg: ValidRing, slots: SlotFairness, checks: Vec<Check>) -> Scenario {
         let family = format!("{generation}-own");
         Scenario {

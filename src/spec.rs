@@ -1,7 +1,7 @@
 //! The specification: what callers of `qi_submit_sync` rely on, as a [`stateright::actor::ActorModel`].
 //!
 //! The hardware and up to eight submitters are actors that exchange messages over an unordered network that does not
-//! duplicate. There is no ring, no slot and no lock: what is left is who waits for whom.
+//! duplicate. The specification keeps only who waits for whom; it has no ring, slot or lock.
 //!
 //! | label | actor | step | in the driver and the hardware |
 //! | --- | --- | --- | --- |
@@ -20,10 +20,9 @@
 //!
 //! Submitters call without end; as nothing counts the calls, the reachable states are finite. A count may be 0: a lone WD.
 //!
-//! Of an aborted batch nothing is remembered: a batch that is posted again has all its IDs to execute. Counting what earlier
-//! attempts have executed would promise callers less: a `Done` then says that each ID was executed at some time since the
-//! call began, here that each was since the batch was last posted; and hardware would have to remember an owner that has
-//! given up.
+//! An aborted batch is forgotten: when it is posted again, all its IDs have still to be executed. Counting earlier attempts
+//! would promise less: `Done` would only say that each ID was executed since the call began. The hardware would also have to
+//! remember an owner that has given up.
 //!
 //! * **Safety**, a property of the model: a submitter observes `Done` only after its own `n` invalidations were executed.
 //! * **Liveness**: under [`Spec::weakly_fair`], every WD is eventually observed done: [`waiting`]`(t)` leads to its opposite;
@@ -108,8 +107,8 @@ pub enum SpecFaults {
     None,
     /// Hardware may abort batches or refuse one, at any time.
     Possible,
-    /// Seeded, to see the safety property violated: hardware may complete a batch of which IDs are left. In the twin it is no
-    /// value of a constant but a specification of its own, `EarlyDoneSpec`.
+    /// Seeded, to see the safety property violated: hardware may complete a batch of which IDs are left. In the twin this is
+    /// a specification of its own, `EarlyDoneSpec`, and not a value of a constant.
     EarlyDone,
 }
 
@@ -516,7 +515,7 @@ impl Model for Spec {
     }
 }
 
-/// A `Done` in flight is the last step before a submitter observes it: what it was sent after must be what was asked for.
+/// A `Done` in flight is received next, so its count must equal the count that was asked for.
 fn observed_after_execution(_: &Spec, state: &SpecState) -> bool {
     view(state).calls.iter().all(|call| call.done.is_none_or(|executed| call.submitter == Submitter::Waiting(executed)))
 }

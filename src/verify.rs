@@ -1,8 +1,8 @@
 //! From a scenario to verdicts: explore the ring, judge every property, and draw what is violated.
 //!
-//! The ring is explored once, reduced by rotation; every property is judged on that graph. What comes out of a search is not
-//! believed: a counterexample is executed again on the unreduced ring, and a lasso is judged again from the definitions by code
-//! that shares nothing with the search, before it becomes a [`Violation`].
+//! The ring is explored, with states that differ only by a rotation explored once, and every property is judged on that graph. A
+//! result of the search is not believed: a counterexample is executed again on the unreduced ring, and a lasso is judged again from
+//! the definitions by code that shares nothing with the search, before it becomes a [`Violation`].
 //!
 //! ```
 //! use vtd_qi::temporal::graph::Limits;
@@ -38,16 +38,16 @@ pub fn verify(scenario: &Scenario, limits: Limits) -> Report {
     verify_with(scenario, limits, Detail::Readable)
 }
 
-/// How much is made of a counterexample, once it has been executed and judged again.
+/// How much work goes into a counterexample after it has been executed and judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// A lasso that is easier to read than the one with the shortest stem is looked for, and whether the FIFO lock has one too.
+    /// It also looks for an easier lasso and for one under the FIFO lock.
     Readable,
-    /// Neither: verdicts are all that is wanted.
+    /// It does neither; only verdicts are wanted.
     Verdicts,
 }
 
-/// [`verify`] with so much detail.
+/// [`verify`] with the given detail.
 ///
 /// # Panics
 /// See [`verify`].

@@ -144,7 +144,7 @@ fn a_named_scenario_is_a_starting_point() {
     let scenario = &changed["scenarios"][0];
     assert_eq!((&scenario["submitters"], &scenario["counts"]), (&3.into(), &serde_json::json!([0, 1, 2])));
     assert!(scenario["properties"].as_array().unwrap().iter().all(|p| p["expected"].is_null()));
-    // Of a seeded fault it is the row's rules that are changed, not the generation's.
+    // For a seeded fault the row's rules are changed, not the generation's.
     let seeded = stdout(&run(&["seeded-reclaim-never-2x4", "--rule", "mark=nothing", "--timelines", "none"]));
     assert!(seeded.contains("rules that g4 does not have: mark=nothing, reclaim=never"), "{seeded}");
     refused(&["g4-c01", "--ring", "8"], &["exactly 1 scenario", "g4-c01 means 4"]);

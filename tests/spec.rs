@@ -146,7 +146,7 @@ fn with_faults_a_call_is_over_some_day_if_aborts_end() {
     assert!(verdict(&with("Repost(T2)")) && !verdict(&neither));
 }
 
-/// Of an aborted batch nothing is remembered: posted again, it has all its IDs to execute before `Done` is sent.
+/// An aborted batch is forgotten: when it is posted again, all its IDs have to be executed before `Done` is sent.
 #[test]
 fn what_was_executed_before_an_abort_does_not_count() {
     use SpecLabel::*;

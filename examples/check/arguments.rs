@@ -41,7 +41,7 @@ Examples:
 Exit code: 0 everything is decided and as expected; 1 something is not, or is unknown; 2 the arguments, a file or the \
 machine cannot be used; 130 interrupted. A scenario or a cell is judged by what its row of the table expects, and a \
 property that the row does not list is expected to hold. A cell that was searched as far as the matrix goes may leave \
-something unknown. A configuration of one's own has no row: every property that was asked is expected to hold, unless \
+something unknown. A configuration made with options has no row: every property that was asked is expected to hold, unless \
 --expect says otherwise.
 
 `git bisect run check --generation g4 ...` looks for the first commit at which something is violated; --expect violated \
@@ -87,8 +87,8 @@ pub struct Args {
     /// Execute an error trace of TLC (`-dumpTrace json FILE`) on the ring of the one named scenario or configuration, and draw it
     #[arg(long, value_name = "FILE")]
     pub from_tlc: Option<PathBuf>,
-    /// Which counterexamples to draw. If left out, of up to 4 scenarios liveness-and-refinement, of more a single one, and of a
-    /// configuration of one's own each run once
+    /// Which counterexamples to draw. If left out: liveness-and-refinement for up to 4 scenarios, a single one for more, and each
+    /// run once for a configuration made with options
     #[arg(long, value_enum)]
     pub timelines: Option<Timelines>,
     /// Print the table: a row for each scenario, a column for each property
@@ -127,7 +127,7 @@ pub enum Wanted {
     Cells,
 }
 
-/// What is expected of a configuration of one's own.
+/// What is expected of a configuration made with options.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Expect {
     /// That every property holds.
@@ -149,7 +149,7 @@ pub enum Timelines {
 pub enum Mode {
     /// Check scenarios by their rows of the table.
     Scenarios,
-    /// Check a configuration of one's own.
+    /// Check a configuration made with options.
     Own,
     /// The verdict matrix.
     Faults,
@@ -177,7 +177,7 @@ impl Mode {
     fn name(self) -> &'static str {
         match self {
             Mode::Scenarios => "scenarios of the table",
-            Mode::Own => "a configuration of one's own, which --generation or the NAME of a scenario begins",
+            Mode::Own => "a configuration made with options, which begins with --generation or the NAME of a scenario",
             Mode::Faults => "--faults, which checks the verdict matrix",
             Mode::Mutants => "--mutants, which shows what notices an altered rule",
             Mode::Findings => "--findings, which prints what the newest driver does under faults",

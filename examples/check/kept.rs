@@ -157,7 +157,7 @@ impl Lines {
             number += 1;
             let text = line.trim_end_matches('\n');
             lines.cut_off = text.len() == line.len();
-            // Of the first line there may be no more than a few bytes.
+            // There may be no more than a few bytes of the first line.
             let long_enough = text.len() >= BEGINNING.len() || number == 1 && lines.cut_off;
             lines.recognised |= long_enough && begins_as_kept(text);
             match CellResult::of_line(text) {

@@ -1,4 +1,4 @@
-//! Checks the scenario table, or a configuration of one's own, and prints verdicts and counterexamples.
+//! Checks the scenario table, or a configuration made with options, and prints verdicts and counterexamples.
 
 use std::io::Write;
 use std::path::Path;

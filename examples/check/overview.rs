@@ -21,7 +21,7 @@ const AFTER: usize = 5;
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Told {
     verdict: Verdict,
-    /// Of a violation, the property that tells most of it.
+    /// The property that tells most of a violation, if there is one.
     check: Option<Check>,
     fine: bool,
 }

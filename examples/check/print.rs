@@ -24,7 +24,7 @@ pub const FEW: usize = 4;
 pub struct Look {
     /// Which counterexamples are drawn.
     pub timelines: Option<Timelines>,
-    /// What is expected of a configuration of one's own.
+    /// What is expected of a configuration made with options.
     pub expect: Option<Expect>,
     /// The file of the scenario table, if it is not the embedded one.
     pub table: Option<PathBuf>,
@@ -202,7 +202,7 @@ fn verdict(out: &mut impl Write, outcome: &PropertyReport, width: usize, drawn: 
     Ok(())
 }
 
-/// Whether a counterexample is drawn. Of a configuration of one's own every run is if nothing is said, but each once.
+/// Whether a counterexample is drawn. If nothing is said, every run of a configuration made with options is drawn, but each once.
 fn is_drawn(report: &Report, outcome: &PropertyReport, own: bool, timelines: Option<Timelines>) -> bool {
     let same_as_in_steps = outcome.check == Check::RefinesFairSpec
         && report.outcome(Check::RefinesSpec).is_some_and(|o| o.verdict == Verdict::Violated);

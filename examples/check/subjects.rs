@@ -1,4 +1,4 @@
-//! What is checked: scenarios of the table, cells of the matrix, a configuration of one's own.
+//! What is checked: scenarios of the table, cells of the matrix, a configuration made with options.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,7 +13,7 @@ use crate::arguments::{Args, Mode, Request};
 pub struct Subjects {
     /// The scenarios.
     pub scenarios: Vec<Scenario>,
-    /// Of a configuration of one's own: what it is, and what was not asked of it.
+    /// What the configuration is and what was not asked of it, if it was made with options.
     pub own: Option<Own>,
 }
 
@@ -40,7 +40,7 @@ impl Subjects {
     }
 }
 
-/// A configuration of one's own.
+/// A configuration made with options.
 fn own(args: &Args, base: Base) -> Result<Subjects, String> {
     let (mut scenario, own) = configured(base, &args.configuration, &properties(&args.properties)?)?;
     if args.max_states.is_some() {

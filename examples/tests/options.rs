@@ -282,7 +282,7 @@ fn values_that_mean_nothing_are_refused() {
     }
 }
 
-/// Of two options that ask for two different things the message says what each of them does.
+/// If two options ask for two different things, the message says what each of them does.
 #[test]
 fn two_tasks_at_once_are_refused_with_what_each_is() {
     let output = run(&line(&["--faults", "--list"], &[]));

@@ -23,7 +23,7 @@ pub trait Bus {
     fn status(&self, slot: Slot) -> Status;
     /// Writes `desc_status[slot]`.
     fn set_status(&mut self, slot: Slot, status: Status);
-    /// Writes the descriptor in `slot`, as one of the own batch.
+    /// Writes the descriptor in `slot`, as one of its own batch.
     fn set_desc(&mut self, slot: Slot, desc: Desc);
     /// What the caller whose calls are numbered `request` asks for: its array of IDs, `count` of them. Private; no access.
     fn request(&self, request: u8, count: u8) -> Request {
@@ -157,7 +157,7 @@ listed! {
         WriteWd,
         /// Advance `free_head`, lower `free_cnt`, write IQT.
         WriteIqt,
-        /// Read the own WD's status.
+        /// Read its own WD's status.
         Poll,
         /// It was not DONE: drop the lock.
         PollUnlock,
@@ -165,7 +165,7 @@ listed! {
         PollAcquire,
         /// Drop the lock before MARK (seeded fault only).
         DropLock,
-        /// MARK the own slot numbered `at`.
+        /// MARK its own slot numbered `at`.
         Mark,
         /// `reclaim_free_desc`: look at the status of `free_tail`.
         Reclaim,
@@ -173,7 +173,7 @@ listed! {
         ReclaimFree,
         /// Drop the lock and return, or begin again.
         Return,
-        /// Fault check: read the own WD's status, which may be ABORT.
+        /// Fault check: read its own WD's status, which may be ABORT.
         CheckAbort,
         /// Fault check: read FSTS.
         ReadFsts,
@@ -203,7 +203,7 @@ listed! {
         StraddlerSeek,
         /// ITE (g5plus): rewrite it.
         StraddlerPatch,
-        /// ITE: read the own WD's status again.
+        /// ITE: read its own WD's status again.
         RecheckAbort,
         /// ICE: clear it.
         ClearIce,
@@ -300,7 +300,7 @@ listed! {
         WriteWd,
         /// Writes IQT.
         WriteIqt,
-        /// Reads the own WD's status.
+        /// Reads its own WD's status.
         Poll,
         /// Writes the status of one own slot.
         Mark,
@@ -308,7 +308,7 @@ listed! {
         Reclaim,
         /// Sets the status of `free_tail` FREE.
         ReclaimFree,
-        /// Fault check: reads the own WD's status.
+        /// Fault check: reads its own WD's status.
         CheckAbort,
         /// Reads FSTS.
         ReadFsts,
@@ -520,7 +520,7 @@ impl Call {
         }
     }
 
-    /// Looks at the own status; drops the lock between two looks.
+    /// Looks at its own status; drops the lock between two looks.
     fn poll<B: Bus>(&mut self, rules: &Rules, bus: &mut B) -> Step {
         let ring = bus.length();
         match self.pc {

@@ -163,7 +163,7 @@ fn named(kind: IdKind) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Status {
-    /// `QI_FREE` 0: nobody's, or ready to be reclaimed (from G4 on).
+    /// `QI_FREE` 0: no submitter's, or ready to be reclaimed (from G4 on).
     Free = 0,
     /// `QI_IN_USE` 1: submitted, not finished.
     InUse = 1,

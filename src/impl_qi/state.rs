@@ -385,7 +385,7 @@ pub(super) struct Rotation {
 /// Which descriptors a fault check reads that hardware may have done with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CheckReads {
-    /// The WD of the own batch, to be copied over an invalid descriptor.
+    /// The WD of the submitter's own batch, to be copied over an invalid descriptor.
     pub(super) own_wd: bool,
     /// The one before IQH, to see whether IQH stands in a batch.
     pub(super) before_iqh: bool,

@@ -67,8 +67,9 @@ impl Check {
         ])
     }
 
-    /// What is asked of a configuration of one's own if nothing is named: first what is promised there, then what no driver
-    /// promises there, since a call that waits for slots may wait for ever. The latter is not asked.
+    /// The properties of a configuration made with options for which no property is named: first those that are promised there
+    /// and are asked; then those that no driver promises there, since a call that waits for slots may wait for ever, and that
+    /// are not asked.
     pub fn promised(faults: &Faults, slots: SlotFairness) -> (Vec<Check>, Vec<Check>) {
         let meaningful: Vec<Check> = match faults.is_none() {
             true => Check::without_faults().collect(),

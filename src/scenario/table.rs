@@ -107,7 +107,7 @@ struct Family {
     /// Properties that must be violated.
     #[serde(default)]
     violated: BTreeMap<String, Reason>,
-    /// Of a seeded fault: the property that must kill it, at every size.
+    /// The property that must kill the fault at every size, if the family is a seeded one.
     killed_by: Option<String>,
     /// Witnesses that cannot be reached.
     #[serde(default)]

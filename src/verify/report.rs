@@ -41,7 +41,7 @@ pub struct PropertyReport {
     pub expected: Option<Verdict>,
     /// Why the table expects it: a reason for [`PropertyReport::expected`], whatever was found.
     pub why: Option<String>,
-    /// What is not as expected although the verdict is.
+    /// What is unexpected about the run, although the verdict is the expected one.
     pub surprise: Option<String>,
     /// What there is to say beside the verdict: how a run is broken, what was hit, why nothing is known.
     pub detail: Option<String>,
@@ -142,7 +142,7 @@ pub struct Report {
     pub witnesses: Vec<WitnessReport>,
     /// Under faults: how many transitions raise each fault, and how many handle it (clear the bit that it has set).
     pub faults: Vec<Fired>,
-    /// What is not as the table expects, or unknown without its having said so.
+    /// What differs from the table, or is unknown where the table does not allow it.
     pub surprises: Vec<Surprise>,
 }
 
@@ -170,7 +170,7 @@ pub enum FaultBit {
 }
 
 impl Report {
-    /// Whether nothing surprises.
+    /// Returns whether nothing was unexpected.
     pub fn as_expected(&self) -> bool {
         self.surprises.is_empty()
     }
@@ -202,7 +202,7 @@ impl Report {
     }
 }
 
-/// The report of a scenario of which nothing is known.
+/// The report of a scenario that was not checked.
 pub fn not_checked(scenario: &Scenario, why: &str) -> Report {
     let outcome = |&check: &Check| PropertyReport::new(scenario, check, Shown::unknown(why));
     let report = Report {

@@ -188,7 +188,7 @@ function Picker({ runs, run, at, beside, pick, setBeside, back }) {
     ${!run.number && runs.length === 0 && html`<p>A run made by hand, from the initial state.</p>`}
     ${back && html`<button type="button" class="back" onClick=${back.go}>Back to run ${back.number}, which this one leaves after step ${back.step}</button>`}
     ${run.compared && html`<label class="check"><input type="checkbox" checked=${beside} onChange=${() => setBeside(!beside)} />
-      beside it, the same under <code>${run.compared.generation}</code></label>`}
+      show the same schedule under <code>${run.compared.generation}</code> beside it</label>`}
   </div>`;
 }
 

@@ -251,7 +251,7 @@ impl<'a, const F: usize> ByHand<'a, F> {
 
     fn refinement(&self, loss: Loss) -> (Found, String) {
         match self.first_strange(&self.mapping(loss)) {
-            Some(0) => (Found::Violated, "the initial state is none of the specification".to_string()),
+            Some(0) => (Found::Violated, "the initial state is no state of the specification".to_string()),
             Some(step) => (Found::Violated, format!("step {step} is no step of the specification")),
             None => (
                 Found::NotViolated,

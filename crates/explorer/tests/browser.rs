@@ -84,7 +84,7 @@ async fn another_action_makes_a_run_by_hand() {
     let url = format!("http://{}/", explorer.addr);
     browser.size(Size::ALL[0]).await;
     browser.open(&url).await;
-    // Of the first actions the run takes one.
+    // The run takes one of the first actions.
     browser.press(Key::Home).await;
     browser.until("document.querySelectorAll('.possible button').length > 1").await;
     assert_eq!(browser.texts(".possible button.next").await.len(), 1);

@@ -86,7 +86,7 @@ pub struct Board {
     pub(super) fetched_len: usize,
     /// Who posted what lies in a slot, until it is fetched.
     pub(super) posted: [u32; 256],
-    /// Of each submitter: the number of its call, which of its IDs were executed, whether its WD was completed.
+    /// For each submitter: the number of its call, which of its IDs were executed, whether its WD was completed.
     pub(super) serial: [u32; MAX_SUBMITTERS],
     pub(super) executed: [u32; MAX_SUBMITTERS],
     pub(super) completed: [bool; MAX_SUBMITTERS],

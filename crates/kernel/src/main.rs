@@ -32,7 +32,7 @@ use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt,
 /// model step for step, whether its counterexamples are theirs, and whether they hang.
 ///
 /// The functions are cut out of the tree at run time, compiled with the system's C compiler in memory, and run in a process of
-/// their own. Of a tree nothing is kept. Of a tarball the few files that were read are kept, so that it need not be unpacked again:
+/// their own. Nothing of a tree is kept. The few files of a tarball that were read are kept, so that it need not be unpacked again:
 /// in the folder `tarballs` of $VTD_QI_CACHE if that is set, else of $XDG_CACHE_HOME/vtd-qi, else of ~/.cache/vtd-qi. They are
 /// found by the tarball's SHA-256; the folder can be deleted at any time.
 #[derive(Parser)]

@@ -67,8 +67,8 @@ impl Picture {
     }
 }
 
-/// What the ring holds: descriptor and status of each slot, the private fields, the registers. Of a long ring eight slots from
-/// `free_tail` on.
+/// What the ring holds: descriptor and status of each slot, the private fields, the registers. A long ring is shown
+/// as eight slots from `free_tail` on.
 pub(super) fn ring(board: &Board) -> Held {
     let length = Unit::length(board);
     let [head, tail, cnt] = board.fields();

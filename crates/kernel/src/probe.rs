@@ -109,14 +109,14 @@ fn probes() -> Vec<Probe> {
     for a in each {
         for b in each {
             for c in each {
-                let name = format!("RECLAIM with {} {} {} before the own batch", a.name(), b.name(), c.name());
+                let name = format!("RECLAIM with {} {} {} before its own batch", a.name(), b.name(), c.name());
                 let statuses = vec![(7, a), (0, b), (1, c)];
                 all.push(Probe { statuses, ..plain(name, 1, queue(2, 7, SLOTS), Then::Complete) });
             }
         }
     }
     for own in each {
-        let name = format!("the own WD's status reads {}", own.name());
+        let name = format!("its own WD's status reads {}", own.name());
         let then = fault(Fsts::NONE, 0, (0, 3), vec![(2, own)]);
         all.push(plain(name, 2, queue(0, 0, SLOTS), then));
     }

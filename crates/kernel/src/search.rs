@@ -72,7 +72,7 @@ pub enum FoundKind {
     Outside,
     /// Success is returned for IDs that were not executed, or on another's DONE.
     WrongSuccess,
-    /// A register is accessed that is none of these functions' business, or a lock dropped that is not held.
+    /// A register is accessed that these functions do not use, or a lock is dropped that is not held.
     Misuse,
     /// The C code crashed or never came back.
     Crash,
@@ -550,7 +550,7 @@ fn in_words(wrong: Wrong) -> &'static str {
         Wrong::BadIqt => "writes an IQT that is no slot",
         Wrong::SuccessWithoutExecution => "returns 0 before its IDs were executed",
         Wrong::StrangerDone => "returns 0 on a DONE that was not written for its WD",
-        Wrong::OtherRegister => "accesses a register that is none of its business",
+        Wrong::OtherRegister => "accesses a register that the function does not use",
         Wrong::Unlocked => "drops a lock that it does not hold",
     }
 }
@@ -672,7 +672,7 @@ pub fn last_steps(program: &Program, cfg: &SearchCfg, grain: StopGrain, seed: u6
     written.rewind()?;
     written.read_to_string(&mut text)?;
     let lines: Vec<&str> = text.lines().collect();
-    // Of a step that was made the line before it counts no more.
+    // Once a step was made, the line before its own counts no more.
     let is_of_use = |(i, line): &(usize, &&str)| line.starts_with(MADE) || i + 1 == lines.len();
     let lines: Vec<&str> = lines.iter().enumerate().filter(is_of_use).map(|(_, line)| &line[1..]).collect();
     Ok(lines[lines.len().saturating_sub(steps)..].join("\n") + "\n")

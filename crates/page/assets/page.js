@@ -201,7 +201,7 @@ function Properties({ frame, words }) {
 
 // ---- The run --------------------------------------------------------------------------------------------------------------------
 
-// Of a long run so many steps before and after the present one are listed.
+// So many steps of a long run are listed before and after the present one.
 const NEAR = 150;
 
 class Step extends Component {
@@ -432,11 +432,11 @@ function Runs({ runs, words, several, shown, show, shared }) {
         ? html`<label>Run <select value=${shown.run} onChange=${pick}>${runs.map((run, i) => html`<option value=${i + 1} selected=${shown.run === i + 1}>${runInWords(run, i + 1, several)}</option>`)}</select></label>`
         : html`<p>${runInWords(run, 1, several).slice(3)}</p>`}
       ${run.compared && html`<label class="check"><input type="checkbox" checked=${shown.beside} onChange=${() => show({ ...shown, beside: !shown.beside, step: Math.min(shown.step, run.stem + run.loop) })} />
-        beside it, the same under <code>${run.compared.generation}</code></label>`}
+        show the same schedule under <code>${run.compared.generation}</code> beside it</label>`}
     </div>
     ${several && html`<p class="means">${capital(run.means)}${run.detail ? ` (${run.detail})` : ""}.</p>`}
     <${Player} run=${run} at=${shown.step} go=${go} words=${words} beside=${shown.beside} shared=${shared} />
-    <p class="soft length">About its length: ${run.length}.</p>
+    <p class="soft length">${run.length === "shortest" ? "No shorter run violates the property." : `About its length: ${run.length}.`}</p>
   </section>`;
 }
 

@@ -18,7 +18,7 @@ pub struct Frame {
     /// The step that led here; none led to the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<FrameStep>,
-    /// The slots with something to show, by number: the others are FREE, nobody's, and blank or no longer of interest.
+    /// The slots with something to show, by number: the others are FREE, no submitter's, and blank or no longer of interest.
     pub slots: BTreeMap<Slot, FrameSlot>,
     /// The head register: what hardware fetches next.
     pub iqh: Slot,

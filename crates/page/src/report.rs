@@ -27,7 +27,7 @@ pub struct About {
     /// The commit that the program's sources are at, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// Where the configuration comes from, if it is one of one's own.
+    /// Where the configuration comes from, if it was made with options.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<String>,
     /// Properties that were not asked, since no driver promises them there.

@@ -53,7 +53,7 @@ pub struct Film {
     pub slots: u16,
     /// The frame before the first step.
     pub first: Frame,
-    /// Of each later frame the merge patch that makes it of the one before, or its place among those that films share.
+    /// Each later frame, as the merge patch that makes it from the one before, or as that patch's place in the shared pool.
     pub changes: Vec<Value>,
 }
 

@@ -69,7 +69,7 @@ impl Told<'_> {
         }
     }
 
-    /// A slot of a batch, and whose it is if it is not the own one.
+    /// A slot of a batch, and whose it is if it is not `t`'s.
     fn slot_of(&self, slot: Slot, t: usize) -> String {
         let others: Vec<_> = self.before.owners(slot).filter(|&owner| owner != t).collect();
         match (self.named.slots[usize::from(slot)].as_str(), others.first()) {

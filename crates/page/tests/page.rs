@@ -139,7 +139,7 @@ fn what_a_page_is_given_can_be_read_again() {
     assert_eq!(again, data);
     let sentence = "Of 2 scenarios 1 keep every promise, 1 break one, and 0 are undecided. All is as expected.";
     assert_eq!(data.sentence, sentence);
-    // Of the same frames that a run has by itself.
+    // The runs consist of the same frames that each has by itself.
     let shared: Vec<_> = again.runs.iter().map(|run| run.film.frames(&again.changes).unwrap()).collect();
     let by_itself = |run: &ShownRun| {
         let (scenario, report) = checked(&run.scenario);

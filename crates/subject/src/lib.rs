@@ -84,7 +84,7 @@ fn no_twice(option: &str, values: &[impl ToString]) -> Result<(), String> {
     }
 }
 
-/// What there is to say of a configuration of one's own.
+/// What there is to say of a configuration made with options.
 #[derive(Clone, Debug)]
 pub struct Own {
     /// Where it starts from, and what was changed.
@@ -142,8 +142,7 @@ impl Base {
     }
 }
 
-/// A configuration: what it starts from, with the changes that the options name, asked for some properties; if for none, for those that
-/// are promised there.
+/// Makes a configuration from its base and the options. If no property is named, it is asked for those that are promised there.
 ///
 /// # Errors
 /// A sentence with the value that cannot be, and the limit.

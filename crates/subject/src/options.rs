@@ -10,7 +10,7 @@ pub const CONFIGURATION: &str = "A configuration, by --generation or by changing
 /// The options that describe a configuration: with `--generation` all of it, beside the name of a scenario what is changed.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigurationArgs {
-    /// A configuration of one's own begins with this generation
+    /// Check a configuration that the options describe: its generation
     #[arg(long, value_name = "NAME", help_heading = CONFIGURATION)]
     pub generation: Option<String>,
     /// Replace a rule of the generation: room, room-wait, layout, id-status, publish, poll, mark, reclaim, clean-up, ite-walk,

@@ -137,7 +137,7 @@ pub struct Edge {
 
 /// The reachable states of a model and the labelled transitions between them, as far as a [`Search`] went.
 ///
-/// It is its [`Shape`], with the states and the labels that the numbers there stand for.
+/// It consists of its [`Shape`], and of the states and labels that the shape's numbers stand for.
 pub struct Graph<S, L> {
     states: Vec<S>,
     labels: Vec<L>,
@@ -812,8 +812,8 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
         Ok(())
     }
 
-    /// Adds what a chunk brings, as far as there is room. Of a faulty chunk it takes the fault: its states remain
-    /// unexpanded.
+    /// Adds what a chunk brings, as far as there is room. It takes the fault of a faulty chunk, whose states
+    /// remain unexpanded.
     ///
     /// # Errors
     /// The reason why not all of it was added, which cuts the search.
@@ -875,7 +875,7 @@ impl<S: Eq, L: Clone + Eq + Hash> Found<S, L> {
         cut.map_or(Ok(()), Err)
     }
 
-    /// There is no number for a label of a transition that leaves this state: those before it are all that is known.
+    /// A label of a transition that leaves this state has no number, so only the transitions before it are known.
     fn stop_within(&mut self, source: StateId) {
         self.graph.fault = Some(QuotientFault::TooManyLabels { limit: MAX_LABELS });
         self.graph.shape.first.push(self.graph.shape.target.len());

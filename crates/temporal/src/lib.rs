@@ -1,4 +1,4 @@
-//! Liveness under fairness, and refinement, for any [`stateright::Model`].
+//! This crate checks liveness under fairness, and refinement, of any [`stateright::Model`].
 //!
 //! [`stateright`] explores the states of a model and checks properties of single states. This crate explores the same
 //! models and checks what happens along whole runs: that something good happens in the end on every fair run

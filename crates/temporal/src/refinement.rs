@@ -224,7 +224,7 @@ where
 
 /// The steps that fail and are reached without one, breadth first, with a shortest path to the first of them.
 ///
-/// Of several that are equally near, the one with the smallest label counts as the first.
+/// If several are equally near, the one with the smallest label counts as the first.
 fn first_failures<S, L: Ord>(graph: &Graph<S, L>, failing: &BitSet) -> (Option<(Vec<Edge>, Edge)>, Vec<Edge>) {
     let mut failures: Vec<(usize, Edge)> = Vec::new();
     if failing.is_empty() {

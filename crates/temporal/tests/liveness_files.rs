@@ -258,7 +258,7 @@ fn a_refusal_names_the_value_and_the_limit() {
     let refused = |fields: Value| refusal(json!([case(fields)]).to_string().as_bytes());
     assert_eq!(refused(json!({"p": [2]})), "case 1: state 2 in p is not below n = 2");
     assert_eq!(refused(json!({"p": [u64::MAX]})), "case 1: state 18446744073709551615 in p is not below n = 2");
-    assert_eq!(refused(json!({"p": ["x"]})), "case 1: state \"x\" in p is none of the 0 states");
+    assert_eq!(refused(json!({"p": ["x"]})), "case 1: state \"x\" in p is not one of the 0 states");
     let twice =
         r#"[{"id": 1, "n": 2, "edges": [[0, "a", 1]], "fair": {"a": "WF", "a": ""}, "kind": "eventually", "p": [1]}]"#;
     assert!(refusal(twice.as_bytes()).contains("label \"a\" is in fair more than once"));

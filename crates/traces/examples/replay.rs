@@ -38,7 +38,7 @@ use vtd_qi_traces::replay::{
 /// contradicts itself is an error.
 ///
 /// A log that never uses the ring gives nothing to judge and is refused, as is one that is cut off inside its compressed form.
-/// Of a log at most 2,000,000 lines that concern the ring are read; a longer one is refused. At most 400,000 states are
+/// At most 2,000,000 lines of a log that concern the ring are read; a longer log is refused. At most 400,000 states are
 /// tracked at once; with more, the verdict is unknown. Where there is little memory, both are fewer.
 ///
 /// Exit code: 0 if some generation of the driver fits each trace (with --ndjson: if they could be read), 1 if none fits one of
@@ -261,7 +261,7 @@ struct Fit {
     verdict: Word,
     #[serde(skip_serializing_if = "Option::is_none")]
     spec_steps: Option<SpecSteps>,
-    /// Of a rejection or a replay that was given up: where and why.
+    /// Where and why a replay was rejected or given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped: Option<Stopped>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! A QEMU log of the emulated remapping unit, read as the events that concern the ring.
 //!
-//! A line is `THREAD@SECONDS.MICROS:event text`. Of the events, these concern the ring:
+//! A line is `THREAD@SECONDS.MICROS:event text`. These events concern the ring:
 //!
 //! | line | what it says |
 //! | --- | --- |
@@ -208,12 +208,12 @@ pub enum TraceError {
     TooMuch {
         /// The line.
         line: u64,
-        /// Of what there is too much.
+        /// What there is too much of.
         what: &'static str,
         /// How much of it is read.
         limit: usize,
     },
-    /// A line that is none of a log.
+    /// A line that does not have the form of a log's lines.
     #[error("line {line}, \"{text}\", is not of the form THREAD@SECONDS.MICROS:event text")]
     NotALine {
         /// The line's number.

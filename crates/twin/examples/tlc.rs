@@ -26,7 +26,7 @@ Examples:
   tlc                                     every model, side by side
   tlc --graph spec-c01-3 graph-g4-fifo    two of them, state for state
   tlc --graph --cover --jobs 2            60 of them, in which every rule value and verdict occurs, two at once
-  tlc my.cfg --timeout 60                 constants of one's own; TLC is ended after a minute
+  tlc my.cfg --timeout 60                 a model with constants that you chose; TLC is ended after a minute
   tlc my.cfg --from-trace trace.json      execute what TLC wrote with -dumpTrace json trace.json, or its output
   tlc --bench                             how long each side takes
   tlc g3-c01-2x4 --to-trace NoSlotLeak    a Rust counterexample as a module that TLC walks

@@ -40,7 +40,7 @@ pub(super) fn mutations<'a>(samples: &'a [&'a [u8]], count: usize) -> impl Itera
 #[test]
 fn mutated_configurations_do_no_harm() {
     let count = std::env::var("VTD_QI_FUZZ").map_or(400, |count| count.parse().unwrap());
-    // Of each module one, and what a file of one's own may have beside that.
+    // One model of each module, and what a file that a person writes may have beside that.
     let models = Model::all();
     let mut samples: Vec<Vec<u8>> = ["spec-c01-2", "g4-c0-2x4", "g3-c01-2x4", "faults-g1-invalid-id--no-slot-leak"]
         .map(|name| models.find(name).unwrap().to_cfg().into_bytes())

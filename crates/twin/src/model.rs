@@ -441,7 +441,7 @@ impl Model {
         text + "ALIAS Drawn\nCHECK_DEADLOCK FALSE\n"
     }
 
-    /// Reads a `.cfg` file: of these models, or of one's own over the modules of spec/.
+    /// Reads a `.cfg` file: one of these models, or one that a person wrote over the modules of spec/.
     ///
     /// # Errors
     /// [`TwinError::Model`] for what the file may not say: an unknown constant or property, or a statement under which TLC

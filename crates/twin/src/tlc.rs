@@ -160,7 +160,7 @@ impl Tlc {
         self.run_module(&module, &model.to_cfg(), options, Scratch::new()?)
     }
 
-    /// Puts the modules of spec/ beside a module of one's own, where TLC looks for what that extends.
+    /// Puts the modules of spec/ beside the module that is run, where TLC looks for what that extends.
     pub(super) fn copy_modules(&self, scratch: &Scratch) -> Result<(), TwinError> {
         for entry in std::fs::read_dir(&self.spec).map_err(TwinError::io(&self.spec, "read"))? {
             let file = entry.map_err(TwinError::io(&self.spec, "read"))?.path();
@@ -439,7 +439,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed lies in a directory for temporary files, where it is in nobody's way.
+        // What cannot be removed lies in a directory for temporary files, where it is in no one's way.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

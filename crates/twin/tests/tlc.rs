@@ -30,7 +30,7 @@ fn tlc() -> Command {
     command
 }
 
-/// A file of one's own in a fresh place.
+/// A file with the given text in a fresh place.
 fn file(name: &str, content: &str) -> PathBuf {
     let directory = std::env::temp_dir().join(format!("vtd-qi-tlc-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();

@@ -17,7 +17,7 @@ impl Call {
         }
     }
 
-    /// Looks at the own status and at FSTS; clears ICE.
+    /// Looks at its own status and at FSTS; clears ICE.
     fn abort_or_fsts<B: Bus>(&mut self, rules: &Rules, bus: &mut B) -> Step {
         let ring = bus.length();
         match self.pc {
@@ -246,7 +246,7 @@ impl Call {
         }
     }
 
-    /// Asks the device that ITESID names, then looks at the own status again.
+    /// Asks the device that ITESID names, then looks at its own status again.
     fn after_ite(&mut self, rules: &Rules, bus: &impl Bus) {
         let itesid = std::mem::take(&mut self.check.itesid);
         if rules.time_out == TimeOut::Return && itesid != 0 && bus.is_gone(itesid) {

@@ -44,7 +44,7 @@ Examples:
   explore --model lossy-spec              what the lockup looks like from above: a Done is lost
   explore g3-c01 --property R1 --addr 127.0.0.1:8080
   explore g5-lost-answer-in-order-drop-2x4    a cell of the verdict matrix
-  explore g4-c01-2x4 --rule reclaim=never     a configuration of one's own, by the options of check
+  explore g4-c01-2x4 --rule reclaim=never     a configuration made with the options of check
 
 The page opens at the step of a counterexample that does the harm, and at the initial state where nothing is violated. Any
 action that is possible in the state in view can be taken. Addresses like #/steps/0/1/0 name a state by the actions that lead

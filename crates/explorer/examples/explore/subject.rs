@@ -1,4 +1,4 @@
-//! What is explored: a scenario, a cell, or a configuration of one's own.
+//! What is explored: a scenario, a cell, or a configuration made with options.
 
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi_subject::{Base, ConfigurationArgs, Own, configured, named, properties};
@@ -12,7 +12,7 @@ pub struct Subject {
     pub scenario: Scenario,
     /// The property whose counterexample is asked for.
     pub property: Option<Check>,
-    /// Of a configuration of one's own: what it is, and what is not asked of it.
+    /// What the configuration is and what is not asked of it, if it was made with options.
     pub own: Option<Own>,
 }
 

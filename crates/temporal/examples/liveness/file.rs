@@ -25,7 +25,7 @@ pub struct Case {
     pub expect: Option<Word>,
     /// What TLC said of it.
     pub tlc: Option<Word>,
-    /// Of the states, if they have names.
+    /// The names of the states, if they have any.
     names: Option<Vec<String>>,
 }
 
@@ -171,7 +171,7 @@ pub enum Why {
     DuplicateState(String),
     #[error("state {state} in {place} is not below n = {n}")]
     Number { state: u64, place: &'static str, n: u32 },
-    #[error("state {state:?} in {place} is none of the {known} states")]
+    #[error("state {state:?} in {place} is not one of the {known} states")]
     Unknown { state: String, place: &'static str, known: usize },
     #[error("state {state} in {place} is a number, but the states have names")]
     Unnamed { state: u64, place: &'static str },

@@ -69,7 +69,7 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
     let interrupted = vtd_qi_terminal::interrupt();
     let cases = load(&args.file, memory::allowance(None, 1)?)?;
-    // Of what is left now. The other half is for what is not counted: a case's transitions, once more.
+    // Half of what is left now. The other half is for what is not counted: a case's transitions, once more.
     let memory = Memory::of(memory::allowance(None, 1)? / 2);
     let expected = cases.iter().map(|case| expected(case, args.expect)).collect::<Result<Vec<_>, _>>()?;
     let mut outcome = Outcome::new(cases.len());

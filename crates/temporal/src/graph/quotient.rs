@@ -61,11 +61,11 @@ pub enum QuotientFault {
     },
 }
 
-/// Of the states with a number below this one, every step is looked at.
+/// Every step of the states with a number below this one is looked at.
 const FIRST: StateId = 256;
-/// Of the others, every step of one in so many.
+/// Of the other states, one in so many is chosen, and every step of it is looked at.
 const ONE_IN: u32 = 256;
-/// As many of the states that were looked at are kept, for the predicates that are asked about the graph later on.
+/// How many of the states that were looked at are kept, for the predicates that are asked about the graph later on.
 pub(super) const KEPT: usize = 4096;
 
 /// Whether the states that the steps of this one lead to are looked at.

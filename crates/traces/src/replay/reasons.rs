@@ -152,7 +152,7 @@ pub enum Reason {
         /// The data.
         data: u64,
     },
-    /// An address that is none of a status.
+    /// An address that is not the address of a status.
     #[error(transparent)]
     Address(#[from] AddressError),
     /// Another descriptor than the one posted.

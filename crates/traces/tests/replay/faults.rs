@@ -146,7 +146,7 @@ fn fsts_written_by_another_or_with_another_effect() {
     assert_eq!(rejected_at(&excerpt().copy(1219, 1220), 1220), Reason::NoIte(3161));
     assert_eq!(rejected_at(&excerpt().replace(1219, "0x0", "0x40"), 1219), Reason::IteStays(0x40));
     assert_eq!(rejected_at(&excerpt().replace(1219, "0x0", "0x10"), 1219), Reason::OtherFault(0x10));
-    // Other bits of FSTS are none of the invalidation queue's.
+    // Other bits of FSTS do not belong to the invalidation queue.
     excerpt().replace(1219, "0x0", "0x3").accepted(Rules::G5, ASYNC);
     // The first may as well be cleared by 3162, whose batch it is: both look.
     excerpt().replace(1219, "3161@", "3162@").accepted(Rules::G5, ASYNC);
@@ -176,7 +176,7 @@ fn another_batch_is_posted_again() {
     let id = |kind| Desc::Id { number: 1, kind };
     let (read, posted) = (id(IdKind::Unit), id(IdKind::Device(1)));
     assert_eq!(rejected_at(&log, 1887), Reason::OtherDescriptor { slot: 235, read, posted });
-    // Of the same kinds, for another page.
+    // IDs of the same kinds, for another page.
     let log = excerpt().replace(1884, "0xffff2040", "0xffff3040");
     assert_eq!(rejected_at(&log, 1884), Reason::OtherIds { cpu: 3160, slot: 234 });
     let log = excerpt().replace(1887, "0xffff2000", "0xffff3000");
