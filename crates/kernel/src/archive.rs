@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
-use super::source::{DMAR_C, OLD_DMAR_C, SourceError, SourceFile, wanted};
+use super::source::{DMAR_C, OLD_DMAR_C, SourceError, SourceFile, Stoppable, wanted};
 
 /// Most bytes of one file that is looked at, in an archive or in a tree: the kernel's largest of them has 63,000.
 pub(super) const FILE_BYTES: u64 = 4 << 20;
 /// Most bytes of all files of an archive that are looked at.
-const KEPT_BYTES: u64 = 32 << 20;
+pub(super) const KEPT_BYTES: u64 = 32 << 20;
 /// Most bytes that an archive may unpack to: a kernel has 1.5 thousand million.
 const UNPACKED_BYTES: u64 = 16 << 30;
 /// Most bytes of an extended name in an archive.
@@ -48,11 +49,11 @@ fn printable(text: &str) -> String {
     short.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
-/// The files of a kernel that are looked at, from an archive that has exactly one kernel.
-pub(super) fn read(from: &Path, mut file: &File) -> Result<Vec<SourceFile>, SourceError> {
+/// The files of a kernel that are looked at, from an archive that has exactly one kernel. Fails once `stop` is set.
+pub(super) fn read(from: &Path, mut file: &File, stop: &AtomicBool) -> Result<Vec<SourceFile>, SourceError> {
     let unreadable = |error| SourceError::Unreadable { path: from.to_path_buf(), error };
     file.rewind().map_err(unreadable)?;
-    let trees = unpack(BufReader::with_capacity(1 << 20, file))
+    let trees = unpack(BufReader::with_capacity(1 << 20, file), stop)
         .map_err(|error| SourceError::NoArchive { from: from.to_path_buf(), what: printable(&error.to_string()) })?;
     let is_tree = |files: &Vec<SourceFile>| files.iter().any(|file| file.path == DMAR_C || file.path == OLD_DMAR_C);
     let mut trees: Vec<(String, Vec<SourceFile>)> = trees.into_iter().filter(|(_, files)| is_tree(files)).collect();
@@ -68,14 +69,16 @@ pub(super) fn read(from: &Path, mut file: &File) -> Result<Vec<SourceFile>, Sour
 /// The files looked at below each top folder of an archive; the folder is empty for those that lie at the archive's own top.
 type Trees = BTreeMap<String, Vec<SourceFile>>;
 
-/// Unpacks a file that may be packed.
-fn unpack(mut packed: impl Read) -> io::Result<Trees> {
+/// Unpacks a file that may be packed. Little that is packed may be much unpacked, and much packed be nothing: `stop` is looked at on
+/// both sides.
+fn unpack(packed: impl Read, stop: &AtomicBool) -> io::Result<Trees> {
+    let mut packed = Stoppable { reader: packed, stop };
     let start = beginning(&mut packed, 6)?;
     let whole = Cursor::new(start.clone()).chain(packed);
     match start[..] {
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => untar(lzma_rust2::XzReader::new_mem_limit(whole, true, XZ_KIB)),
-        [0x1f, 0x8b, ..] => untar(flate2::read::MultiGzDecoder::new(whole)),
-        _ => untar(whole),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => untar(lzma_rust2::XzReader::new_mem_limit(whole, true, XZ_KIB), stop),
+        [0x1f, 0x8b, ..] => untar(flate2::read::MultiGzDecoder::new(whole), stop),
+        _ => untar(whole, stop),
     }
 }
 
@@ -126,7 +129,8 @@ impl<R: Read> Read for Limited<R> {
 }
 
 /// The files looked at of a tar archive.
-fn untar(mut reader: impl Read) -> io::Result<Trees> {
+fn untar(reader: impl Read, stop: &AtomicBool) -> io::Result<Trees> {
+    let mut reader = Stoppable { reader, stop };
     let start = beginning(&mut reader, BLOCK)?;
     refuse(&start)?;
     let limited = Limited { reader: Cursor::new(start).chain(reader), left: UNPACKED_BYTES };
@@ -206,6 +210,7 @@ fn placed(name: &str) -> Option<(&str, &str)> {
 mod tests {
     use super::*;
     use std::io::Write;
+    use std::sync::atomic::Ordering;
 
     /// An entry: what kind, its name, the size that is claimed, and what is there.
     type Entry<'a> = (tar::EntryType, &'a str, u64, &'a [u8]);
@@ -232,7 +237,7 @@ mod tests {
     fn opened(bytes: &[u8]) -> Result<Vec<SourceFile>, SourceError> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        read(Path::new("a.tar"), &file)
+        read(Path::new("a.tar"), &file, &AtomicBool::new(false))
     }
 
     fn paths(files: &[SourceFile]) -> Vec<&str> {
@@ -327,6 +332,38 @@ mod tests {
         let mut limited = Limited { reader: io::repeat(0), left: 5_000 };
         let said = io::copy(&mut limited, &mut io::sink()).unwrap_err().to_string();
         assert!(said.contains("it unpacks to more than 17179869184 bytes"), "{said}");
+    }
+
+    /// Gives its bytes, sets a flag, and goes on for ever with zeros.
+    struct Endless<'a> {
+        start: &'a [u8],
+        stop: &'a AtomicBool,
+    }
+
+    impl Read for Endless<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.start.is_empty() {
+                self.stop.store(true, Ordering::Relaxed);
+                buffer.fill(0);
+                return Ok(buffer.len());
+            }
+            self.start.read(buffer)
+        }
+    }
+
+    #[test]
+    fn unpacking_ends_when_it_is_asked_to_stop() {
+        // An entry that is skipped, of as many bytes as are unpacked at most.
+        let plain = &tarball(&[(FILE, "l/fs/x.c", UNPACKED_BYTES, b"")])[..BLOCK];
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+        gz.write_all(plain).unwrap();
+        let packed = gz.finish().unwrap();
+        // Without the end of the stream.
+        for start in [plain, &packed[..packed.len() - 13]] {
+            let stop = AtomicBool::new(false);
+            let said = unpack(Endless { start, stop: &stop }, &stop).unwrap_err().to_string();
+            assert!(said.contains("it was asked to stop"), "{said}");
+        }
     }
 
     #[test]

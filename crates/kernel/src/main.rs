@@ -26,7 +26,7 @@ use vtd_qi_kernel::{
     Sameness, SearchCfg, SearchFinding, Searched, Source, StopGrain, Strategy, Tally, compiler, confirm, cut, draw,
     edit, exhaustive, flags, isolated, random, recognise, replay, search,
 };
-use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt, memory};
+use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, memory};
 
 /// Run the kernel's own qi_submit_sync, qi_check_fault and reclaim_free_desc: which generation they are, whether they are the
 /// model step for step, whether its counterexamples are theirs, and whether they hang.
@@ -291,9 +291,16 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     let plan = Plan::of(&args)?;
     let mut report = Report::default();
     let checked = check(&args, &plan, &mut report);
-    if report.tree.is_empty() && !cancelled() {
-        checked.map_err(Failure::Unusable)?;
-        return Ok(Exit::Success);
+    if report.tree.is_empty() {
+        // Nothing is known of a tree that was not read.
+        return match checked {
+            Err(why) if cancelled() => {
+                complain(format_args!("interrupted: {why}"));
+                Ok(Exit::Interrupted)
+            }
+            Err(why) => Err(Failure::Unusable(why)),
+            Ok(()) => Ok(Exit::Success),
+        };
     }
     // What is known by then is not lost if something cannot be done.
     if args.json {
@@ -432,7 +439,7 @@ fn unreadable(error: std::io::Error) -> String {
 
 fn check(args: &Args, plan: &Plan, report: &mut Report) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let mut source = Source::open(&args.linux).map_err(|e| text(&e))?;
+    let mut source = Source::open(&args.linux, interrupt()).map_err(|e| text(&e))?;
     for &rule in &args.edit {
         source = edit(&source, rule).map_err(|e| text(&e))?;
     }

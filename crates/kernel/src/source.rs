@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -102,6 +103,28 @@ pub enum SourceError {
         /// The first of their top folders.
         names: Vec<String>,
     },
+    /// The flag that was given to [`Source::open`] was set while a tarball was read.
+    #[error("{} was not read to its end", from.display())]
+    Cancelled {
+        /// The tarball.
+        from: PathBuf,
+    },
+}
+
+/// A reader that fails once a flag is set, so that whoever reads much from it ends soon.
+pub(super) struct Stoppable<'a, R> {
+    pub(super) reader: R,
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            // Not `ErrorKind::Interrupted`, after which a read is made again.
+            return Err(std::io::Error::other("it was asked to stop"));
+        }
+        self.reader.read(buffer)
+    }
 }
 
 /// Whether a path from the root of a tree is one of the files looked at.
@@ -118,14 +141,17 @@ impl Source {
     /// The files read of a tarball are kept in the folder `tarballs` of `VTD_QI_CACHE`, or of `vtd-qi` in the user's cache
     /// directory, under the SHA-256 of the tarball; that folder can be deleted at any time.
     ///
+    /// Reading a tarball takes many seconds, and ends early once `stop` is set.
+    ///
     /// # Errors
-    /// [`SourceError`] if there is no kernel from 5.8 on, more than one, or more to be read than a kernel has.
-    pub fn open(from: &Path) -> Result<Source, SourceError> {
+    /// [`SourceError`] if there is no kernel from 5.8 on, more than one, or more to be read than a kernel has, and if `stop` was
+    /// set.
+    pub fn open(from: &Path, stop: &AtomicBool) -> Result<Source, SourceError> {
         let unreadable = |error| SourceError::Unreadable { path: from.to_path_buf(), error };
         let metadata = fs::metadata(from).map_err(unreadable)?;
         let files = match metadata {
             metadata if metadata.is_dir() => read_tree(from)?,
-            metadata if metadata.is_file() => read_tarball(from)?,
+            metadata if metadata.is_file() => read_tarball(from, stop)?,
             _ => {
                 let what = "it is neither a folder nor a file, but a pipe, socket or device".to_string();
                 return Err(SourceError::NoArchive { from: from.to_path_buf(), what });
@@ -204,14 +230,19 @@ fn read_file(root: &Path, path: String) -> Result<Option<SourceFile>, SourceErro
 }
 
 /// The files of a tarball, which are kept once it has been unpacked.
-fn read_tarball(from: &Path) -> Result<Vec<SourceFile>, SourceError> {
+fn read_tarball(from: &Path, stop: &AtomicBool) -> Result<Vec<SourceFile>, SourceError> {
     let unreadable = |error| SourceError::Unreadable { path: from.to_path_buf(), error };
+    // Whatever a reader's failure was made into on its way here, it is what was asked for.
+    let or_cancelled = |error| match stop.load(Ordering::Relaxed) {
+        true => SourceError::Cancelled { from: from.to_path_buf() },
+        false => error,
+    };
     let file = File::open(from).map_err(unreadable)?;
-    let place = kept::place(&file).map_err(unreadable)?;
+    let place = kept::place(&file, stop).map_err(unreadable).map_err(or_cancelled)?;
     if let Some(files) = place.as_deref().and_then(kept::load) {
         return Ok(files);
     }
-    let files = archive::read(from, &file)?;
+    let files = archive::read(from, &file, stop).map_err(or_cancelled)?;
     if let Some(place) = place.filter(|_| files.iter().any(|file| file.path == DMAR_C)) {
         // What cannot be kept is unpacked again the next time: that costs time and nothing else.
         let _ = kept::store(&place, &files);
@@ -225,6 +256,24 @@ mod tests {
 
     fn file(path: &str) -> SourceFile {
         SourceFile { path: path.to_string(), text: "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 2\n".to_string() }
+    }
+
+    fn opened(path: &Path) -> Result<Source, SourceError> {
+        Source::open(path, &AtomicBool::new(false))
+    }
+
+    #[test]
+    fn a_reader_that_is_asked_to_stop_fails_at_once() {
+        let stop = AtomicBool::new(false);
+        let mut reader = Stoppable { reader: std::io::repeat(7), stop: &stop };
+        let mut buffer = [0; 3];
+        reader.read_exact(&mut buffer).unwrap();
+        stop.store(true, Ordering::Relaxed);
+        // It would go on for ever otherwise.
+        assert!(std::io::copy(&mut reader, &mut std::io::sink()).is_err());
+        let tarball = tempfile::NamedTempFile::new().unwrap();
+        let said = Source::open(tarball.path(), &stop).unwrap_err();
+        assert!(matches!(said, SourceError::Cancelled { .. }), "{said}");
     }
 
     #[test]
@@ -247,17 +296,17 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let path = tree.path().join(DMAR_C);
         fs::create_dir_all(&path).unwrap();
-        let said = Source::open(tree.path()).unwrap_err().to_string();
+        let said = opened(tree.path()).unwrap_err().to_string();
         assert!(said.ends_with("drivers/iommu/intel/dmar.c is no file"), "{said}");
         fs::remove_dir(&path).unwrap();
         File::create(&path).unwrap().set_len(FILE_BYTES + 1).unwrap();
-        let said = Source::open(tree.path()).unwrap_err().to_string();
+        let said = opened(tree.path()).unwrap_err().to_string();
         assert!(said.contains("has more than 4194304 bytes"), "{said}");
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
-        let said = Source::open(tree.path()).unwrap_err().to_string();
+        let said = opened(tree.path()).unwrap_err().to_string();
         assert!(said.ends_with("is no file"), "{said}");
-        let said = Source::open(Path::new("/dev/zero")).unwrap_err().to_string();
+        let said = opened(Path::new("/dev/zero")).unwrap_err().to_string();
         assert!(said.contains("a pipe, socket or device"), "{said}");
     }
 }

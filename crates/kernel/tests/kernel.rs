@@ -6,6 +6,7 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use stateright_temporal::graph::Limits;
@@ -274,7 +275,7 @@ fn trees() -> Vec<PathBuf> {
 #[test]
 fn kernel_trees_are_recognised_and_are_the_model() {
     for tree in trees() {
-        let source = Source::open(&tree).unwrap();
+        let source = Source::open(&tree, &AtomicBool::new(false)).unwrap();
         let cut = cut(&source).unwrap();
         let found = recognised(&cut);
         let generation = found.generation.clone().unwrap_or_else(|| panic!("{}: {found:?}", source.name()));
@@ -521,6 +522,32 @@ fn a_tarball_is_known_by_its_content() {
     write(&[("return -ETIMEDOUT;", ";                 ")]);
     assert_eq!(recognised().as_deref(), Some("g5r"));
     assert_eq!(kept().len(), 2);
+}
+
+/// A process's open files.
+fn open_files(process: u32) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect()
+}
+
+#[test]
+fn a_signal_ends_the_reading_of_a_tarball() {
+    let folder = tempfile::tempdir().unwrap();
+    // Little for the disk, and very much to hash.
+    let tarball = folder.path().join("linux.tar");
+    std::fs::File::create(&tarball).unwrap().set_len(1 << 40).unwrap();
+    for signal in ["TERM", "HUP"] {
+        let mut command = command(folder.path());
+        let started =
+            command.arg("--linux").arg(&tarball).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until(|| open_files(started.id()).contains(&tarball));
+        let sent = Command::new("kill").args(["-s", signal]).arg(started.id().to_string()).status().unwrap();
+        assert!(sent.success());
+        let output = started.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{said}");
+        assert!(said.contains("linux.tar was not read to its end") && said.lines().count() == 1, "{said}");
+    }
 }
 
 #[test]
