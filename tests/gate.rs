@@ -28,7 +28,9 @@ fn what_is_missing_is_said_and_not_installed() {
         .lines()
         .map(|line| line.split_once(" is missing: Debian has it in ").unwrap_or_else(|| panic!("{said}")).1)
         .collect();
-    let all = ["rustup.", "rustup.", "rustup.", "gcc.", "python3.", "python3-pip.", "default-jre-headless."];
+    let rust = ["rustup.", "rustup.", "rustup.", "gcc."];
+    let all =
+        [&rust[..], &["python3.", "python3-pip.", "default-jre-headless.", "chromium.", "chromium-driver."]].concat();
     assert_eq!(packages, all, "{said}");
     assert!(!trace.exists());
     // Who has a jar of TLC needs nothing to fetch it.
