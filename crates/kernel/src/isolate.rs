@@ -2,7 +2,8 @@
 //!
 //! What a child does wrong and what the machine does to it are told apart. Patience counts the processor time that the child
 //! uses, or the time that it sleeps of its own accord; time in which it is stopped, or is ready and does not get a processor, is
-//! the machine's, as is a SIGKILL. A child ends with its parent, however the parent ends.
+//! the machine's, as is a SIGKILL. A child ends with its parent, however the parent ends. What a child starts itself ends with
+//! the child: it leads a process group, which is killed behind it. The memory that a child may take has a bound.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -118,6 +119,14 @@ pub enum Death {
         /// What the child was at.
         seed: u64,
     },
+    /// It died when it had taken all the memory that it may.
+    #[error("the C code took all the memory that it may, {} MiB, and died of that", bytes >> 20)]
+    Memory {
+        /// How much it may take.
+        bytes: u64,
+        /// What the child was at.
+        seed: u64,
+    },
     /// It was ended from outside, each time that it was started.
     #[error(
         "the machine ended the process that runs the C, {times} times, by signal {signal}{}: what it was at is unknown",
@@ -151,6 +160,7 @@ impl Death {
             | Death::Silent { seed, .. }
             | Death::Blocked { seed, .. }
             | Death::Quit { seed, .. }
+            | Death::Memory { seed, .. }
             | Death::Garbled { seed, .. } => Some(seed),
             Death::Killed { .. } | Death::Starved { .. } | Death::Cancelled | Death::Failed(_) => None,
         }
@@ -181,21 +191,26 @@ const STOPPING: Duration = Duration::from_secs(2);
 /// Most bytes that a child may say.
 const SAID_BYTES: usize = 64 << 20;
 
+/// Memory that a child may take which keeps no graph, in bytes: recognising a tree takes less than a tenth of it.
+pub const ROOM: u64 = 1 << 30;
+
 /// Runs `f` in a child process and returns what it returns.
 ///
-/// `patience` is how much processor time the child may use, or how long it may sleep, without a beat of its pulse; `watch` is
-/// called now and then with the pulse and says whether to go on. A child that the machine ends is started again, twice.
+/// `patience` is how much processor time the child may use, or how long it may sleep, without a beat of its pulse; `memory` is how
+/// many bytes it may take beyond what this process has; `watch` is called now and then with the pulse and says whether to go on.
+/// A child that the machine ends is started again, twice. Processes that the child has started itself are killed when it ends.
 ///
 /// # Errors
 /// [`Death`] if the child does not come to an end by itself.
 pub fn isolated<T: Serialize + DeserializeOwned>(
     patience: Duration,
+    memory: u64,
     watch: &mut dyn FnMut(&Pulse) -> bool,
     f: impl Fn(&Pulse) -> T,
 ) -> Result<T, Death> {
     let mut started = 1;
     loop {
-        match once(patience, watch, &f) {
+        match once(patience, memory, watch, &f) {
             Err(Death::Killed { .. }) if started < STARTS => started += 1,
             Err(Death::Killed { signal, .. }) => return Err(Death::Killed { signal, times: started }),
             ended => return ended,
@@ -210,6 +225,7 @@ fn failed(what: &str) -> Death {
 /// Runs `f` in one child.
 fn once<T: Serialize + DeserializeOwned>(
     patience: Duration,
+    memory: u64,
     watch: &mut dyn FnMut(&Pulse) -> bool,
     f: &impl Fn(&Pulse) -> T,
 ) -> Result<T, Death> {
@@ -232,17 +248,21 @@ fn once<T: Serialize + DeserializeOwned>(
         (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1]))
     };
     pulse.parent.store(std::process::id() as i32, Ordering::Relaxed);
+    let resident = memory_of_this_process(Counted::Resident);
     // SAFETY: the child uses only what the calling thread can reach, writes to its pipe and ends without unwinding into code
     // of the parent's.
     let result = match unsafe { libc::fork() } {
         -1 => Err(failed("fork")),
         0 => {
             drop(reader);
-            work(writer, pulse, f)
+            work(writer, pulse, memory, f)
         }
         child => {
             drop(writer);
-            Attended::new(child, reader, pulse).and_then(|mut attended| attended.attend(patience, watch))
+            // SAFETY: our own child, which does the same: whoever is first, it leads a group before either goes on.
+            unsafe { libc::setpgid(child, child) };
+            let taking = Taking { memory, resident };
+            Attended::new(child, reader, pulse, taking).and_then(|mut attended| attended.attend(patience, watch))
         }
     };
     pulse.end_group();
@@ -258,11 +278,14 @@ fn end_with_parent(signal: i32) {
 }
 
 /// What the child does: `f`, and say what it returned, or with which words it panicked.
-fn work<T: Serialize>(mut writer: File, pulse: &Pulse, f: &impl Fn(&Pulse) -> T) -> ! {
+fn work<T: Serialize>(mut writer: File, pulse: &Pulse, memory: u64, f: &impl Fn(&Pulse) -> T) -> ! {
     end_with_parent(libc::SIGKILL);
+    let own = std::process::id();
+    limit_memory(memory);
     // SAFETY: these set attributes of this process: it heeds its parent and not the terminal, leaves no core file, and what the
     // code prints goes nowhere.
     unsafe {
+        libc::setpgid(0, 0);
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
             libc::signal(signal, libc::SIG_IGN);
         }
@@ -287,9 +310,64 @@ fn work<T: Serialize>(mut writer: File, pulse: &Pulse, f: &impl Fn(&Pulse) -> T)
             serde_json::to_vec(&Err::<(), String>(text)).unwrap_or_default()
         }
     };
+    if std::process::id() != own {
+        // SAFETY: the code has forked, and only the child speaks to the parent.
+        unsafe { libc::_exit(0) }
+    }
     let written = writer.write_all(&said).is_ok();
     // SAFETY: ends the child at once; its destructors are the parent's business.
     unsafe { libc::_exit(if written { 0 } else { 101 }) }
+}
+
+/// What is counted of a process's memory, by its place in `/proc/self/statm`.
+#[derive(Clone, Copy)]
+enum Counted {
+    /// What is in the machine's memory.
+    Resident = 1,
+    /// What the process has to itself and may write to, as `RLIMIT_DATA` counts it.
+    Data = 5,
+}
+
+/// How much memory this process has, in bytes; 0 where that is not known.
+fn memory_of_this_process(counted: Counted) -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = pages.split_whitespace().nth(counted as usize).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    // SAFETY: asks for a number.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(page).unwrap_or(0).saturating_mul(pages)
+}
+
+/// From now on this process may take so many bytes more.
+fn limit_memory(bytes: u64) {
+    let most = memory_of_this_process(Counted::Data).saturating_add(bytes);
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: an attribute of this process; a bound that is lower already stays.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_DATA, &mut limit) == 0 && most < limit.rlim_cur {
+            limit.rlim_cur = most;
+            libc::setrlimit(libc::RLIMIT_DATA, &limit);
+        }
+    }
+}
+
+/// How much memory a child may take, and how much it had of its parent's when it was started.
+struct Taking {
+    memory: u64,
+    resident: u64,
+}
+
+impl Taking {
+    /// Whether a child has come near the bound: memory that it has not touched counts there and not here.
+    fn is_all(&self, peak: u64) -> bool {
+        peak.saturating_sub(self.resident) >= self.memory / 8 * 7
+    }
+}
+
+/// How a child has ended.
+struct Ended {
+    status: i32,
+    /// The most memory that it had, in bytes.
+    peak: u64,
 }
 
 /// A child, as its parent sees it.
@@ -299,6 +377,7 @@ struct Attended<'a> {
     reader: Option<File>,
     said: Vec<u8>,
     pulse: &'a Pulse,
+    taking: Taking,
     /// What it had done, and how much processor time it had used, when it last came along.
     beats: u64,
     used_then: Duration,
@@ -311,7 +390,7 @@ struct Attended<'a> {
 }
 
 impl<'a> Attended<'a> {
-    fn new(child: libc::pid_t, reader: File, pulse: &'a Pulse) -> Result<Attended<'a>, Death> {
+    fn new(child: libc::pid_t, reader: File, pulse: &'a Pulse, taking: Taking) -> Result<Attended<'a>, Death> {
         // SAFETY: our own descriptor.
         if unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) } != 0 {
             let death = failed("fcntl");
@@ -326,6 +405,7 @@ impl<'a> Attended<'a> {
             reader,
             said,
             pulse,
+            taking,
             beats: 0,
             used_then: zero,
             used: zero,
@@ -344,9 +424,9 @@ impl<'a> Attended<'a> {
         let mut asked: Option<Instant> = None;
         loop {
             self.hear();
-            if let Some(status) = ended(self.child) {
+            if let Some(ended) = ended(self.child) {
                 self.hear();
-                return self.conclude(status);
+                return self.conclude(ended);
             }
             if !watch(self.pulse) && asked.is_none() {
                 self.pulse.stop.store(true, Ordering::Relaxed);
@@ -433,11 +513,12 @@ impl<'a> Attended<'a> {
     }
 
     /// What a child that has ended comes to.
-    fn conclude<T: DeserializeOwned>(&self, status: i32) -> Result<T, Death> {
+    fn conclude<T: DeserializeOwned>(&self, Ended { status, peak }: Ended) -> Result<T, Death> {
         let seed = self.pulse.seed.load(Ordering::Relaxed);
         if libc::WIFSIGNALED(status) {
             let signal = libc::WTERMSIG(status);
             return Err(match FAULTS.contains(&signal) {
+                true if self.taking.is_all(peak) => Death::Memory { bytes: self.taking.memory, seed },
                 true => Death::Signal { signal, seed },
                 false => Death::Killed { signal, times: 1 },
             });
@@ -455,22 +536,33 @@ impl<'a> Attended<'a> {
 }
 
 /// How a child has ended, if it has.
-fn ended(child: libc::pid_t) -> Option<i32> {
-    let mut status = 0;
-    // SAFETY: our own child; the status is ours.
-    (unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } == child).then_some(status)
+fn ended(child: libc::pid_t) -> Option<Ended> {
+    // SAFETY: our own child, which stays to be waited for, so that its number and its group's are nobody else's yet; zeros are
+    // valid, and are what is left where it has not ended.
+    let has_ended = unsafe {
+        let mut about: libc::siginfo_t = std::mem::zeroed();
+        let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        libc::waitid(libc::P_PID, child as libc::id_t, &mut about, how) == 0 && about.si_pid() == child
+    };
+    has_ended.then(|| end(child))
 }
 
-/// Ends a child and waits for its end.
-fn end(child: libc::pid_t) {
+/// Ends a child and whatever it has started, and waits for the child's end.
+fn end(child: libc::pid_t) -> Ended {
     let mut status = 0;
-    // SAFETY: our own child, which has not been waited for. Interrupted calls are repeated.
-    unsafe {
+    // SAFETY: our own child, which has not been waited for, and the group that it leads; zeros are a valid usage. Interrupted
+    // calls are repeated.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::kill(-child, libc::SIGKILL);
         libc::kill(child, libc::SIGKILL);
-        while libc::waitpid(child, &mut status, 0) == -1
+        while libc::wait4(child, &mut status, 0, &mut usage) == -1
             && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
         {}
-    }
+        usage
+    };
+    // In KiB.
+    Ended { status, peak: u64::try_from(usage.ru_maxrss).unwrap_or(0) << 10 }
 }
 
 /// How much processor time a process has used, all its threads together.
@@ -497,7 +589,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_millis(300);
 
     fn child<T: Serialize + DeserializeOwned>(f: impl Fn(&Pulse) -> T) -> Result<T, Death> {
-        isolated(PATIENCE, &mut |_| true, f)
+        isolated(PATIENCE, ROOM, &mut |_| true, f)
     }
 
     fn own_id() -> libc::pid_t {
@@ -530,7 +622,7 @@ mod tests {
         });
         assert_eq!(silence, Err(Death::Silent { seconds: 0, seed: 0 }));
         let cancelled: Result<u64, Death> =
-            isolated(PATIENCE, &mut |pulse| pulse.beats.load(Ordering::Relaxed) == 0, |pulse| {
+            isolated(PATIENCE, ROOM, &mut |pulse| pulse.beats.load(Ordering::Relaxed) == 0, |pulse| {
                 while !pulse.stop.load(Ordering::Relaxed) {
                     pulse.beats.fetch_add(1, Ordering::Relaxed);
                 }
@@ -585,6 +677,7 @@ mod tests {
         let (mut since, mut went_on) = (None, false);
         let stopped = isolated(
             PATIENCE,
+            ROOM,
             &mut |pulse| {
                 let child = pulse.seed.load(Ordering::Relaxed) as libc::pid_t;
                 let is_stopped =
@@ -602,5 +695,87 @@ mod tests {
             },
         );
         assert_eq!((stopped, went_on), (Ok(5), true));
+    }
+
+    #[test]
+    fn a_child_has_no_more_memory_than_it_may() {
+        let bytes = 256 << 20;
+        let takes = |much: u64| {
+            isolated(Duration::from_secs(20), bytes, &mut |_| true, move |pulse| {
+                pulse.seed.store(7, Ordering::Relaxed);
+                for _ in 0..much >> 20 {
+                    // SAFETY: as code in C does that does not look at what it is given, and without giving it back.
+                    unsafe {
+                        std::hint::black_box(libc::memset(libc::malloc(1 << 20), 1, 1 << 20));
+                    }
+                }
+                much
+            })
+        };
+        assert_eq!(takes(bytes / 2), Ok(bytes / 2));
+        let all: Result<u64, Death> = takes(2 * bytes);
+        assert_eq!(all, Err(Death::Memory { bytes, seed: 7 }));
+        assert_eq!(all.unwrap_err().by_the_code(), Some(7));
+    }
+
+    /// Starts a process that never ends and returns its number.
+    fn fork_for_ever() -> u64 {
+        // SAFETY: what code that runs in a child may do.
+        match unsafe { libc::fork() } {
+            0 => loop {
+                sleep();
+            },
+            started => started as u64,
+        }
+    }
+
+    #[test]
+    fn what_a_child_has_started_ends_with_it() {
+        let is_gone = |process: u64| {
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+            stat.is_empty() || stat.contains(") Z ")
+        };
+        for how in 0..3 {
+            let mut started = 0;
+            let ended = isolated(
+                PATIENCE,
+                ROOM,
+                &mut |pulse| {
+                    // Says that it knows.
+                    started = pulse.steps.load(Ordering::Relaxed);
+                    pulse.seed.store(started, Ordering::Relaxed);
+                    true
+                },
+                |pulse| {
+                    pulse.steps.store(fork_for_ever(), Ordering::Relaxed);
+                    while pulse.seed.load(Ordering::Relaxed) == 0 {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    match how {
+                        0 => {}
+                        1 => send(own_id(), libc::SIGABRT),
+                        _ => sleep(),
+                    }
+                },
+            );
+            match (how, &ended) {
+                (0, Ok(())) => {}
+                (1, Err(Death::Signal { .. })) | (2, Err(Death::Blocked { .. })) => {}
+                _ => panic!("{how}: {ended:?}"),
+            }
+            assert!(started > 0);
+            // The test's own time limit is what ends a wait in vain.
+            while !is_gone(started) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        // Where both come back, only the child is heard.
+        let twice = child(|_| {
+            let own = own_id();
+            // SAFETY: as above.
+            unsafe { libc::fork() };
+            own == own_id()
+        });
+        assert_eq!(twice, Ok(true));
     }
 }

@@ -51,7 +51,7 @@ pub use board::{Board, Wrong};
 pub use compare::{Confirmation, Covered, Difference, LAPS, Sameness, Tally, confirm, exhaustive, random};
 pub use cut::{Broken, CutError, CutText, FUNCTIONS, cut};
 pub use edit::{Edit, EditError, edit};
-pub use isolate::{Death, Pulse, isolated};
+pub use isolate::{Death, Pulse, ROOM, isolated};
 pub use machine::{Machine, StopGrain};
 pub use probe::{Nearest, Recognised, recognise};
 pub use program::{BuildError, Optimise, Program, compiler, flags};

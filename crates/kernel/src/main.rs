@@ -22,9 +22,9 @@ use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Leng
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::verify::{Detail, PropertyReport, Verdict, Violation, verify_with};
 use vtd_qi_kernel::{
-    Confirmation, Covered, CutText, Death, Difference, Edit, FoundKind, Machine, Optimise, Program, Pulse, Recognised,
-    Sameness, SearchCfg, SearchFinding, Searched, Source, StopGrain, Strategy, Tally, compiler, confirm, cut, draw,
-    edit, exhaustive, flags, isolated, random, recognise, replay, search,
+    Confirmation, Covered, CutText, Death, Difference, Edit, FoundKind, Machine, Optimise, Program, Pulse, ROOM,
+    Recognised, Sameness, SearchCfg, SearchFinding, Searched, Source, StopGrain, Strategy, Tally, compiler, confirm,
+    cut, draw, edit, exhaustive, flags, isolated, random, recognise, replay, search,
 };
 use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, memory};
 
@@ -355,11 +355,12 @@ impl Programs {
 /// How long C code may go without coming back.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs something in a child, with a line of progress.
+/// Runs something in a child that may take so many bytes of memory, with a line of progress.
 fn run<T: Serialize + serde::de::DeserializeOwned>(
     report: &mut Report,
     what: &str,
     unit: &str,
+    memory: u64,
     f: impl Fn(&Pulse) -> Result<T, String>,
 ) -> Result<Option<T>, String> {
     if cancelled() {
@@ -370,7 +371,7 @@ fn run<T: Serialize + serde::de::DeserializeOwned>(
         line.show(&format!("{what}: {} {unit}", HumanCount(pulse.steps.load(Ordering::Relaxed))));
         !cancelled()
     };
-    let result = isolated(PATIENCE, &mut watch, f);
+    let result = isolated(PATIENCE, memory, &mut watch, f);
     line.clear();
     match result {
         Ok(Ok(value)) => Ok(Some(value)),
@@ -395,6 +396,8 @@ struct Plan {
     searched: Vec<ValidRing>,
     /// What all graphs may take.
     memory: Memory,
+    /// What a child may take that keeps a graph: more than the graphs, whose count of bytes is not exact.
+    room: u64,
 }
 
 impl Plan {
@@ -419,12 +422,14 @@ impl Plan {
         if args.record.is_some() {
             Confirmations::read(Path::new(CONFIRMED)).map_err(|error| Failure::unusable(unreadable(error)))?;
         }
+        let allowed = memory::allowance(args.max_memory, cores())?;
         Ok(Plan {
             base: valid(Faults::none())?,
             compared,
             left_out: left_out.map(|class| class.name()).collect(),
             searched: searched.into_iter().map(valid).collect::<Result<_, _>>()?,
-            memory: Memory::of(memory::allowance(args.max_memory, cores())?),
+            memory: Memory::of(allowed),
+            room: (allowed as u64 / 4 * 5).saturating_add(ROOM),
         })
     }
 }
@@ -461,7 +466,7 @@ fn check(args: &Args, plan: &Plan, report: &mut Report) -> Result<(), String> {
         programs.of(None, Optimise::O2)?;
         let (short, real) = (&programs.compiled[&(Some(8), true)], &programs.compiled[&(None, true)]);
         report.recognised =
-            run(report, "recognise", "", |pulse| recognise(short, Some(real), pulse).map_err(|e| e.to_string()))?;
+            run(report, "recognise", "", ROOM, |pulse| recognise(short, Some(real), pulse).map_err(|e| e.to_string()))?;
         generation = report.recognised.as_ref().and_then(|recognised| {
             let name = recognised.generation.as_ref().or(recognised.nearest.as_ref().map(|n| &n.generation))?;
             Generation::named(name)
@@ -512,7 +517,7 @@ fn compare_at_random(args: &Args, base: &RingCfg, programs: &mut Programs, repor
         let cfg = cfg.validate().map_err(|e| e.to_string())?;
         let compare = |optimise, report: &mut Report, programs: &mut Programs| {
             let program = programs.get(length, optimise)?;
-            run(report, &format!("compare at random: {what}"), "steps", |pulse| {
+            run(report, &format!("compare at random: {what}"), "steps", ROOM, |pulse| {
                 random(program, &cfg, scalable, args.seed, STEPS, pulse).map_err(|e| e.to_string())
             })
         };
@@ -542,7 +547,7 @@ fn compare_exhaustively(
         let cfg = RingCfg { faults, ..base.clone() }.validate().map_err(|e| e.to_string())?;
         let compare = |optimise, report: &mut Report, programs: &mut Programs| {
             let program = programs.get(cfg.length, optimise)?;
-            run(report, &format!("compare every transition: {what}"), "transitions", |pulse| {
+            run(report, &format!("compare every transition: {what}"), "transitions", plan.room, |pulse| {
                 let beat = |states: usize, _: usize| {
                     pulse.beats.fetch_add(1, Ordering::Relaxed);
                     pulse.steps.store(states as u64, Ordering::Relaxed);
@@ -649,7 +654,7 @@ fn confirm_all(
             let Some(violation) = &outcome.counterexample else { continue };
             let program = programs.get(scenario.cfg.length, Optimise::O2)?;
             let what = format!("confirm {} {}", scenario.name, outcome.check.name());
-            let confirmation = run(report, &what, "steps", |pulse| {
+            let confirmation = run(report, &what, "steps", ROOM, |pulse| {
                 confirm(program, &scenario.cfg, &violation.actions, violation.repeating, pulse)
                     .map_err(|e| e.to_string())
             })?;
@@ -735,7 +740,7 @@ fn one_search(
 ) -> Result<(), String> {
     let before = report.deaths.len();
     let length = Duration::from_secs(args.seconds);
-    let searched = run(report, &format!("search: {what}"), "steps", |pulse| {
+    let searched = run(report, &format!("search: {what}"), "steps", ROOM, |pulse| {
         let mut machine = Machine::new(program, cfg.submitters, grain, false).map_err(|e| e.to_string())?;
         let started = Instant::now();
         Ok(match seed {
@@ -770,7 +775,7 @@ fn one_search(
     };
     let mut timelines = Vec::new();
     for finding in &mut searched.findings {
-        let drawn = run(report, "draw", "", |_| {
+        let drawn = run(report, "draw", "", ROOM, |_| {
             let mut machine = Machine::new(program, cfg.submitters, grain, false).map_err(|e| e.to_string())?;
             Ok(draw(&mut machine, cfg, &finding.schedule).to_string())
         })?;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::cut::{CutText, SHIM_H};
-use super::isolate::{Death, Pulse, isolated};
+use super::isolate::{Death, Pulse, ROOM, isolated};
 use vtd_qi::impl_qi::Length;
 
 const SHIM_C: &str = include_str!("shim/shim.c");
@@ -196,7 +196,7 @@ impl Program {
     ) -> Result<Program, BuildError> {
         let from = cut.from.clone();
         let mut program = Program { from, length: Length::KERNEL, optimise, library: file_in_memory()? };
-        let compiled = isolated(LOADING, watch, |pulse| {
+        let compiled = isolated(LOADING, ROOM, watch, |pulse| {
             pulse.tidily(|| program.build(cut, length, pulse))?;
             program.load().map(|loaded| loaded.length())
         });

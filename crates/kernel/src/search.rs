@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::{Access, Kind, Pending};
 use super::board::{Board, Wrong};
-use super::isolate::{Death, Pulse, isolated};
+use super::isolate::{Death, Pulse, ROOM, isolated};
 use super::machine::{Machine, StopGrain};
 use super::picture::Picture;
 use super::program::{Program, file_in_memory};
@@ -661,7 +661,7 @@ fn without_lap(schedule: &[Choice], at: usize, steps: usize) -> Vec<Choice> {
 pub fn last_steps(program: &Program, cfg: &SearchCfg, grain: StopGrain, seed: u64, steps: usize) -> io::Result<String> {
     let mut written = file_in_memory()?;
     let patience = Duration::from_secs(3);
-    let _: Result<(), Death> = isolated(patience, &mut |_| true, |pulse| {
+    let _: Result<(), Death> = isolated(patience, ROOM, &mut |_| true, |pulse| {
         // A child that the machine has ended is started again.
         let emptied = written.set_len(0).and_then(|()| (&written).rewind());
         if let (Ok(()), Ok(mut machine)) = (emptied, Machine::new(program, cfg.submitters, grain, false)) {

@@ -13,7 +13,7 @@ use stateright_temporal::graph::Limits;
 use stateright_temporal::memory::Memory;
 use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg, ValidRing};
 use vtd_qi_kernel::{
-    CutText, DMAR_C, Death, Edit, FoundKind, Machine, Optimise, Program, Pulse, Recognised, Sameness, SearchCfg,
+    CutText, DMAR_C, Death, Edit, FoundKind, Machine, Optimise, Program, Pulse, ROOM, Recognised, Sameness, SearchCfg,
     Searched, Source, SourceFile, StopGrain, Strategy, cut, edit, exhaustive, isolated, last_steps, random, recognise,
     replay, search,
 };
@@ -244,7 +244,7 @@ fn code_that_crashes_or_never_comes_back_is_reported_with_what_led_there() {
     let loops = own(&[("qi->free_cnt += 1;", "qi->free_cnt += 1;\n\t\tfor (;;)\n\t\t\tbarrier();")]);
     for (cut, silent) in [(crash, false), (loops, true)] {
         let program = program(&cut, 6);
-        let died: Result<Searched, Death> = isolated(Duration::from_secs(1), &mut |_| true, |pulse| {
+        let died: Result<Searched, Death> = isolated(Duration::from_secs(1), ROOM, &mut |_| true, |pulse| {
             let mut machine = Machine::new(&program, 2, StopGrain::Every, false).unwrap();
             search(&mut machine, &cfg, 1, pulse, |so_far| so_far.runs >= 1_000)
         });
@@ -260,6 +260,22 @@ fn code_that_crashes_or_never_comes_back_is_reported_with_what_led_there() {
         assert_eq!(led_there.matches("=...").count(), 1, "{led_there}");
         assert!(led_there.contains("=QI_IN_USE") || led_there.contains("=QI_FREE"), "{led_there}");
     }
+}
+
+#[test]
+fn code_that_takes_memory_without_end_dies_of_it() {
+    let cfg = search_cfg(&ring("g5", Faults::none()), Strategy::Random);
+    let takes = "for (;;) {\n\t\t\tchar *more = __builtin_malloc(1 << 20);\n\t\t\t__builtin_memset(more, 1, 1 << 20);\n\
+        \t\t\t__asm__ volatile(\"\" : : \"r\"(more) : \"memory\");\n\t\t}";
+    let program = program(&own(&[("qi->free_cnt += 1;", &format!("qi->free_cnt += 1;\n\t\t{takes}"))]), 6);
+    let bytes = 256 << 20;
+    let died: Result<Searched, Death> = isolated(Duration::from_secs(60), bytes, &mut |_| true, |pulse| {
+        let mut machine = Machine::new(&program, 2, StopGrain::Every, false).unwrap();
+        search(&mut machine, &cfg, 1, pulse, |so_far| so_far.runs >= 1_000)
+    });
+    let died = died.unwrap_err();
+    assert!(matches!(died, Death::Memory { bytes: most, .. } if most == bytes), "{died}");
+    assert_eq!(died.to_string(), "the C code took all the memory that it may, 256 MiB, and died of that");
 }
 
 #[allow(clippy::print_stdout)] // What is not run is said.
