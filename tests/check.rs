@@ -45,7 +45,7 @@ fn the_lockup_is_drawn_in_the_layout_of_the_patch() {
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
     let timeline = text.lines().skip_while(|line| !line.contains("violates wd-eventually"));
-    let timeline: Vec<_> = timeline.take_while(|line| !line.starts_with("1 scenarios")).collect();
+    let timeline: Vec<_> = timeline.take_while(|line| !line.starts_with("1 scenario")).collect();
     insta::assert_snapshot!(timeline.join("\n"));
 }
 
@@ -171,7 +171,7 @@ fn properties_of_named_scenarios_are_chosen() {
     assert_eq!(violated.status.code(), Some(1));
     let text = stdout(&violated);
     assert!(text.contains("no-stranger-done violated, of which its row says nothing"), "{text}");
-    assert!(text.contains("1 scenarios: 0 as expected, 1 not"), "{text}");
+    assert!(text.contains("1 scenario: 0 as expected, 1 not"), "{text}");
     // What the table says of it is what the exit code says, be it listed, unlisted or both.
     for (properties, code, by) in [
         (&["refines-spec"][..], 0, "has to be the one of the scenario's row\n"),
@@ -220,6 +220,9 @@ fn every_violation_has_its_run_or_says_how_to_see_it() {
         text.find(&format!("violates {}", to_be_drawn[0])) < text.find("violates call-eventually-posted"),
         "{text}"
     );
+    // Who names a property wants to see how it fails.
+    let text = stdout(&run(&["g5-lost-answer-in-order-drop-2x4", "--property", "success-after-execution"]));
+    assert!(text.contains("\ng5-lost-answer-in-order-drop-2x4 violates success-after-execution"), "{text}");
     for timelines in ["none", "liveness-and-refinement"] {
         let text = stdout(&run(&["g5-lost-answer-in-order-drop-2x4", "--timelines", timelines]));
         let mut lines = text.lines().skip_while(|line| *line != "  violated  success-after-execution");
@@ -426,7 +429,7 @@ fn the_documents_show_what_check_prints() {
     assert!(results.contains(table.trim_end()), "paste the output of `check --verbose` into docs/results.md");
     let lockup = stdout(&run(&["g3-patch", "--width", "140"]));
     let timeline = lockup.lines().skip_while(|line| !line.contains("violates wd-eventually"));
-    let timeline: Vec<_> = timeline.take_while(|line| !line.starts_with("1 scenarios")).collect();
+    let timeline: Vec<_> = timeline.take_while(|line| !line.starts_with("1 scenario")).collect();
     let timeline = timeline.join("\n");
     assert!(readme.contains(timeline.trim_end()), "paste the timeline of `check g3-patch --width 140` into README.md");
 }
@@ -538,6 +541,13 @@ fn names_that_are_nearly_right_are_answered() {
     refused(&["--generation", "g4", "--rule", "reclam=never"], &["did you mean \"reclaim\"?"]);
     refused(&["--generation", "g4", "--rule", "reclaim=nevr"], &["did you mean \"never\"?"]);
     refused(&["--faults", "g5-lost-anser"], &["did you mean \"g5-lost-answer\"?"]);
+    let table = "[holds]\nrefines-spec = 'it is believed to'\n[[scenario]]\nname = 'mine'\ngeneration = 'g4'\n\
+                 submitters = [2]\ncounts = [0]\nrings = [4]\nchecks = ['refines-spec']\n";
+    let table = file("without-cells.toml", table.as_bytes());
+    refused(
+        &["g1-none-in-order-2x4", "--scenarios", &table],
+        &["is a cell of the matrix and not in the file of --scenarios"],
+    );
     refused(&["xyzzy"], &["there is no scenario or family \"xyzzy\"; check --list"]);
 }
 

@@ -87,8 +87,8 @@ pub struct Args {
     /// Execute an error trace of TLC (`-dumpTrace json FILE`) on the ring of the one named scenario or configuration, and draw it
     #[arg(long, value_name = "FILE")]
     pub from_tlc: Option<PathBuf>,
-    /// Which counterexamples to draw. If left out: liveness-and-refinement for up to 4 scenarios, a single one for more, and each
-    /// run once for a configuration made with options
+    /// Which counterexamples to draw. If left out, of up to 4 scenarios liveness-and-refinement, of more a single one, and of a
+    /// configuration made with options or of properties that were named each run once
     #[arg(long, value_enum)]
     pub timelines: Option<Timelines>,
     /// Print the table: a row for each scenario, a column for each property

@@ -60,7 +60,8 @@ pub fn all(out: &mut impl Write, subjects: &Subjects, reports: &[Report], look: 
     let Subjects { scenarios, own } = subjects;
     let few = scenarios.len() <= FEW;
     let drawn = |report: &Report, outcome: &PropertyReport| {
-        is_drawn(report, outcome, own.is_some(), look.timelines) && (few || look.timelines.is_some())
+        is_drawn(report, outcome, own.is_some() || !look.properties.is_empty(), look.timelines)
+            && (few || look.timelines.is_some())
     };
     if let Some(own) = own {
         introduce(out, own, look.width)?;
@@ -109,7 +110,8 @@ fn summary(out: &mut impl Write, reports: &[Report], took: Option<Duration>) -> 
     let undecided = if undecided > 0 { format!(", {undecided} with something unknown") } else { String::new() };
     let fine = reports.iter().filter(|report| is_fine(report, None)).count();
     let took = took.map_or(String::new(), |took| format!("; {:.1} s", took.as_secs_f64()));
-    let counts = format!("{} scenarios: {fine} as expected, {} not{undecided}", reports.len(), reports.len() - fine);
+    let scenarios = if reports.len() == 1 { "scenario" } else { "scenarios" };
+    let counts = format!("{} {scenarios}: {fine} as expected, {} not{undecided}", reports.len(), reports.len() - fine);
     writeln!(out, "{}{took}", painted(if fine == reports.len() { GOOD } else { BAD }, counts))
 }
 
@@ -202,15 +204,16 @@ fn verdict(out: &mut impl Write, outcome: &PropertyReport, width: usize, drawn: 
     Ok(())
 }
 
-/// Whether a counterexample is drawn. If nothing is said, every run of a configuration made with options is drawn, but each once.
-fn is_drawn(report: &Report, outcome: &PropertyReport, own: bool, timelines: Option<Timelines>) -> bool {
+/// Whether a counterexample is drawn. If nothing is said, every run of a configuration made with options is drawn, and of every property
+/// that was named, but each once.
+fn is_drawn(report: &Report, outcome: &PropertyReport, asked_for: bool, timelines: Option<Timelines>) -> bool {
     let same_as_in_steps = outcome.check == Check::RefinesFairSpec
         && report.outcome(Check::RefinesSpec).is_some_and(|o| o.verdict == Verdict::Violated);
     outcome.counterexample.is_some()
         && match timelines {
             Some(Timelines::None) => false,
             Some(Timelines::All) => true,
-            None if own => !same_as_in_steps,
+            None if asked_for => !same_as_in_steps,
             Some(Timelines::LivenessAndRefinement) | None => {
                 !same_as_in_steps && !matches!(outcome.check, Check::Safety(_) | Check::NoDeadlock)
             }

@@ -60,7 +60,13 @@ fn selected(args: &Args) -> Result<Vec<Scenario>, String> {
     }
     let mut scenarios: Vec<Scenario> = Vec::new();
     for name in &args.names {
-        for scenario in named(&table, name)? {
+        let found = named(&table, name)?;
+        if args.scenarios.is_some() && table.select(name).is_empty() {
+            return Err(format!(
+                "{name} is a cell of the matrix and not in the file of --scenarios; leave one of the two out"
+            ));
+        }
+        for scenario in found {
             if scenarios.iter().all(|known| known.name != scenario.name) {
                 scenarios.push(scenario);
             }

@@ -186,7 +186,7 @@ impl Told<'_> {
             );
         }
         if self.after.queue.free_tail != free_tail {
-            return format!("'s reclaim finds {status} and counts as free {}", self.slot_of(free_tail, t));
+            return format!("'s reclaim finds {status} and takes back {}", self.slot_of(free_tail, t));
         }
         match free_tail == free_head {
             true => "'s reclaim has come to the end of what was handed out".to_string(),

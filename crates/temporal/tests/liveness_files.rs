@@ -470,3 +470,22 @@ fn no_file_is_too_bad() {
     }
     assert!(accepted > many / 40 && refused > many / 20, "{accepted} accepted, {refused} refused");
 }
+
+/// A signal ends the program also while it waits for the rest of its file.
+#[cfg(unix)]
+#[test]
+fn reading_can_be_interrupted() {
+    for signal in ["INT", "TERM", "HUP"] {
+        let mut child = program().arg("/dev/stdin").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // More than a pipe holds: once all of it is written the program is reading.
+        std::io::Write::write_all(child.stdin.as_mut().unwrap(), &[b' '; 1 << 18]).unwrap();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let still_open = child.stdin.take();
+        let output = child.wait_with_output().unwrap();
+        drop(still_open);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{signal}: {told}");
+        assert_eq!(told, "/dev/stdin: interrupted before all of it was read\n");
+    }
+}

@@ -239,6 +239,13 @@ fn understand_text(text: &str) -> Result<TlcTrace, TlaError> {
         let body: Vec<&str> = lines.by_ref().take_while(is_body).collect();
         states.push(Value::from_state(&body.join("\n")).map_err(|error| TlaError::Trace(error.to_string()))?);
     }
+    let is_temporal = |line: &str| line.contains("Temporal propert") && line.contains(" violated");
+    if end.is_none() && !states.is_empty() && text.lines().any(is_temporal) {
+        let seen = states.len();
+        return wrong(format!(
+            "it is cut off after {seen} states: a temporal property was violated, and neither a step back nor stuttering follows"
+        ));
+    }
     written(states, actions, end.unwrap_or(End::Stops), Vec::new())
 }
 

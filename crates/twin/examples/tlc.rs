@@ -29,7 +29,8 @@ Examples:
   tlc my.cfg --timeout 60                 a model with constants that you chose; TLC is ended after a minute
   tlc my.cfg --from-trace trace.json      execute what TLC wrote with -dumpTrace json trace.json, or its output
   tlc --bench                             how long each side takes
-  tlc g3-c01-2x4 --to-trace NoSlotLeak    a Rust counterexample as a module that TLC walks
+  tlc g3-c01-2x4 --to-trace WdEventuallyObservedDone
+                                          a Rust counterexample as a module that TLC walks
 
 TLC is the jar of --jar, else of TLA2TOOLS_JAR, else the command tlc on the PATH; Java 11 or newer. Where there is
 no TLC, what was built with --features tla-checker runs the embedded checker, and says what only TLC checks.
@@ -566,7 +567,11 @@ fn show_trace(out: &mut Output, file: &Path, models: &[Model], memory: usize) ->
     if let Some(timeline) = &replayed.timeline {
         write!(out, "{timeline}")?;
     }
-    writeln!(out, "executed: {} steps, then a loop of {}", replayed.stem, replayed.repeating)?;
+    let lap = match replayed.repeating {
+        0 => String::new(),
+        steps => format!(", then a loop of {steps}"),
+    };
+    writeln!(out, "executed: {} steps{lap}", replayed.stem)?;
     Ok(Exit::Success)
 }
 

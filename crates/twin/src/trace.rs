@@ -204,6 +204,10 @@ mod tests {
         assert_eq!(executed(parsed(&plain)), Ok((0, 4)));
         let (stopped, _) = TEXT.split_once("1: Back").unwrap();
         assert_eq!(executed(parsed(&format!("{stopped}5: Stuttering\n"))), Ok((3, 0)));
+        let cut = executed(parsed(&format!("Error: Temporal property P was violated.\n{stopped}"))).unwrap_err();
+        assert!(cut.starts_with("the trace cannot be used: it is cut off after 4 states"), "{cut}");
+        let whole = format!("Error: Temporal properties were violated.\n{TEXT}");
+        assert_eq!(executed(parsed(&whole)), Ok((0, 4)));
         let wrong = |from: &str, to: &str, message: &str| {
             assert!(TEXT.contains(from));
             let found = executed(parsed(&TEXT.replace(from, to))).unwrap_err();

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use stateright_temporal::memory::Memory;
-use vtd_qi_terminal::{Exit, Failure, Output, arguments, memory};
+use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, memory, printable, unless_interrupted};
 
 use examine::{Examined, Undecided, Unknown, examine};
 use file::{Case, Word};
@@ -68,7 +68,12 @@ fn main() -> ExitCode {
 fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
     let interrupted = vtd_qi_terminal::interrupt();
-    let cases = load(&args.file, memory::allowance(None, 1)?)?;
+    let (file, allowance) = (args.file.clone(), memory::allowance(None, 1)?);
+    let Some(cases) = unless_interrupted(move |_| load(&file, allowance)) else {
+        complain(format_args!("{}: interrupted before all of it was read", args.file.display()));
+        return Ok(Exit::Interrupted);
+    };
+    let cases = cases?;
     // Half of what is left now. The other half is for what is not counted: a case's transitions, once more.
     let memory = Memory::of(memory::allowance(None, 1)? / 2);
     let expected = cases.iter().map(|case| expected(case, args.expect)).collect::<Result<Vec<_>, _>>()?;
@@ -90,14 +95,14 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
             Err(Undecided::Interrupted) => break,
             Err(Undecided::Unknown(unknown)) => {
                 if !args.json {
-                    writeln!(out, "{}", visible(&unknown.to_string()))?;
+                    writeln!(out, "{}", printable(&unknown.to_string()))?;
                     out.flush()?;
                 }
                 outcome.unknown += 1;
                 outcome.undecided.push(unknown);
             }
             Err(undecided) => {
-                ended = Err(Failure::unusable(visible(&undecided.to_string())));
+                ended = Err(Failure::unusable(printable(&undecided.to_string()).into_owned()));
                 break;
             }
         }
@@ -114,7 +119,7 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn load(path: &Path, memory: usize) -> Result<Vec<Case>, Failure> {
-    let unusable = |why: String| Failure::Unusable(visible(&format!("{}: {why}", path.display())));
+    let unusable = |why: String| Failure::Unusable(printable(&format!("{}: {why}", path.display())).into_owned());
     let mut text = Vec::new();
     let longest = LONGEST.min((memory / BYTES_PER_BYTE) as u64);
     let read = File::open(path).and_then(|file| file.take(longest + 1).read_to_end(&mut text));
@@ -134,14 +139,8 @@ fn expected(case: &Case, otherwise: Expect) -> Result<Word, Failure> {
     };
     case.expect.or(word).ok_or_else(|| {
         let why = format!("case {}: --expect tlc compares with what TLC said, but tlc is missing", case.id);
-        Failure::Unusable(visible(&why))
+        Failure::Unusable(printable(&why).into_owned())
     })
-}
-
-/// Text that a terminal shows as it is: control characters are escaped.
-fn visible(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(shown).collect()
 }
 
 /// A case beside what should have become of it.
@@ -182,9 +181,9 @@ impl Judged {
         if !absent.is_empty() {
             line += &format!("; never occurs: {}", absent.join(", "));
         }
-        writeln!(out, "{}", visible(&line))?;
+        writeln!(out, "{}", printable(&line))?;
         match counterexample {
-            Some(counterexample) => writeln!(out, "    {}", visible(&counterexample.to_string())),
+            Some(counterexample) => writeln!(out, "    {}", printable(&counterexample.to_string())),
             None => Ok(()),
         }
     }
