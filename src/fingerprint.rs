@@ -1,5 +1,6 @@
 //! Short hashes of files, used to notice that a stored result belongs to an older version.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
@@ -22,6 +23,12 @@ pub(crate) fn of_sources() -> &'static str {
     &OF_SOURCES
 }
 
+/// Whether a checkout still has the sources that this program was built from, as far as they decide what a search finds: then the
+/// checkout's commit is the program's.
+pub fn is_built_from(checkout: &Path) -> bool {
+    SOURCES.iter().all(|(name, text)| std::fs::read(checkout.join(name)).is_ok_and(|now| now == *text))
+}
+
 /// Names and lengths count too: two files are not the same as one that holds both.
 fn of_files(files: &[(&str, &[u8])]) -> String {
     let part = |(name, text): &(&str, &[u8])| [format!("{name} {}\n", text.len()).as_bytes(), text].concat();
@@ -31,7 +38,7 @@ fn of_files(files: &[(&str, &[u8])]) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use super::*;
 
@@ -84,7 +91,7 @@ mod tests {
                 .iter()
                 .all(|&name| SOURCES.iter().any(|(n, _)| *n == name))
         );
-        assert!(SOURCES.iter().all(|(name, text)| std::fs::read(root.join(name)).unwrap() == *text));
+        assert!(is_built_from(root) && !is_built_from(&root.join("src")));
     }
 
     #[test]

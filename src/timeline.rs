@@ -133,13 +133,9 @@ impl Timeline {
         let start = names.ring(ring, &initial);
         let (mut before, mut rows, mut harm) = (initial, Vec::new(), None);
         for (label, after) in steps {
-            let row = names.row(ring, &before, label, &after);
-            harm = harm.or_else(|| {
-                let t = lost_done(ring, &before, &after)?;
-                let what = format!("takes away the QI_DONE of {}, which T{} has not seen", names.wd(t), t + 1);
-                Some(Harm { row: rows.len(), what })
-            });
-            rows.push(row);
+            rows.push(names.row(ring, &before, label, &after));
+            let what = names.harm(ring, &before, &after);
+            harm = harm.or(what.map(|what| Harm { row: rows.len() - 1, what }));
             before = after;
         }
         Timeline { submitters: ring.cfg().submitters, start, rows, repeating, harm }
@@ -246,6 +242,17 @@ impl Names {
             "" => format!("slot {slot}"),
             name => name.to_string(),
         }
+    }
+
+    /// What the step that was followed last did, if that is harm of a kind that is recognised, as a predicate: see [`Harm`].
+    pub fn harm<const F: usize>(
+        &self,
+        ring: &WideRing<F>,
+        before: &WideState<F>,
+        after: &WideState<F>,
+    ) -> Option<String> {
+        let t = lost_done(ring, before, after)?;
+        Some(format!("takes away the QI_DONE of {}, which T{} has not seen", self.wd(t), t + 1))
     }
 
     /// Follows a step from one state to the next, and tells it.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::{Builder, NamedTempFile};
+use vtd_qi::fingerprint::is_built_from;
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::Report;
 use vtd_qi_page::report::{About, ReportData};
@@ -87,10 +88,14 @@ fn command(words: impl Iterator<Item = OsString>) -> String {
     std::iter::once("check".to_string()).chain(words.map(quoted)).collect::<Vec<_>>().join(" ")
 }
 
-/// The commit of the checkout that the program was built in, with `-dirty` where files were changed since; `None` if git does not know.
+/// The commit that the program was built from, with `-dirty` where files were changed since; `None` if git does not know, or if the
+/// checkout has moved on since the program was built.
 fn commit() -> Option<String> {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|checkout| is_built_from(checkout))?;
     let git = Command::new("git")
-        .args(["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"])
+        .arg("-C")
+        .arg(checkout)
+        .args(["describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"])
         .output()
         .ok()?;
     let said = String::from_utf8(git.stdout).ok().filter(|_| git.status.success())?;

@@ -111,13 +111,7 @@ impl<'a, const F: usize> ByHand<'a, F> {
 
     /// Its states, to be shown.
     pub fn frames(&self) -> Vec<Frame> {
-        let mut frames = frames(self.ring, &self.actions);
-        if let Some(harm) = Timeline::of(self.ring, &self.run).harm
-            && let Some(step) = &mut frames[harm.row + 1].step
-        {
-            step.harm = Some(harm.what);
-        }
-        frames
+        frames(self.ring, &self.actions)
     }
 
     /// The timeline as a terminal shows it, with all steps.

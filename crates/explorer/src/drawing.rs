@@ -130,17 +130,12 @@ impl<const N: usize, const T: usize, const F: usize> Model for Drawn<N, T, F> {
 }
 
 /// The state at the end of a path as a frame, and with it the last step.
-fn frame<const F: usize>(ring: &WideRing<F>, actions: Vec<Action>, timeline: &Timeline) -> Frame {
+fn frame<const F: usize>(ring: &WideRing<F>, actions: Vec<Action>) -> Frame {
     let mut walk = Walk::new(ring);
     for action in actions {
         walk.step(action);
     }
-    let mut frame = walk.frame().clone();
-    let harm = timeline.harm.as_ref().filter(|harm| harm.row + 1 == timeline.rows.len());
-    if let (Some(step), Some(harm)) = (&mut frame.step, harm) {
-        step.harm = Some(harm.what.clone());
-    }
-    frame
+    walk.frame().clone()
 }
 
 /// Columns of text that the name of a fact takes.
@@ -202,7 +197,7 @@ fn draw<const N: usize, const T: usize, const F: usize>(
     let (run, state) = run(path.clone());
     let timeline = Timeline::of(ring, &run);
     let ring = ring.widened();
-    let frame = frame(&ring, path.into_actions(), &timeline);
+    let frame = frame(&ring, path.into_actions());
     let scene = Scene::of(&ring, &state.widened());
     let facts = scene.facts();
     let panels = [boxes(&scene), legend(), lines(&facts), rows(&timeline)];

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use vtd_qi_terminal::memory;
 
 /// What a child shows its parent while it works: shared memory.
 #[derive(Debug, Default)]
@@ -248,7 +249,7 @@ fn once<T: Serialize + DeserializeOwned>(
         (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1]))
     };
     pulse.parent.store(std::process::id() as i32, Ordering::Relaxed);
-    let resident = memory_of_this_process(Counted::Resident);
+    let resident = memory::resident().unwrap_or(0);
     // SAFETY: the child uses only what the calling thread can reach, writes to its pipe and ends without unwinding into code
     // of the parent's.
     let result = match unsafe { libc::fork() } {
@@ -319,27 +320,9 @@ fn work<T: Serialize>(mut writer: File, pulse: &Pulse, memory: u64, f: &impl Fn(
     unsafe { libc::_exit(if written { 0 } else { 101 }) }
 }
 
-/// What is counted of a process's memory, by its place in `/proc/self/statm`.
-#[derive(Clone, Copy)]
-enum Counted {
-    /// What is in the machine's memory.
-    Resident = 1,
-    /// What the process has to itself and may write to, as `RLIMIT_DATA` counts it.
-    Data = 5,
-}
-
-/// How much memory this process has, in bytes; 0 where that is not known.
-fn memory_of_this_process(counted: Counted) -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = pages.split_whitespace().nth(counted as usize).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    // SAFETY: asks for a number.
-    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    u64::try_from(page).unwrap_or(0).saturating_mul(pages)
-}
-
 /// From now on this process may take so many bytes more.
 fn limit_memory(bytes: u64) {
-    let most = memory_of_this_process(Counted::Data).saturating_add(bytes);
+    let most = memory::data().unwrap_or(0).saturating_add(bytes);
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: an attribute of this process; a bound that is lower already stays.
     unsafe {

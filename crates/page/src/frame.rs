@@ -206,6 +206,8 @@ pub struct Walk<'a, const F: usize> {
     names: Names,
     scene: Scene,
     frame: Frame,
+    /// Whether a step that was taken did harm: the first that does is the one that counts.
+    harmed: bool,
 }
 
 impl<'a, const F: usize> Walk<'a, F> {
@@ -214,7 +216,7 @@ impl<'a, const F: usize> Walk<'a, F> {
         let (state, names) = (ring.init_states()[0], Names::new(ring));
         let scene = Scene::of(ring, &state);
         let frame = Frame::of(&scene, &named(ring, &state, &names));
-        Walk { ring, state, names, scene, frame }
+        Walk { ring, state, names, scene, frame, harmed: false }
     }
 
     /// The state that was come to.
@@ -247,6 +249,8 @@ impl<'a, const F: usize> Walk<'a, F> {
         let Some(next) = self.ring.next_state(&self.state, action) else { return false };
         let fetched = self.names.fetched().to_vec();
         let row = self.names.row(self.ring, &self.state, action.label(), &next);
+        let harm = self.names.harm(self.ring, &self.state, &next).filter(|_| !self.harmed);
+        self.harmed |= harm.is_some();
         let (named, scene) = (named(self.ring, &next, &self.names), Scene::of(self.ring, &next));
         let told = Told { before: &self.scene, after: &scene, named: &named, fetched: &fetched, text: &row.text };
         let mut frame = Frame::of(&scene, &named);
@@ -258,7 +262,7 @@ impl<'a, const F: usize> Walk<'a, F> {
             action: self.ring.format_action(&action),
             slots: frame.slots_unlike(&self.frame),
             fields: fields.filter(|(after, before)| after != before).map(|((name, _), _)| name.to_string()).collect(),
-            harm: None,
+            harm,
         });
         (self.state, self.scene, self.frame) = (next, scene, frame);
         true

@@ -19,7 +19,8 @@ const STYLE: &str = "\
     @media (prefers-color-scheme:dark){text{fill:#e7e9ec}.s{fill:#a7adb7}.b{fill:#ff968c}.p{fill:#1c1f23;stroke:#363b42}\
     .f{fill:#2a2e34}.c{stroke:#4a5058}.o{stroke:#ff968c}.q{fill:#8bb5f5}.d{fill:#dda0d0}.on{fill:#17181a}}";
 
-/// Draws a step of a run, with the changes that its film shares, on a ring of up to 4 slots as SVG; `None` if there is no such step, or the ring is longer.
+/// Draws a step of a run as SVG, with the changes that its film shares, on a ring of up to 4 slots; `None` if there is no such step, or
+/// the ring is longer.
 pub fn picture(run: &ShownRun, shared: &[Value], step: usize) -> Option<String> {
     let frames = run.film.frames(shared).ok()?;
     let (before, after) = (frames.get(step.checked_sub(1)?)?, frames.get(step)?);
@@ -30,7 +31,7 @@ pub fn picture(run: &ShownRun, shared: &[Value], step: usize) -> Option<String> 
     }
     let mut body = String::new();
     let mut y = 26;
-    for line in lines(&taken.sentence, 60) {
+    for line in textwrap::wrap(&taken.sentence, 60) {
         y += 26;
         body += &format!("<text x='24' y='{y}' font-size='20' font-weight='600'>{}</text>\n", escape(&line));
     }
@@ -129,16 +130,4 @@ fn cell(number: usize, slot: &FrameSlot, changed: bool, x: usize, y: usize) -> S
         escape(&slot.name),
         y + 52,
     )
-}
-
-/// A sentence in lines of so many letters at most, where its words are not longer than that.
-fn lines(sentence: &str, most: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in sentence.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= most => *line += &format!(" {word}"),
-            _ => lines.push(word.to_string()),
-        }
-    }
-    lines
 }

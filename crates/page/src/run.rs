@@ -144,14 +144,8 @@ impl ShownRun {
     /// If it is no run of the scenario's ring.
     pub fn of(scenario: &Scenario, outcome: &PropertyReport) -> Option<ShownRun> {
         let violation = outcome.counterexample.as_ref()?;
-        let mut frames = with_wide_ring!(scenario.cfg.clone(), |ring| frames(&ring, &violation.actions));
+        let frames = with_wide_ring!(scenario.cfg.clone(), |ring| frames(&ring, &violation.actions));
         assert_eq!(frames.len(), violation.actions.len() + 1, "{}: a run cannot be executed", scenario.name);
-        let harm = violation.timeline.harm.as_ref();
-        if let Some(harm) = harm
-            && let Some(step) = &mut frames[harm.row + 1].step
-        {
-            step.harm = Some(harm.what.clone());
-        }
         let of_loop = &frames[frames.len() - violation.repeating..];
         let waits = |who: &&String| of_loop.iter().all(|frame| frame.submitters[*who].waits.is_some());
         let stuck = frames[0].submitters.keys().filter(|_| violation.repeating > 0).filter(waits);
@@ -164,7 +158,7 @@ impl ShownRun {
             length: violation.length.to_string(),
             stem: violation.stem,
             repeating: violation.repeating,
-            harm: harm.map(|harm| harm.row + 1),
+            harm: frames.iter().position(|frame| frame.step.as_ref().is_some_and(|step| step.harm.is_some())),
             compared: compared(scenario, violation, &frames, &stuck),
             film: Film::of(scenario.cfg.length.slots(), &frames),
             stuck,

@@ -109,6 +109,12 @@ pub fn resident() -> Option<u64> {
     measured::resident()
 }
 
+/// How many bytes of memory the process has to itself and may write to, as `RLIMIT_DATA` counts them; `None` where that cannot be
+/// measured.
+pub fn data() -> Option<u64> {
+    measured::data()
+}
+
 #[cfg(not(target_os = "linux"))]
 mod measured {
     pub fn bounds(_threads: usize) -> Vec<(u64, super::Bound)> {
@@ -118,6 +124,10 @@ mod measured {
     pub fn resident() -> Option<u64> {
         None
     }
+
+    pub fn data() -> Option<u64> {
+        None
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -125,7 +135,7 @@ mod measured {
     use std::fs::read_to_string;
     use std::path::{Path, PathBuf};
 
-    use procfs::process::{LimitValue, Process};
+    use procfs::process::{LimitValue, Process, StatM};
     use procfs::{Current, Meminfo};
 
     use super::Bound;
@@ -144,8 +154,15 @@ mod measured {
     }
 
     pub fn resident() -> Option<u64> {
-        let pages = Process::myself().and_then(|process| process.statm()).ok()?.resident;
-        Some(pages * procfs::page_size())
+        Some(statm()?.resident * procfs::page_size())
+    }
+
+    pub fn data() -> Option<u64> {
+        Some(statm()?.data * procfs::page_size())
+    }
+
+    fn statm() -> Option<StatM> {
+        Process::myself().and_then(|process| process.statm()).ok()
     }
 
     fn own_limits(process: &Process, threads: usize) -> Vec<(u64, Bound)> {

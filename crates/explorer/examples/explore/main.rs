@@ -51,9 +51,10 @@ action that is possible in the state in view can be taken. Addresses like #/step
 there; the link that is printed shows the counterexample to its end, its loop once. `check --list` shows the scenarios, cells and
 properties that there are.
 
-It is answered as localhost, by a loopback address or by the address that it listens on, under its own port, and to its own page
-only: no other page that the browser has open reaches it. Stateright's own server, which it passes questions on to, listens at a loopback address
-drawn at random; other programs of this machine can find it there and ask what the page shows.
+It answers as localhost, as a loopback address or as the address that it listens on, under no other port than its own.
+No other page that the browser has open can command it or read what it answers. Stateright's own server, which it asks,
+listens at a loopback address drawn at random; other programs of this machine can find it there and ask what the page
+shows.
 
 The search for a counterexample takes at most what --max-memory allows; what is not found by then is undecided. The
 page can let stateright search all of it by itself, which counts no memory: when it has taken half of that and 8 MB,

@@ -34,7 +34,7 @@ impl Subject {
             return Ok(Subject { scenario, property, own: Some(own) });
         }
         let scenario = select(name.unwrap_or(DEFAULT), property)?;
-        if *options != ConfigurationArgs::default() {
+        if options.changes_something() {
             let (scenario, own) = configured(Base::scenario(&scenario), options, &asked)?;
             return Ok(Subject { scenario, property, own: Some(own) });
         }
