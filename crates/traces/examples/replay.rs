@@ -42,7 +42,8 @@ use vtd_qi_traces::replay::{
 /// tracked at once; with more, the verdict is unknown. Where there is little memory, both are fewer.
 ///
 /// Exit code: 0 if some generation of the driver fits each trace (with --ndjson: if they could be read), 1 if none fits one of
-/// them or that is unknown, 2 if a trace cannot be used or gives nothing to judge, 130 if a signal came.
+/// them or that is unknown, 2 if a trace cannot be used or gives nothing to judge (the others are judged all the same), 130 if a
+/// signal came.
 #[derive(Parser)]
 #[command(after_help = "Examples:
   cargo run --example replay -- tests/fixtures/k612mf.qemu.log.gz
@@ -157,16 +158,32 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
         return Err(Unusable::NoTimeOuts.into());
     }
     let memory = memory::allowance(None, THREADS)?;
-    let mut reports = Vec::new();
-    let ended = args.files.iter().try_for_each(|file| each(out, &args, file, memory, &mut reports));
+    let (mut reports, mut unusable) = (Vec::new(), Vec::new());
+    for file in &args.files {
+        match each(out, &args, file, memory, &mut reports) {
+            // The traces behind one that cannot be used are judged all the same.
+            Err(Failure::Unusable(why)) => unusable.push(why),
+            ended => ended?,
+        }
+    }
     if args.json {
-        // What is known of the traces before one that cannot be used is not lost with it.
         serde_json::to_writer_pretty(&mut *out, &reports).map_err(io::Error::from)?;
         writeln!(out)?;
     }
-    ended?;
+    let why = match &unusable[..] {
+        [] => None,
+        [why] => Some(why.clone()),
+        several => {
+            let (few, all) = (several.len(), args.files.len());
+            Some(format!("{few} of {all} traces cannot be used:\n  {}", several.join("\n  ")))
+        }
+    };
     if interrupt().load(Ordering::Relaxed) {
+        why.iter().for_each(|why| complain(format_args!("error: {why}")));
         return Ok(Exit::Interrupted);
+    }
+    if let Some(why) = why {
+        return Err(Failure::Unusable(why));
     }
     Ok(Exit::success_if(reports.iter().all(|report| report.verdict == Word::Accepted)))
 }

@@ -765,6 +765,25 @@ fn unusable_input_is_one_sentence_and_exit_code_2() {
 }
 
 #[test]
+fn all_traces_are_judged_though_some_cannot_be_used() {
+    let garbage = file("replay-second", &[0xff, 0, 0x80, 0x1f, 7].repeat(900));
+    let output = run(&["--generation", "g4", "no/such/file", FIXTURE, garbage.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let [first, missing, unreadable] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert_eq!(first, "error: 2 of 3 traces cannot be used:");
+    assert!(missing.contains("no/such/file") && unreadable.contains("replay-second"), "{said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("k612mf.qemu.log.gz: accepted"), "{text}");
+    // One that cannot be used among several is its own sentence.
+    let one = run(&["--json", "--generation", "g4", "no/such/file", FIXTURE]);
+    let said = String::from_utf8(one.stderr).unwrap();
+    assert!(said.starts_with("error: cannot open no/such/file") && said.lines().count() == 1, "{said}");
+    let report: serde_json::Value = serde_json::from_slice(&one.stdout).unwrap();
+    assert_eq!((one.status.code(), &report[0]["verdict"]), (Some(2), &serde_json::json!("accepted")));
+}
+
+#[test]
 fn output_for_machines() {
     let output = run(&["--json", "--generation", GENERATIONS[1].name, FIXTURE]);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
