@@ -2,8 +2,9 @@
 //!
 //! What a child does wrong and what the machine does to it are told apart. Patience counts the processor time that the child
 //! uses, or the time that it sleeps of its own accord; time in which it is stopped, or is ready and does not get a processor, is
-//! the machine's, as is a SIGKILL. A child ends with its parent, however the parent ends. What a child starts itself ends with
-//! the child: it leads a process group, which is killed behind it. The memory that a child may take has a bound.
+//! the machine's, as is a SIGKILL. A child ends with its parent, however the parent ends, and can start no process that would not:
+//! see `seal.rs`. It may stop itself, as whoever runs the program may stop it: it is let go on, but not for ever. The memory that a
+//! child may take has a bound.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -15,6 +16,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use vtd_qi_terminal::memory;
+
+use super::seal::seal;
 
 /// What a child shows its parent while it works: shared memory.
 #[derive(Debug, Default)]
@@ -28,9 +31,11 @@ pub struct Pulse {
     pub steps: AtomicU64,
     /// Set by the parent: stop, and say what is known.
     pub stop: AtomicBool,
+    /// Set by the parent: for how many seconds it has been waiting for a beat.
+    pub silence: AtomicU64,
     /// The parent's process id; 0 where there is no child.
     parent: AtomicI32,
-    /// A process group that the child has started and that must not outlive it; 0 if there is none.
+    /// A compiler's process group, which must not outlive the child that has started it; 0 if there is none.
     group: AtomicI32,
 }
 
@@ -58,22 +63,6 @@ impl Pulse {
         let parent = self.parent.load(Ordering::Relaxed);
         // SAFETY: asks for a number.
         parent != 0 && parent != unsafe { libc::getppid() }
-    }
-
-    /// Lets `f` work, which has to clean up behind itself: meanwhile the child outlives its parent until `f` has seen
-    /// [`is_to_stop`](Pulse::is_to_stop) and returned.
-    pub(super) fn tidily<T>(&self, f: impl FnOnce() -> T) -> T {
-        if self.parent.load(Ordering::Relaxed) == 0 {
-            return f();
-        }
-        end_with_parent(0);
-        let value = f();
-        end_with_parent(libc::SIGKILL);
-        if self.is_orphaned() {
-            // SAFETY: nobody is left to hear anything.
-            unsafe { libc::_exit(0) }
-        }
-        value
     }
 }
 
@@ -145,6 +134,15 @@ pub enum Death {
         /// For how long.
         seconds: u64,
     },
+    /// It was found stopped again and again, and let go on each time but the last.
+    #[error(
+        "the process that runs the C was stopped {times} times, by itself or from outside, while this program ran: what it was \
+         at is unknown"
+    )]
+    Stopped {
+        /// How often.
+        times: u32,
+    },
     /// It was stopped because the user asked for it.
     #[error("cancelled")]
     Cancelled,
@@ -163,7 +161,8 @@ impl Death {
             | Death::Quit { seed, .. }
             | Death::Memory { seed, .. }
             | Death::Garbled { seed, .. } => Some(seed),
-            Death::Killed { .. } | Death::Starved { .. } | Death::Cancelled | Death::Failed(_) => None,
+            Death::Killed { .. } | Death::Starved { .. } | Death::Stopped { .. } => None,
+            Death::Cancelled | Death::Failed(_) => None,
         }
     }
 }
@@ -179,12 +178,17 @@ fn signal_text(signal: i32) -> String {
         libc::SIGILL | libc::SIGTRAP => "the C code ran into a BUG (SIGILL)".to_string(),
         libc::SIGFPE => "the C code divided by zero (SIGFPE)".to_string(),
         libc::SIGABRT => "the C code aborted (SIGABRT)".to_string(),
+        libc::SIGSYS => {
+            "the C code tried to start a process, to become another program, or to signal one (SIGSYS)".to_string()
+        }
         other => format!("the C code was ended by signal {other}"),
     }
 }
 
 /// How often a child that the machine has ended is started in all.
 const STARTS: u32 = 3;
+/// How often a child that is stopped is let go on: more often than a person stops it who thinks better of it.
+const GOES_ON: u32 = 3;
 /// How long the machine may keep a child from going on.
 const MACHINE: Duration = Duration::from_secs(600);
 /// How long a child may take to stop when it is asked to.
@@ -195,11 +199,20 @@ const SAID_BYTES: usize = 64 << 20;
 /// Memory that a child may take which keeps no graph, in bytes: a child was seen to have 140 MB, its parent's counted in.
 pub const ROOM: u64 = 1 << 30;
 
-/// Runs `f` in a child process and returns what it returns.
+/// What runs in a child.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    /// Code of the tree's. The child can start no process, and ends at the moment that its parent does.
+    Code,
+    /// A compiler, as a process of its own: the child ends it where the parent has ended, and then itself.
+    Compiler,
+}
+
+/// Runs `f`, which runs code of a tree's, in a child process and returns what it returns.
 ///
 /// `patience` is how much processor time the child may use, or how long it may sleep, without a beat of its pulse; `memory` is how
 /// many bytes it may take beyond what this process has; `watch` is called now and then with the pulse and says whether to go on.
-/// A child that the machine ends is started again, twice. Processes that the child has started itself are killed when it ends.
+/// A child that the machine ends is started again, twice. It can start threads and no process: to try is its end.
 ///
 /// # Errors
 /// [`Death`] if the child does not come to an end by itself.
@@ -209,9 +222,29 @@ pub fn isolated<T: Serialize + DeserializeOwned>(
     watch: &mut dyn FnMut(&Pulse) -> bool,
     f: impl Fn(&Pulse) -> T,
 ) -> Result<T, Death> {
+    repeatedly(Runs::Code, patience, memory, watch, f)
+}
+
+/// Runs `f`, which runs a compiler and no code of a tree's, like [`isolated`]. It has to return once
+/// [`is_to_stop`](Pulse::is_to_stop) says so, having ended the compiler, whose group it tells [`owns`](Pulse::owns).
+pub(super) fn compiling<T: Serialize + DeserializeOwned>(
+    patience: Duration,
+    watch: &mut dyn FnMut(&Pulse) -> bool,
+    f: impl Fn(&Pulse) -> T,
+) -> Result<T, Death> {
+    repeatedly(Runs::Compiler, patience, ROOM, watch, f)
+}
+
+fn repeatedly<T: Serialize + DeserializeOwned>(
+    runs: Runs,
+    patience: Duration,
+    memory: u64,
+    watch: &mut dyn FnMut(&Pulse) -> bool,
+    f: impl Fn(&Pulse) -> T,
+) -> Result<T, Death> {
     let mut started = 1;
     loop {
-        match once(patience, memory, watch, &f) {
+        match once(runs, patience, memory, watch, &f) {
             Err(Death::Killed { .. }) if started < STARTS => started += 1,
             Err(Death::Killed { signal, .. }) => return Err(Death::Killed { signal, times: started }),
             ended => return ended,
@@ -225,6 +258,7 @@ fn failed(what: &str) -> Death {
 
 /// Runs `f` in one child.
 fn once<T: Serialize + DeserializeOwned>(
+    runs: Runs,
     patience: Duration,
     memory: u64,
     watch: &mut dyn FnMut(&Pulse) -> bool,
@@ -256,12 +290,10 @@ fn once<T: Serialize + DeserializeOwned>(
         -1 => Err(failed("fork")),
         0 => {
             drop(reader);
-            work(writer, pulse, memory, f)
+            work(runs, writer, pulse, memory, f)
         }
         child => {
             drop(writer);
-            // SAFETY: our own child, which does the same: whoever is first, it leads a group before either goes on.
-            unsafe { libc::setpgid(child, child) };
             let taking = Taking { memory, resident };
             Attended::new(child, reader, pulse, taking).and_then(|mut attended| attended.attend(patience, watch))
         }
@@ -272,21 +304,15 @@ fn once<T: Serialize + DeserializeOwned>(
     result
 }
 
-/// Has the calling process sent a signal when its parent ends; 0: none.
-fn end_with_parent(signal: i32) {
-    // SAFETY: sets an attribute of this process.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong) };
-}
-
 /// What the child does: `f`, and say what it returned, or with which words it panicked.
-fn work<T: Serialize>(mut writer: File, pulse: &Pulse, memory: u64, f: &impl Fn(&Pulse) -> T) -> ! {
-    end_with_parent(libc::SIGKILL);
-    let own = std::process::id();
+fn work<T: Serialize>(runs: Runs, mut writer: File, pulse: &Pulse, memory: u64, f: &impl Fn(&Pulse) -> T) -> ! {
     limit_memory(memory);
-    // SAFETY: these set attributes of this process: it heeds its parent and not the terminal, leaves no core file, and what the
-    // code prints goes nowhere.
+    // SAFETY: these set attributes of this process: it ends with its parent, which alone heeds Ctrl-C, leaves no core file, and
+    // what the code prints goes nowhere.
     unsafe {
-        libc::setpgid(0, 0);
+        if runs == Runs::Code {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong);
+        }
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
             libc::signal(signal, libc::SIG_IGN);
         }
@@ -300,8 +326,14 @@ fn work<T: Serialize>(mut writer: File, pulse: &Pulse, memory: u64, f: &impl Fn(
         // SAFETY: the parent ended before it was noticed.
         unsafe { libc::_exit(0) }
     }
-    let said =
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| serde_json::to_vec(&Ok::<T, String>(f(pulse)))));
+    let sealed = if runs == Runs::Code { seal() } else { Ok(()) };
+    let result = || match &sealed {
+        Ok(()) => serde_json::to_vec(&Ok::<T, String>(f(pulse))),
+        Err(error) => {
+            serde_json::to_vec(&Err::<(), String>(format!("it cannot be kept from starting others: {error}")))
+        }
+    };
+    let said = std::panic::catch_unwind(std::panic::AssertUnwindSafe(result));
     let said = match said {
         Ok(Ok(said)) => said,
         Ok(Err(error)) => serde_json::to_vec(&Err::<(), String>(error.to_string())).unwrap_or_default(),
@@ -311,10 +343,6 @@ fn work<T: Serialize>(mut writer: File, pulse: &Pulse, memory: u64, f: &impl Fn(
             serde_json::to_vec(&Err::<(), String>(text)).unwrap_or_default()
         }
     };
-    if std::process::id() != own {
-        // SAFETY: the code has forked, and only the child speaks to the parent.
-        unsafe { libc::_exit(0) }
-    }
     let written = writer.write_all(&said).is_ok();
     // SAFETY: ends the child at once; its destructors are the parent's business.
     unsafe { libc::_exit(if written { 0 } else { 101 }) }
@@ -370,6 +398,8 @@ struct Attended<'a> {
     /// Since it last came along: how long it has slept, and how long it has been.
     slept: Duration,
     waited: Duration,
+    /// How often it was found stopped.
+    stops: u32,
 }
 
 impl<'a> Attended<'a> {
@@ -395,6 +425,7 @@ impl<'a> Attended<'a> {
             looked,
             slept: zero,
             waited: zero,
+            stops: 0,
         })
     }
 
@@ -468,6 +499,14 @@ impl<'a> Attended<'a> {
         if self.said.len() > SAID_BYTES {
             return Some(Death::Garbled { bytes: self.said.len(), seed });
         }
+        if is_stopped(self.child) {
+            self.stops += 1;
+            if self.stops > GOES_ON {
+                return Some(Death::Stopped { times: self.stops });
+            }
+            // SAFETY: our own child. Whoever stopped this whole program has not stopped the child alone.
+            unsafe { libc::kill(self.child, libc::SIGCONT) };
+        }
         let used = processor_time(self.child).unwrap_or(self.used);
         // Where this process was stopped itself, the time has passed for nobody.
         let passed = self.looked.elapsed().min(Duration::from_secs(1));
@@ -477,9 +516,11 @@ impl<'a> Attended<'a> {
         if beats != self.beats {
             self.beats = beats;
             self.came_along();
+            self.pulse.silence.store(0, Ordering::Relaxed);
             return None;
         }
         self.waited += passed;
+        self.pulse.silence.store(self.waited.as_secs(), Ordering::Relaxed);
         if idle && sleeps(self.child) {
             self.slept += passed;
         }
@@ -520,8 +561,7 @@ impl<'a> Attended<'a> {
 
 /// How a child has ended, if it has.
 fn ended(child: libc::pid_t) -> Option<Ended> {
-    // SAFETY: our own child, which stays to be waited for, so that its number and its group's are nobody else's yet; zeros are
-    // valid, and are what is left where it has not ended.
+    // SAFETY: our own child, which stays to be waited for; zeros are valid, and are what is left where it has not ended.
     let has_ended = unsafe {
         let mut about: libc::siginfo_t = std::mem::zeroed();
         let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
@@ -530,14 +570,22 @@ fn ended(child: libc::pid_t) -> Option<Ended> {
     has_ended.then(|| end(child))
 }
 
-/// Ends a child and whatever it has started, and waits for the child's end.
+/// Whether a child has been stopped since this was last asked.
+fn is_stopped(child: libc::pid_t) -> bool {
+    // SAFETY: as above.
+    unsafe {
+        let mut about: libc::siginfo_t = std::mem::zeroed();
+        let how = libc::WSTOPPED | libc::WNOHANG;
+        libc::waitid(libc::P_PID, child as libc::id_t, &mut about, how) == 0 && about.si_pid() == child
+    }
+}
+
+/// Ends a child and waits for its end.
 fn end(child: libc::pid_t) -> Ended {
     let mut status = 0;
-    // SAFETY: our own child, which has not been waited for, and the group that it leads; zeros are a valid usage. Interrupted
-    // calls are repeated.
+    // SAFETY: our own child, which has not been waited for; zeros are a valid usage. Interrupted calls are repeated.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
-        libc::kill(-child, libc::SIGKILL);
         libc::kill(child, libc::SIGKILL);
         while libc::wait4(child, &mut status, 0, &mut usage) == -1
             && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
@@ -656,28 +704,27 @@ mod tests {
             before
         });
         assert_eq!(again, Ok(1));
-        // Stopped for longer than the patience, and let go on by the watch.
-        let (mut since, mut went_on) = (None, false);
-        let stopped = isolated(
-            PATIENCE,
-            ROOM,
-            &mut |pulse| {
-                let child = pulse.seed.load(Ordering::Relaxed) as libc::pid_t;
-                let is_stopped =
-                    std::fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|s| s.contains(") T "));
-                if is_stopped && since.get_or_insert_with(Instant::now).elapsed() > 4 * PATIENCE {
-                    went_on = true;
-                    send(child, libc::SIGCONT);
-                }
-                true
-            },
-            |pulse| {
-                pulse.seed.store(own_id() as u64, Ordering::Relaxed);
-                send(own_id(), libc::SIGSTOP);
-                5
-            },
-        );
-        assert_eq!((stopped, went_on), (Ok(5), true));
+    }
+
+    #[test]
+    fn a_child_that_is_stopped_is_let_go_on_but_not_for_ever() {
+        let stops = |times: u32| child(move |_| (0..times).for_each(|_| send(own_id(), libc::SIGSTOP)));
+        assert_eq!(stops(GOES_ON), Ok(()));
+        let ended = stops(u32::MAX);
+        assert_eq!(ended, Err(Death::Stopped { times: GOES_ON + 1 }));
+        assert_eq!(ended.unwrap_err().by_the_code(), None);
+    }
+
+    #[test]
+    fn a_parent_that_waits_knows_for_how_long() {
+        let mut longest = 0;
+        let mut watch = |pulse: &Pulse| {
+            longest = longest.max(pulse.silence.load(Ordering::Relaxed));
+            longest < 1
+        };
+        let waited: Result<(), Death> = isolated(Duration::from_secs(600), ROOM, &mut watch, |_| sleep());
+        assert_eq!(waited, Err(Death::Cancelled));
+        assert!(longest >= 1);
     }
 
     #[test]
@@ -699,66 +746,5 @@ mod tests {
         let all: Result<u64, Death> = takes(2 * bytes);
         assert_eq!(all, Err(Death::Memory { bytes, seed: 7 }));
         assert_eq!(all.unwrap_err().by_the_code(), Some(7));
-    }
-
-    /// Starts a process that never ends and returns its number.
-    fn fork_for_ever() -> u64 {
-        // SAFETY: what code that runs in a child may do.
-        match unsafe { libc::fork() } {
-            0 => loop {
-                sleep();
-            },
-            started => started as u64,
-        }
-    }
-
-    #[test]
-    fn what_a_child_has_started_ends_with_it() {
-        let is_gone = |process: u64| {
-            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-            stat.is_empty() || stat.contains(") Z ")
-        };
-        for how in 0..3 {
-            let mut started = 0;
-            let ended = isolated(
-                PATIENCE,
-                ROOM,
-                &mut |pulse| {
-                    // Says that it knows.
-                    started = pulse.steps.load(Ordering::Relaxed);
-                    pulse.seed.store(started, Ordering::Relaxed);
-                    true
-                },
-                |pulse| {
-                    pulse.steps.store(fork_for_ever(), Ordering::Relaxed);
-                    while pulse.seed.load(Ordering::Relaxed) == 0 {
-                        std::thread::sleep(Duration::from_millis(5));
-                    }
-                    match how {
-                        0 => {}
-                        1 => send(own_id(), libc::SIGABRT),
-                        _ => sleep(),
-                    }
-                },
-            );
-            match (how, &ended) {
-                (0, Ok(())) => {}
-                (1, Err(Death::Signal { .. })) | (2, Err(Death::Blocked { .. })) => {}
-                _ => panic!("{how}: {ended:?}"),
-            }
-            assert!(started > 0);
-            // The test's own time limit is what ends a wait in vain.
-            while !is_gone(started) {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-        // Where both come back, only the child is heard.
-        let twice = child(|_| {
-            let own = own_id();
-            // SAFETY: as above.
-            unsafe { libc::fork() };
-            own == own_id()
-        });
-        assert_eq!(twice, Ok(true));
     }
 }

@@ -8,7 +8,7 @@
 //! | program | `program.rs`, `shim/` | compiled with the system's compiler against a shim of our own, and loaded |
 //! | accesses | `access.rs` | the words for what the C does |
 //! | machine | `machine.rs`, `board.rs` | submitters as coroutines that stop before each access; memory, registers, hardware |
-//! | isolate | `isolate.rs` | a process of its own for code that may crash or never come back |
+//! | isolate | `isolate.rs`, `seal.rs` | a process of its own for code that may crash or never come back, and that starts no other |
 //! | reference | `reference.rs` | the Rust driver on plain memory, each access noted |
 //! | probe | `probe.rs` | which generation a tree is of, told by what its functions do |
 //! | compare | `compare.rs`, `tour.rs` | the C and the Rust driver through the same schedules; counterexamples replayed |
@@ -16,7 +16,8 @@
 //!
 //! Only on Linux. No kernel's text is in this repository: it is read, compiled in memory and forgotten; only of a tarball the files
 //! that were read are kept, in the user's cache directory (see [`Source::open`]). A tree is code that is run with the caller's
-//! rights; it is compiled, loaded and run in a child process, which contains accidents and not malice.
+//! rights; it is compiled, loaded and run in a child process, which contains accidents and not malice. What is enforced against both:
+//! the C starts no process, so that nothing of it is left when the program has ended, in whatever way.
 //!
 //! What a difference would mean: both sides do the same accesses in the same order or the model is wrong. What agreement means:
 //! on the schedules that were played, for this compiler and these flags, under sequential consistency.
@@ -42,6 +43,7 @@ mod picture;
 mod probe;
 mod program;
 mod reference;
+mod seal;
 mod search;
 mod source;
 mod tour;

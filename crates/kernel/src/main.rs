@@ -32,7 +32,8 @@ use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, complain, 
 /// model step for step, whether its counterexamples are theirs, and whether they hang.
 ///
 /// The functions are cut out of the tree at run time, compiled with the system's C compiler in memory, and run in a process of
-/// their own. Nothing of a tree is kept. The few files of a tarball that were read are kept, so that it need not be unpacked again:
+/// their own with the rights of whoever runs this program. It can start no other process, and ends with this program, however that
+/// ends. Nothing of a tree is kept. The few files of a tarball that were read are kept, so that it need not be unpacked again:
 /// in the folder `tarballs` of $VTD_QI_CACHE if that is set, else of $XDG_CACHE_HOME/vtd-qi, else of ~/.cache/vtd-qi. They are
 /// found by the tarball's SHA-256; the folder can be deleted at any time.
 #[derive(Parser)]
@@ -52,7 +53,7 @@ Memory: --max-memory is about the graphs of exhaustive comparisons and of the mo
 random keep no states, and take some megabytes.
 
 Exit code: 0 recognised, no difference, nothing refuted and nothing found; 1 otherwise, also where a comparison was cut by a limit or
-the machine has ended or stopped the process that runs the C, and the result is unknown; 2 unusable arguments or an unusable tree, 130 interrupted. An
+the process that runs the C was ended or stopped and the result is unknown; 2 unusable arguments or an unusable tree, 130 interrupted. An
 option that nothing heeds of what is asked for is refused.")]
 struct Args {
     /// A kernel source tree, or a tarball of one (.tar, .tar.gz, .tar.xz), Linux 5.8 or newer
@@ -368,7 +369,13 @@ fn run<T: Serialize + serde::de::DeserializeOwned>(
     }
     let mut line = ProgressLine::new();
     let mut watch = |pulse: &Pulse| {
-        line.show(&format!("{what}: {} {unit}", HumanCount(pulse.steps.load(Ordering::Relaxed))));
+        let steps = HumanCount(pulse.steps.load(Ordering::Relaxed));
+        line.show(&match pulse.silence.load(Ordering::Relaxed) {
+            0 | 1 => format!("{what}: {steps} {unit}"),
+            seconds => {
+                format!("{what}: {steps} {unit}; the process that runs the C has not come along for {seconds} s")
+            }
+        });
         !cancelled()
     };
     let result = isolated(PATIENCE, memory, &mut watch, f);

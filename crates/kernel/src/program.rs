@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::cut::{CutText, SHIM_H};
-use super::isolate::{Death, Pulse, ROOM, isolated};
+use super::isolate::{Death, Pulse, ROOM, compiling, isolated};
 use vtd_qi::impl_qi::Length;
 
 const SHIM_C: &str = include_str!("shim/shim.c");
@@ -196,11 +196,10 @@ impl Program {
     ) -> Result<Program, BuildError> {
         let from = cut.from.clone();
         let mut program = Program { from, length: Length::KERNEL, optimise, library: file_in_memory()? };
-        let compiled = isolated(LOADING, ROOM, watch, |pulse| {
-            pulse.tidily(|| program.build(cut, length, pulse))?;
-            program.load().map(|loaded| loaded.length())
-        });
-        let compiled = compiled.map_err(|death| BuildError::Died { from: cut.from.clone(), death })??;
+        let died = |death| BuildError::Died { from: cut.from.clone(), death };
+        compiling(LOADING, watch, |pulse| program.build(cut, length, pulse)).map_err(died)??;
+        let loads = isolated(LOADING, ROOM, watch, |_| program.load().map(|loaded| loaded.length()));
+        let compiled = loads.map_err(died)??;
         program.length = u16::try_from(compiled)
             .ok()
             .and_then(|slots| Length::new(slots).ok())

@@ -399,6 +399,15 @@ fn the_exit_code_says_whether_every_comparison_was_finished() {
     assert!(said.contains("; the 1.0 MB of memory that were allowed are used at "), "{said}");
 }
 
+/// A tree whose C does something when it is loaded.
+fn tree_that_runs_early(folder: &Path, body: &str) {
+    let early = format!(
+        "#define EARLY __attribute__((constructor, used))\nstatic void EARLY early(void)\n{{\n\t{body}\n}}\n\nstatic int after("
+    );
+    let user = "(void)early;\n\tfor (;;) {\n\t\tint state";
+    tree(folder, &[("static int after(", &early), ("for (;;) {\n\t\tint state", user)]);
+}
+
 #[test]
 fn code_that_runs_while_it_is_loaded_reaches_nobody() {
     let folder = tempfile::tempdir().unwrap();
@@ -407,12 +416,10 @@ fn code_that_runs_while_it_is_loaded_reaches_nobody() {
         ("for (;;)\n\t\tbarrier();", 2, "cannot be loaded: the C code did not come back for 3 s of processor time"),
         ("__builtin_exit(0);", 2, "cannot be loaded: the C code ended its process (exit code 0)"),
         ("__builtin_printf(\"printed\\n\");", 0, ""),
+        ("extern int raise(int);\n\traise(19);", 0, ""),
+        ("extern int raise(int);\n\tfor (;;)\n\t\traise(19);", 2, "the process that runs the C was stopped 4 times"),
     ] {
-        let early = format!(
-            "#define EARLY __attribute__((constructor, used))\nstatic void EARLY early(void)\n{{\n\t{body}\n}}\n\nstatic int after("
-        );
-        let user = "(void)early;\n\tfor (;;) {\n\t\tint state";
-        tree(&folder.path().join("tree"), &[("static int after(", &early), ("for (;;) {\n\t\tint state", user)]);
+        tree_that_runs_early(&folder.path().join("tree"), body);
         let output =
             command(folder.path()).args(["--only", "recognise", "--linux"]).arg(folder.path().join("tree")).output();
         let output = output.unwrap();
@@ -502,6 +509,56 @@ fn neither_a_process_nor_a_file_is_left_however_the_program_ends() {
             let left: Vec<_> = std::fs::read_dir(folder.path().join("tmp")).unwrap().flatten().collect();
             assert!(left.is_empty(), "signal {signal}, {cc:?}: {left:?}");
         }
+    }
+}
+
+/// The processes that have an argument which begins with this: a program, and what has come of it by fork.
+fn processes_with(argument: &Path) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let all = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let begins = argument.to_str().unwrap().as_bytes();
+    let has = |process: &u32| {
+        let arguments = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        arguments.split(|&byte| byte == 0).any(|argument| argument.starts_with(begins))
+    };
+    all.filter(has).collect()
+}
+
+#[test]
+fn c_that_leaves_its_session_and_forks_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let forks =
+        "extern int setsid(void), fork(void), pause(void);\n\tsetsid();\n\tif (!fork())\n\t\tfor (;;)\n\t\t\tpause();";
+    // Where it is refused, the C goes on: 435 is clone3, on every processor, and 17 is SIGCHLD.
+    let clones = "extern int setsid(void), pause(void);\n\textern long syscall(long, ...);\n\tu64 how[11] = { 0, 0, 0, 0, 17 };\n\
+        \tsetsid();\n\tif (!syscall(435, how, sizeof(how)))\n\t\tfor (;;)\n\t\t\tpause();";
+    for (name, body, part, signal, code) in [
+        ("forks", forks, "recognise", None, Some(2)),
+        ("clones", clones, "recognise", None, Some(0)),
+        ("clones", clones, "search", Some("TERM"), Some(130)),
+        ("clones", clones, "search", Some("KILL"), None),
+    ] {
+        let tree = folder.path().join(name);
+        tree_that_runs_early(&tree, body);
+        let mut command = command(folder.path());
+        command.args(["--only", part, "--linux"]).arg(&tree);
+        if signal.is_some() {
+            command.args(["--seconds", "100000"]);
+        }
+        let mut started = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        if let Some(signal) = signal {
+            let mut line = String::new();
+            std::io::BufReader::new(started.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+            assert!(line.starts_with("search: "), "{line}");
+            assert_eq!(processes_with(&tree).len(), 2);
+            let sent = Command::new("kill").args(["-s", signal]).arg(started.id().to_string()).status().unwrap();
+            assert!(sent.success());
+        }
+        let ended = started.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), code, "{name} {signal:?}: {said}");
+        assert_eq!(said.contains("cannot be loaded: the C code tried to start a process"), name == "forks", "{said}");
+        wait_until(|| processes_with(&tree).is_empty());
     }
 }
 
