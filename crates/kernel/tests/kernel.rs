@@ -563,6 +563,45 @@ fn c_that_leaves_its_session_and_forks_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_job_that_is_stopped_is_stopped_as_a_whole_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    tree(folder.path(), &[]);
+    let mut command = command(folder.path());
+    command.args(["--only", "search", "--seconds", "100000", "--linux"]).arg(folder.path());
+    // As a shell starts a job.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut started = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = std::io::BufReader::new(started.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.starts_with("search: "), "{line}");
+    let job = processes_with(folder.path());
+    assert_eq!(job.len(), 2);
+    let send = |signal: &str, to: &str| {
+        let sent = Command::new("kill").args(["-s", signal, "--", to]).status().unwrap();
+        assert!(sent.success());
+    };
+    let all_are = |stopped: bool| {
+        let stat = |process: &u32| std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+        job.iter().all(|process| stat(process).contains(") T ") == stopped)
+    };
+    // More often than a child that is stopped alone is let go on.
+    for _ in 0..5 {
+        send("TSTP", &format!("-{}", started.id()));
+        wait_until(|| all_are(true));
+        send("CONT", &format!("-{}", started.id()));
+        wait_until(|| all_are(false));
+    }
+    send("TERM", &started.id().to_string());
+    // To its end, or else it is the program that is kept waiting.
+    std::io::copy(&mut said, &mut std::io::sink()).unwrap();
+    let ended = started.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert!(said.contains("direct search on the C") && !said.contains("was stopped"), "{said}");
+}
+
+#[test]
 fn a_tarball_is_known_by_its_content() {
     let folder = tempfile::tempdir().unwrap();
     let tarball = folder.path().join("linux.tar");
