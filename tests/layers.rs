@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // A run made by hand is written down for TLC too.
     ("vtd-qi-explorer", &["vtd-qi", "vtd-qi-tla", "stateright-temporal", "stateright-front", "vtd-qi-page"]),
     // It is a program, so it may speak to a terminal.
-    ("vtd-qi-kernel", &["vtd-qi", "stateright-temporal", "vtd-qi-terminal"]),
+    ("vtd-qi-kernel", &["vtd-qi", "stateright-temporal", "vtd-qi-subject", "vtd-qi-terminal"]),
     // So is this one; `check --from-tlc` draws what TLC has found.
     (
         "vtd-qi-examples",

@@ -26,6 +26,7 @@ use vtd_qi_kernel::{
     Recognised, Sameness, SearchCfg, SearchFinding, Searched, Source, StopGrain, Strategy, Tally, compiler, confirm,
     cut, draw, edit, exhaustive, flags, isolated, random, recognise, replay, search,
 };
+use vtd_qi_subject::no_twice;
 use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, memory};
 
 /// Run the kernel's own qi_submit_sync, qi_check_fault and reclaim_free_desc: which generation they are, whether they are the
@@ -133,6 +134,17 @@ enum Part {
 }
 
 impl Args {
+    /// Refuses a value that a list has twice.
+    fn no_twice(&self) -> Result<(), String> {
+        let values = self.only.iter().filter_map(ValueEnum::to_possible_value);
+        no_twice("--only", &values.map(|value| value.get_name().to_string()).collect::<Vec<_>>())?;
+        let edits =
+            Edit::ALL.iter().flat_map(|(name, edit)| self.edit.iter().filter(move |e| *e == edit).map(move |_| *name));
+        no_twice("--edit", &edits.collect::<Vec<_>>())?;
+        no_twice("--counts", &self.counts)?;
+        no_twice("--faults", &self.faults.iter().flatten().map(|class| class.name()).collect::<Vec<_>>())
+    }
+
     fn wants(&self, part: Part) -> bool {
         match self.replay {
             Some(_) => part == Part::Replay,
@@ -182,6 +194,7 @@ impl FromArgMatches for Asked {
                 return Err(Args::command().error(ErrorKind::ArgumentConflict, what));
             }
         }
+        args.no_twice().map_err(|why| Args::command().error(ErrorKind::ArgumentConflict, why))?;
         Ok(Asked(args))
     }
 
@@ -247,6 +260,31 @@ struct Report {
     /// What was asked for and was not done, and why.
     not_done: Vec<String>,
 }
+
+impl Report {
+    /// What the comparison with the Rust driver comes to, if it was run. A difference of the compiler's making is none.
+    fn compared(&self) -> Option<Sameness> {
+        let random = self.random.iter().map(|random| match (&random.difference, random.by_compiler) {
+            (None, _) | (Some(_), Some(true)) => Sameness::Same,
+            (Some(_), _) => Sameness::Differs,
+        });
+        let exhaustive = self.exhaustive.iter().map(|exhaustive| match exhaustive.by_compiler {
+            Some(true) => Sameness::Same,
+            _ => exhaustive.covered.verdict,
+        });
+        let all: Vec<Sameness> = random.chain(exhaustive).collect();
+        let worst = [Sameness::Differs, Sameness::Unknown].into_iter().find(|worst| all.contains(worst));
+        let died = self.deaths.iter().any(|(what, _)| what.starts_with(COMPARE));
+        match worst {
+            Some(Sameness::Differs) => worst,
+            _ if died => Some(Sameness::Unknown),
+            _ => worst.or(all.first().copied()),
+        }
+    }
+}
+
+/// How what a comparison is called begins.
+const COMPARE: &str = "compare ";
 
 #[derive(Serialize)]
 struct Random {
@@ -524,7 +562,7 @@ fn compare_at_random(args: &Args, base: &RingCfg, programs: &mut Programs, repor
         let cfg = cfg.validate().map_err(|e| e.to_string())?;
         let compare = |optimise, report: &mut Report, programs: &mut Programs| {
             let program = programs.get(length, optimise)?;
-            run(report, &format!("compare at random: {what}"), "steps", ROOM, |pulse| {
+            run(report, &format!("{COMPARE}at random: {what}"), "steps", ROOM, |pulse| {
                 random(program, &cfg, scalable, args.seed, STEPS, pulse).map_err(|e| e.to_string())
             })
         };
@@ -554,7 +592,7 @@ fn compare_exhaustively(
         let cfg = RingCfg { faults, ..base.clone() }.validate().map_err(|e| e.to_string())?;
         let compare = |optimise, report: &mut Report, programs: &mut Programs| {
             let program = programs.get(cfg.length, optimise)?;
-            run(report, &format!("compare every transition: {what}"), "transitions", plan.room, |pulse| {
+            run(report, &format!("{COMPARE}every transition: {what}"), "transitions", plan.room, |pulse| {
                 let beat = |states: usize, _: usize| {
                     pulse.beats.fetch_add(1, Ordering::Relaxed);
                     pulse.steps.store(states as u64, Ordering::Relaxed);
@@ -806,7 +844,7 @@ fn print(out: &mut Output, report: &Report) -> std::io::Result<()> {
     writeln!(out, "  {} definitions cut, {} names from the shim", report.cut.len(), report.shimmed.len())?;
     writeln!(out, "  compiled with {} {}", report.compiler, report.flags)?;
     if let Some(recognised) = &report.recognised {
-        print_recognised(out, recognised)?;
+        print_recognised(out, recognised, report.compared())?;
     }
     if !report.random.is_empty() || !report.exhaustive.is_empty() {
         writeln!(out, "\nsame program: the C and the Rust driver, access by access")?;
@@ -921,11 +959,20 @@ fn print_search(out: &mut Output, search: &Search) -> std::io::Result<()> {
     Ok(())
 }
 
-fn print_recognised(out: &mut impl Write, recognised: &Recognised) -> std::io::Result<()> {
+fn print_recognised(out: &mut impl Write, recognised: &Recognised, compared: Option<Sameness>) -> std::io::Result<()> {
     match (&recognised.generation, &recognised.nearest) {
         (Some(name), _) => {
             let what = Generation::named(name).map_or("", |generation| generation.what);
-            writeln!(out, "  recognised as {name} ({what}): {} probes agree", recognised.probes)
+            let probes = recognised.probes;
+            let but = match compared {
+                Some(Sameness::Same) => {
+                    return writeln!(out, "  recognised as {name} ({what}): {probes} probes and the comparison agree");
+                }
+                Some(Sameness::Differs) => "the comparison does not",
+                Some(Sameness::Unknown) => "the comparison was not finished",
+                None => "the comparison was not run",
+            };
+            writeln!(out, "  the {probes} probes agree with {name} ({what}); {but}")
         }
         (None, Some(nearest)) => {
             writeln!(
@@ -1037,6 +1084,18 @@ mod tests {
         assert!(accepted(&[words("replay", "1"), words("only", "search")].concat()).is_err());
         let said = accepted(&[words("ring", "8"), words("only", "recognise")].concat()).unwrap_err();
         assert!(said.contains("--ring means nothing for what --only names"), "{said}");
+    }
+
+    #[test]
+    fn no_list_has_a_value_twice() {
+        for (option, value) in [("only", "search"), ("edit", "retry"), ("counts", "0"), ("faults", "ice")] {
+            assert_eq!(accepted(&words(option, value)), Ok(()));
+            let comma = words(option, &format!("{value},{value}"));
+            for twice in [comma, [words(option, value), words(option, value)].concat()] {
+                let said = accepted(&twice).unwrap_err();
+                assert!(said.contains(&format!("--{option} {value} is given twice\n")), "{twice:?}: {said}");
+            }
+        }
     }
 
     #[test]

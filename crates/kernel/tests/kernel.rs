@@ -409,6 +409,38 @@ fn tree_that_runs_early(folder: &Path, body: &str) {
 }
 
 #[test]
+fn a_tree_is_recognised_only_where_the_comparison_agrees_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let says = |options: &[&str], replacements: &[(&str, &str)]| {
+        tree(folder.path(), replacements);
+        let options = [&["--ring", "4", "--submitters", "1", "--no-faults"][..], options].concat();
+        let options = if options.contains(&"recognise") { vec!["--only", "recognise"] } else { options };
+        let output = command(folder.path()).args(options).arg("--linux").arg(folder.path()).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let line = said.lines().find(|line| line.contains("probes")).unwrap().to_string();
+        (output.status.code(), line)
+    };
+    // No probe is of a ring of 4 slots.
+    let grows = [(
+        "\t\tqi->free_cnt -= count + 1;\n",
+        "\t\tqi->free_cnt -= count + 1;\n\t\tif (QI_LENGTH == 4)\n\t\t\tqi->free_cnt += 2;\n",
+    )];
+    for (options, replacements, code, claim) in [
+        (&["--only", "recognise"][..], &[][..], Some(0), "; the comparison was not run"),
+        (&["--only", "recognise"], &grows, Some(0), "; the comparison was not run"),
+        (&["--only", "compare"], &[], Some(0), " probes and the comparison agree"),
+        (&["--only", "compare"], &grows, Some(1), "; the comparison does not"),
+        (&["--only", "compare", "--max-states", "5"], &[], Some(1), "; the comparison was not finished"),
+    ] {
+        let (ended, line) = says(options, replacements);
+        assert!(ended == code && line.ends_with(claim), "{options:?}: {ended:?} {line}");
+        let claims = line.starts_with("  recognised as g5 (");
+        assert_eq!(claims, claim == " probes and the comparison agree", "{line}");
+        assert!(claims || line.contains(" probes agree with g5 ("), "{line}");
+    }
+}
+
+#[test]
 fn code_that_runs_while_it_is_loaded_reaches_nobody() {
     let folder = tempfile::tempdir().unwrap();
     for (body, code, says) in [

@@ -76,7 +76,11 @@ pub fn properties(names: &[String]) -> Result<Vec<Check>, String> {
     Ok(Check::all().filter(|check| named.contains(check)).collect())
 }
 
-fn no_twice(option: &str, values: &[impl ToString]) -> Result<(), String> {
+/// Refuses a value that an option is given twice.
+///
+/// # Errors
+/// A sentence with the value.
+pub fn no_twice(option: &str, values: &[impl ToString]) -> Result<(), String> {
     let values: Vec<String> = values.iter().map(ToString::to_string).collect();
     match values.iter().enumerate().find(|(i, value)| values[..*i].contains(value)) {
         Some((_, value)) => Err(format!("{option} {value} is given twice")),

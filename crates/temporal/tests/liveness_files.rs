@@ -93,6 +93,13 @@ fn schema_and_document_know_the_fields_of_a_case() {
     let mut sorted = known.clone();
     sorted.sort();
     assert_eq!(described, sorted);
+    // What the program refuses in a list, the schema does not admit.
+    for list in ["/case/properties/initial", "/case/properties/p", "/case/properties/q", "/labels"] {
+        assert_eq!(schema["$defs"].pointer(list).unwrap()["uniqueItems"], true, "{list}");
+    }
+    for list in ["states", "labels"] {
+        assert_eq!(schema["$defs"]["occurs"]["properties"][list]["uniqueItems"], true, "{list}");
+    }
     let rows: String = DOCUMENT.lines().filter(|line| line.starts_with("| `")).collect();
     assert!(known.iter().all(|field| rows.contains(&format!("`{field}`"))), "{known:?}");
 }
@@ -262,6 +269,24 @@ fn a_refusal_names_the_value_and_the_limit() {
     let twice =
         r#"[{"id": 1, "n": 2, "edges": [[0, "a", 1]], "fair": {"a": "WF", "a": ""}, "kind": "eventually", "p": [1]}]"#;
     assert!(refusal(twice.as_bytes()).contains("label \"a\" is in fair more than once"));
+    for (fields, says) in [
+        (json!({"p": [1, 0, 1]}), "state 1 in p is given twice"),
+        (json!({"kind": "leads_to", "q": [0, 0]}), "state 0 in q is given twice"),
+        (json!({"initial": [1, 1]}), "state 1 in initial is given twice"),
+        (json!({"n": null, "states": ["x", "y"], "edges": [], "p": ["y", "y"]}), "state \"y\" in p is given twice"),
+        (json!({"conditions": [{"weak": ["a", "a"]}]}), "label \"a\" in weak is given twice"),
+        (json!({"conditions": [{"strong": ["a", "a"]}]}), "label \"a\" in strong is given twice"),
+        (
+            json!({"conditions": [{"streett": {"p": {"states": [0, 0]}, "q": {"labels": ["a"]}}}]}),
+            "state 0 in a Streett pair is given twice",
+        ),
+        (
+            json!({"conditions": [{"streett": {"p": {"states": [0]}, "q": {"labels": ["a", "a"]}}}]}),
+            "label \"a\" in a Streett pair is given twice",
+        ),
+    ] {
+        assert_eq!(refused(fields), format!("case 1: {says}"));
+    }
     let labels = |many: u32| {
         let edges: Vec<_> = (0..many).map(|label| json!([0, label.to_string(), 1])).collect();
         case(json!({"edges": edges, "fair": null}))

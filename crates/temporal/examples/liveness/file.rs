@@ -175,6 +175,10 @@ pub enum Why {
     Unknown { state: String, place: &'static str, known: usize },
     #[error("state {state} in {place} is a number, but the states have names")]
     Unnamed { state: u64, place: &'static str },
+    #[error("state {state} in {place} is given twice")]
+    StateTwice { state: String, place: &'static str },
+    #[error("label {label:?} in {place} is given twice")]
+    LabelTwice { label: String, place: &'static str },
     #[error("initial has 0 states, at least 1 is needed")]
     NoInitial,
     #[error("label {0:?} of an edge is missing in fair (give it \"WF\", \"SF\" or \"\")")]
@@ -364,8 +368,24 @@ impl<'n> States<'n> {
         }
     }
 
+    /// The numbers of a list of states, in its order, none of them twice.
+    fn list(&self, place: &'static str, states: Vec<Name>) -> Result<Vec<u32>, Why> {
+        let numbers = states.into_iter().map(|state| self.number(place, state)).collect::<Result<Vec<_>, _>>()?;
+        let mut seen = HashSet::new();
+        match numbers.iter().find(|number| !seen.insert(**number)) {
+            Some(&twice) => Err(Why::StateTwice { state: self.name(twice), place }),
+            None => Ok(numbers),
+        }
+    }
+
     fn set(&self, place: &'static str, states: Vec<Name>) -> Result<HashSet<u32>, Why> {
-        states.into_iter().map(|state| self.number(place, state)).collect()
+        Ok(self.list(place, states)?.into_iter().collect())
+    }
+
+    /// What a message calls a state.
+    fn name(&self, number: u32) -> String {
+        let named = self.numbers.iter().flatten().find(|(_, known)| **known == number);
+        named.map_or(number.to_string(), |(name, _)| format!("{name:?}"))
     }
 }
 
@@ -403,9 +423,7 @@ impl Raw {
         let initial = match self.initial {
             None => vec![0],
             Some(initial) if initial.is_empty() => return Err(Why::NoInitial),
-            Some(initial) => {
-                initial.into_iter().map(|state| states.number("initial", state)).collect::<Result<_, _>>()?
-            }
+            Some(initial) => states.list("initial", initial)?,
         };
         let q = match (self.kind, self.q) {
             (Kind::LeadsTo, None) => return Err(Why::Response),
@@ -419,21 +437,30 @@ impl Raw {
 
 impl RawCondition {
     fn validated(self, states: &States, borne: &BTreeSet<&str>) -> Result<Condition, Why> {
-        let known = |labels: Vec<String>| match labels.iter().find(|label| !borne.contains(label.as_str())) {
-            Some(label) => Err(Why::Label(label.clone())),
-            None => Ok(labels),
+        let known = |place, labels: Vec<String>| {
+            let mut seen = HashSet::new();
+            for label in &labels {
+                if !borne.contains(label.as_str()) {
+                    return Err(Why::Label(label.clone()));
+                }
+                if !seen.insert(label) {
+                    return Err(Why::LabelTwice { label: label.clone(), place });
+                }
+            }
+            Ok(labels)
         };
-        let some = |labels: Vec<String>| if labels.is_empty() { Err(Why::NoLabel) } else { known(labels) };
+        let some =
+            |place, labels: Vec<String>| if labels.is_empty() { Err(Why::NoLabel) } else { known(place, labels) };
         let occurs = |occurs: RawOccurs| match occurs {
             RawOccurs { states: None, labels: None } => Err(Why::NeverOccurs),
             RawOccurs { states: met, labels } => Ok(Occurs {
                 states: states.set("a Streett pair", met.unwrap_or_default())?,
-                labels: known(labels.unwrap_or_default())?,
+                labels: known("a Streett pair", labels.unwrap_or_default())?,
             }),
         };
         Ok(match self {
-            RawCondition::Weak(labels) => Condition::Weak(some(labels)?),
-            RawCondition::Strong(labels) => Condition::Strong(some(labels)?),
+            RawCondition::Weak(labels) => Condition::Weak(some("weak", labels)?),
+            RawCondition::Strong(labels) => Condition::Strong(some("strong", labels)?),
             RawCondition::Streett(pair) => Condition::Streett(occurs(pair.p)?, occurs(pair.q)?),
         })
     }
