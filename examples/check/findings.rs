@@ -213,7 +213,11 @@ fn finding_text(
         .filter(|generation| of(generation.name, None, &finding.properties[0]).0 > 0)
         .map(|generation| generation.name)
         .collect();
-    write(out, format!("**A regression?** {} Violated in {}.\n", finding.regression, others.join(", ")));
+    write(out, format!("**A regression?** {}\n", finding.regression));
+    write(
+        out,
+        format!("**Generations with a cell that violates `{}`.** {}.\n", finding.properties[0], others.join(", ")),
+    );
     let named = |number: &String| assumption(number).map_or(number.clone(), |a| format!("{number} ({})", a.name));
     write(out, format!("**Rests on** {}.\n", finding.rests_on.iter().map(named).collect::<Vec<_>>().join(", ")));
     let readings: Vec<String> = AfterIte::ALL

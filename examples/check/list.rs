@@ -8,9 +8,8 @@ use vtd_qi::campaign::matrix::{Matrix, Scope};
 use vtd_qi::impl_qi::{GENERATIONS, Rules};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::Verdict;
-use vtd_qi_terminal::style::{FAINT, STRONG, painted, wrapped};
+use vtd_qi_terminal::style::{FAINT, STRONG, next, painted, wrapped};
 
-use crate::next::next;
 use crate::print::pretty;
 
 /// For a person.

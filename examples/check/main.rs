@@ -9,13 +9,12 @@ use std::time::Instant;
 use vtd_qi::scenario::Scenario;
 use vtd_qi::timeline::LEGEND;
 use vtd_qi::verify::{Detail, Report, Verdict};
-use vtd_qi_terminal::style::{columns, wrapped};
+use vtd_qi_terminal::style::{columns, next, wrapped};
 use vtd_qi_terminal::{Exit, Failure, Output, arguments, interrupt, memory};
 use vtd_qi_tla::TlcTrace;
 
 use arguments::{Expect, Mode, Request};
 use html::PageFile;
-use next::next;
 use pool::{How, cores, run_all};
 use print::Look;
 use subjects::Subjects;

@@ -11,12 +11,11 @@ use vtd_qi::impl_qi::Length;
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, FaultBit, SurpriseKind, Verdict};
 use vtd_qi::words::meant;
-use vtd_qi_terminal::style::columns;
+use vtd_qi_terminal::style::{columns, next};
 use vtd_qi_terminal::{Exit, Failure, Output, complain};
 
 use crate::arguments::Args;
 use crate::kept::Kept;
-use crate::next::next;
 use crate::pool::{How, run_all};
 use crate::table;
 

@@ -8,10 +8,9 @@ use comfy_table::{Table as Grid, presets};
 use vtd_qi::campaign::mutants::{BASES, Equivalent, equivalents, mutants, subjects};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Detail, Report, Verdict};
-use vtd_qi_terminal::style::columns;
+use vtd_qi_terminal::style::{columns, next};
 use vtd_qi_terminal::{Exit, Failure, Output};
 
-use crate::next::next;
 use crate::pool::{How, run_all};
 
 /// Most states of a mutant: what is violated beyond is not looked for.

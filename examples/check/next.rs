@@ -1,22 +1,13 @@
 //! What to do next: every output for a person ends with it.
 
-use std::io::{Result, Write};
-
 use vtd_qi::impl_qi::{RingCfg, Rules};
 use vtd_qi::scenario::Table;
 use vtd_qi::verify::{PropertyReport, Report, Verdict};
 use vtd_qi_subject::named;
-use vtd_qi_terminal::style::{STRONG, painted, wrapped};
 
 use crate::overview;
 use crate::print::{FEW, Look};
 use crate::subjects::Subjects;
-
-/// The last lines of an output.
-pub fn next(out: &mut impl Write, text: &str, width: usize) -> Result<()> {
-    let text = wrapped(&format!("next: {text}"), width, 0, 6);
-    writeln!(out, "\n{}", text.replacen("next:", &painted(STRONG, "next:"), 1))
-}
 
 /// What there is to do once reports have been read; `drawn` says which counterexamples have been.
 pub fn of_reports(

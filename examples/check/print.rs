@@ -10,10 +10,10 @@ use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::timeline::{LEGEND, Line, Part, Timeline};
 use vtd_qi::verify::{PropertyReport, Report, Surprise, Verdict, Violation};
 use vtd_qi_subject::Own;
-use vtd_qi_terminal::style::{AGAIN, BAD, FAINT, GOOD, STRONG, Style, UNSURE, painted, wrapped};
+use vtd_qi_terminal::style::{AGAIN, BAD, FAINT, GOOD, STRONG, Style, UNSURE, next, painted, wrapped};
 
 use crate::arguments::{Expect, Timelines};
-use crate::next::{self, next};
+use crate::next::of_reports;
 use crate::subjects::Subjects;
 use crate::{is_fine, overview, table};
 
@@ -83,7 +83,7 @@ pub fn all(out: &mut impl Write, subjects: &Subjects, reports: &[Report], look: 
         Some(_) => reports.iter().try_for_each(|report| summary_of_own(out, report))?,
         None => summary(out, reports, (!few && !look.verbose).then_some(look.took))?,
     }
-    next(out, &next::of_reports(subjects, reports, look, &drawn), look.width)
+    next(out, &of_reports(subjects, reports, look, &drawn), look.width)
 }
 
 fn introduce(out: &mut impl Write, Own { what, not_asked }: &Own, width: usize) -> Result<()> {

@@ -190,6 +190,9 @@ fn what_says_nothing_is_said() {
             "case 4: eventually holds (2 states, 1 transitions); never occurs: c of WF(a, c)",
             "case 5: eventually holds (2 states, 1 transitions)",
             "5 cases: 5 hold, 2 of them vacuously, 0 violated, 0 not as expected; 0 compared with TLC, 0 differ",
+            "",
+            "next: the same with --json prints this for a program; docs/liveness-files.md describes what a case",
+            "      can say",
         ]
     );
 }
@@ -228,7 +231,7 @@ fn the_exit_code_says_whether_all_is_as_expected() {
 #[test]
 fn the_cases_of_tlc_are_as_tlc_says() {
     let (code, out, _) = said(&run("liveness-tlc.json", FIXTURE, &["--expect", "tlc"]));
-    let summary = out.lines().last().unwrap();
+    let summary = out.lines().rfind(|line| line.contains(" cases: ")).unwrap();
     assert_eq!(code, Some(0), "{summary}");
     assert!(summary.starts_with("200 cases: ") && summary.ends_with("200 compared with TLC, 0 differ"), "{summary}");
     assert_eq!(said(&run("liveness-tlc.json", FIXTURE, &[])).0, Some(1));
@@ -367,7 +370,8 @@ fn a_case_that_memory_does_not_suffice_for_is_unknown_and_the_others_are_decided
     let (code, out, error) = little("liveness-marks.json", &cases, &[]);
     assert_eq!((code, error.as_str()), (Some(1), ""), "{out}");
     let lines: Vec<&str> = out.lines().collect();
-    let [first, unknown, last, summary] = lines[..] else { panic!("{out}") };
+    let [first, unknown, last, summary, "", next] = lines[..] else { panic!("{out}") };
+    assert_eq!(next, "next: the same with more memory decides what is unknown");
     let decided = |id| format!("case {id}: eventually holds (2 states, 1 transitions)");
     assert_eq!((first, last), (&*decided("first"), &*decided("last")));
     let why = "20000 states with 50001 fairness conditions need more than the ";

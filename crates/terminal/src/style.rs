@@ -1,7 +1,7 @@
 //! Colour, by what it means. It is never the only sign of it: every coloured word can be read without.
 
 use std::fmt::Display;
-use std::io;
+use std::io::{self, Write};
 
 use anstream::{AutoStream, ColorChoice};
 pub use anstyle::Style;
@@ -70,4 +70,21 @@ pub fn wrapped(text: &str, width: usize, first: usize, others: usize) -> String 
     // Names of scenarios and properties have hyphens; who copies one wants all of it.
     let options = textwrap::Options::new(width).word_splitter(WordSplitter::NoHyphenation).break_words(false);
     textwrap::fill(text, options.initial_indent(&first).subsequent_indent(&others))
+}
+
+/// Writes what there is to do next, which every output for a person ends with.
+///
+/// # Errors
+/// Those of the writer.
+///
+/// ```
+/// use vtd_qi_terminal::style::next;
+/// let mut out = Vec::new();
+/// next(&mut anstream::StripStream::new(&mut out), "explore g3-patch walks through the run", 80)?;
+/// assert_eq!(out, b"\nnext: explore g3-patch walks through the run\n");
+/// # std::io::Result::Ok(())
+/// ```
+pub fn next(out: &mut impl Write, text: &str, width: usize) -> io::Result<()> {
+    let text = wrapped(&format!("next: {text}"), width, 0, 6);
+    writeln!(out, "\n{}", text.replacen("next:", &painted(STRONG, "next:"), 1))
 }

@@ -13,6 +13,7 @@ use clap::Parser;
 use stateright_temporal::graph::Limits;
 use stateright_temporal::memory::Memory;
 use thiserror::Error;
+use vtd_qi_terminal::style::{columns, next};
 use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt, memory};
 use vtd_qi_twin::{
     Cover, Entry, Manifest, Model, News, Pairer, Pairing, Property, Race, Selection, Side, Theirs, Tlc, TwinError,
@@ -161,6 +162,9 @@ fn pair(args: &Args, memory: usize, out: &mut Output) -> Result<Exit, Trouble> {
         manifest.update(&selection, &args.spec)?;
         manifest.write(&manifest_file)?;
         print_unconfirmed(out, &manifest)?;
+        if manifest.unconfirmed().next().is_some() {
+            next(out, "tlc --graph --write-manifest DATE NAME.. has TLC confirm them", columns())?;
+        }
         return Ok(Exit::Success);
     }
     if args.list {
@@ -174,6 +178,11 @@ fn pair(args: &Args, memory: usize, out: &mut Output) -> Result<Exit, Trouble> {
         Selection::write(&models, dir)?;
         let files = if models.len() == 1 { "file is" } else { "files are" };
         writeln!(out, "{} .cfg {files} in {}", models.len(), dir.display())?;
+        next(
+            out,
+            "tlc FILE.cfg pairs what you have changed there; spec/README.md says what a file may hold",
+            columns(),
+        )?;
         return Ok(Exit::Success);
     }
     if let Some(trace) = &args.from_trace {
@@ -279,7 +288,21 @@ fn with_tlc(
         print_left_out(out, selection)?;
         print_unconfirmed(out, &manifest)?;
     }
+    next(out, after_pairing(args, different, undecided), columns())?;
     Ok(Exit::success_if(different + undecided == 0))
+}
+
+/// What there is to do once pairings have been read.
+fn after_pairing(args: &Args, different: usize, undecided: usize) -> &'static str {
+    match () {
+        () if different > 0 => {
+            "tlc NAME --to-trace PROPERTY prints the Rust's counterexample as a module that TLC walks, and tlc NAME \
+             --from-trace FILE executes TLC's on the Rust: one of them shows where the sides part"
+        }
+        () if undecided > 0 => "the same with a longer --timeout or a larger --max-memory decides more",
+        () if !args.graph => "the same with --graph compares the graphs state for state as well",
+        () => "tlc NAME --to-trace PROPERTY prints a counterexample of the Rust as a module that TLC walks",
+    }
 }
 
 /// What is to be printed of a model.
@@ -399,6 +422,7 @@ fn without_tlc(
     let all = models.len();
     writeln!(out, "{all} models, {run} of them run by the embedded checker, {different} with differences{left}")?;
     writeln!(out, "not run, since only TLC checks it: {ONLY_TLC}")?;
+    next(out, "tlc --help says in one line of a shell how to get TLC, which checks all of it", columns())?;
     Ok(Exit::success_if(different + undecided == 0))
 }
 
@@ -455,15 +479,19 @@ fn list(out: &mut Output, selection: &Selection) -> io::Result<()> {
     for model in &selection.models {
         writeln!(out, "{:<60} {} {}", model.name, model.subject.module(), model.specification())?;
     }
-    print_left_out(out, selection)
+    print_left_out(out, selection)?;
+    next(out, "tlc NAME pairs a model; tlc --write-models NAME writes its .cfg, to be changed", columns())
 }
 
 fn print_unconfirmed(out: &mut Output, manifest: &Manifest) -> io::Result<()> {
     let names: Vec<_> = manifest.unconfirmed().collect();
     let (all, confirmed) = (manifest.0.len(), manifest.0.len() - names.len());
     writeln!(out, "the manifest has {all} models, and TLC has confirmed {confirmed} of them")?;
+    const SHOWN: usize = 10;
     if !names.is_empty() {
-        writeln!(out, "not confirmed: {}", names.join(", "))?;
+        let rest = names.len().saturating_sub(SHOWN);
+        let more = if rest > 0 { format!(", and {rest} more") } else { String::new() };
+        writeln!(out, "not confirmed: {}{more}", names[..names.len() - rest].join(", "))?;
     }
     Ok(())
 }

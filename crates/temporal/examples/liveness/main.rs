@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use stateright_temporal::memory::Memory;
+use vtd_qi_terminal::style::{columns, next};
 use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, memory, printable, unless_interrupted};
 
 use examine::{Examined, Undecided, Unknown, examine};
@@ -253,6 +254,21 @@ impl Outcome {
             out,
             "{examined}: {holds} hold, {vacuous} of them vacuously, {violated} violated,{left} {unexpected} not as expected; \
              {compared} compared with TLC, {differences} differ"
-        )
+        )?;
+        next(out, &self.next(), columns())
+    }
+
+    /// What there is to do once this has been read.
+    fn next(&self) -> String {
+        let described = "docs/liveness-files.md describes what a case can say";
+        let not_as_expected = |case: &&Judged| !case.as_expected() || case.differs();
+        match (self.exit(), self.cases.iter().find(not_as_expected)) {
+            (Exit::Interrupted, _) => "the same again examines all cases".into(),
+            (_, Some(case)) => {
+                format!("look at case {} above, and at its graph in the file; {described}", case.examined.id)
+            }
+            _ if self.unknown > 0 => "the same with more memory decides what is unknown".into(),
+            _ => format!("the same with --json prints this for a program; {described}"),
+        }
     }
 }
