@@ -14,10 +14,10 @@ use vtd_qi_terminal::{Exit, Failure, Output, arguments, interrupt, memory};
 use vtd_qi_tla::TlcTrace;
 
 use arguments::{Expect, Mode, Request};
-use html::PageFile;
 use pool::{How, cores, run_all};
 use print::Look;
 use subjects::Subjects;
+use vtd_qi_page::file::PageFile;
 
 mod arguments;
 mod findings;

@@ -8,7 +8,8 @@ use stateright_front::{Page, PageFile, Question};
 use vtd_qi::impl_qi::{Action, WideRing};
 use vtd_qi::scenario::Scenario;
 use vtd_qi::verify::{Report, Violation};
-use vtd_qi_page::report::{About, ReportData, SCRIPT, STYLE};
+use vtd_qi_page::about::About;
+use vtd_qi_page::report::{ReportData, SCRIPT, STYLE};
 use vtd_qi_page::run::Film;
 
 use crate::by_hand::ByHand;

@@ -5,7 +5,8 @@ use serde_json::Value;
 use vtd_qi::scenario::Table;
 use vtd_qi::temporal::graph::Limits;
 use vtd_qi::verify::verify;
-use vtd_qi_page::report::{About, ReportData};
+use vtd_qi_page::about::About;
+use vtd_qi_page::report::ReportData;
 
 use chromium::{Browser, Size};
 use served::Explorer;

@@ -475,13 +475,14 @@ function ScenarioBody({ scenario, data, open, here, counts = [] }) {
   return html`<div class="scenario">
     ${scenario.surprises.length > 0 && html`<div class="note bad"><p><b>Not as expected:</b></p><ul>${scenario.surprises.map((text) => html`<li>${text}</li>`)}</ul></div>`}
     ${scenario.cut && html`<p class="note">The search was cut: ${scenario.cut}. What is not violated is unknown.</p>`}
-    <${PropertyTable} scenario=${scenario} data=${data} open=${open} here=${here} />
+    ${scenario.properties.length > 0 && html`<${PropertyTable} scenario=${scenario} data=${data} open=${open} here=${here} />`}
+    ${scenario.drawings.map((text) => html`<pre class="drawing" tabindex="0">${text}</pre>`)}
     <div class="facts">
       <section><h3>What is modelled</h3>
         <ul>${scenario.configuration.map((line) => html`<li>${line}</li>`)}${scenario.generation && html`<li>the generation is ${scenario.generation}</li>`}</ul>
         ${scenario.why && html`<p>${capital(scenario.why)}.</p>`}
-        <h4>Fairness that is assumed</h4>
-        <p>${scenario.fairness.length ? html`<code>${scenario.fairness.join(", ")}</code>` : "none is known, since nothing was searched"}</p></section>
+        ${scenario.properties.length > 0 && html`<h4>Fairness that is assumed</h4>
+        <p>${scenario.fairness.length ? html`<code>${scenario.fairness.join(", ")}</code>` : "none is known, since nothing was searched"}</p>`}</section>
       <section><h3>What was searched</h3>
         <dl class="counts">${[...scenario.counts, ...counts].map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
         ${scenario.witnesses.length > 0 && html`<h4>Situations that show that nothing holds for want of anything to happen</h4>
@@ -502,7 +503,7 @@ function Made({ data }) {
   const { about, left_out: leftOut, assumptions } = data;
   return html`<div class="made">
     ${leftOut.length > 0 && html`<section><h2>Runs that are not on this page</h2>
-      <p>There was no room for them. <code>check SCENARIO --html FILE</code> makes a page with those of one scenario.</p>
+      <p>There was no room for them. <code>${about.of_one}</code> makes a page with those of one.</p>
       <ul>${leftOut.map((run) => html`<li><code>${run.scenario}</code> ${run.property}, ${run.steps} steps</li>`)}</ul></section>`}
     ${assumptions.length > 0 && html`<section><h2>What verdicts about faults rest on</h2>
       <dl class="assumptions">${assumptions.map((it) => html`<div><dt>${it.number}</dt><dd>${it.text} <span class="soft">(${it.source})</span></dd></div>`)}</dl></section>`}
@@ -535,18 +536,18 @@ function Report({ data }) {
   const verdict = ["violated", "unknown", "holds"].find((verdict) => scenarios.some((scenario) => scenario.verdict === verdict)) ?? "holds";
   return html`<main>
     <header>
-      <h1>${several ? `${scenarios.length} scenarios` : scenarios[0].name}</h1>
+      <h1>${several ? `${scenarios.length} ${about.things}` : scenarios[0].name}</h1>
       <p class=${`lead ${verdict}`}><${Verdict} verdict=${verdict} /> <span>${data.sentence}</span></p>
       ${!several && html`<p class="soft">${scenarios[0].configuration[0]}</p>`}
       ${about.own && html`<p class="soft">${about.own}</p>`}
       ${about.interrupted && html`<p class="note bad">The work was interrupted: this is what was known by then.</p>`}
     </header>
     ${runs.length > 0 && html`<${Runs} runs=${runs} words=${data.words} several=${several} shown=${shown} show=${show} shared=${data.changes} />`}
-    <section class="all"><h2>${several ? "Scenarios" : "Properties"}</h2>
+    <section class="all"><h2>${several ? capital(about.things) : scenarios[0].properties.length > 0 ? "Properties" : "What was found"}</h2>
       ${about.not_asked && html`<p class="soft">Not asked, since no driver promises it there: ${about.not_asked.join(", ")}.</p>`}
       ${several ? scenarios.map((scenario) => html`<${Scenario} scenario=${scenario} data=${data} open=${open} />`)
         : html`<${ScenarioBody} scenario=${scenarios[0]} data=${data} open=${open} />`}
-      ${data.not_shown > 0 && html`<p class="note">${data.not_shown} more scenarios were checked, and there was no room for them: <code>check SCENARIO --html FILE</code> makes a page of one.</p>`}
+      ${data.not_shown > 0 && html`<p class="note">${data.not_shown} more ${about.things} were checked, and there was no room for them: <code>${about.of_one}</code> makes a page of one.</p>`}
     </section>
     <${Made} data=${data} />
   </main>`;
@@ -588,7 +589,7 @@ function mount(element, data) {
 
 // What serialisation leaves out of a scenario.
 function completed(scenario) {
-  return { surprises: [], ...scenario };
+  return { surprises: [], drawings: [], ...scenario };
 }
 
 globalThis.vtdQiPage = { mount, framesOf, patched, completed, runInWords, Controls, Legend, Player, Properties, Ring, Say, ScenarioBody, SIGNS, Steps, Verdict, Where };

@@ -10,8 +10,9 @@ use clap::Parser;
 use vtd_qi::scenario::Table;
 use vtd_qi::temporal::graph::Limits;
 use vtd_qi::verify::verify;
+use vtd_qi_page::about::About;
 use vtd_qi_page::picture::picture;
-use vtd_qi_page::report::{About, ReportData};
+use vtd_qi_page::report::ReportData;
 use vtd_qi_terminal::{Exit, Failure, Output, arguments};
 
 /// Make the picture of the README and the sample report anew.

@@ -6,37 +6,14 @@ use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use vtd_qi::impl_qi::{ASSUMPTIONS, Generation, Witness};
-use vtd_qi::scenario::{Check, Scenario, WRAPS};
 use vtd_qi::spec::escape;
-use vtd_qi::verify::{PropertyReport, Report, Verdict};
+use vtd_qi::verify::Verdict;
 
-use crate::run::{Pool, ShownRun, shown_outcomes};
+use crate::about::About;
+use crate::run::{Pool, ShownRun};
 
 /// A page has at most so many bytes: it is to be sent by mail.
 pub const MOST_BYTES: usize = 1_000_000;
-
-/// What a page is about, beside the reports themselves.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct About {
-    /// The command that makes the page again.
-    pub command: String,
-    /// The version of the program.
-    pub version: String,
-    /// The commit that the program's sources are at, if that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
-    /// Where the configuration comes from, if it was made with options.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub own: Option<String>,
-    /// Properties that were not asked, since no driver promises them there.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_asked: Vec<String>,
-    /// Whether the work was interrupted: what is unknown may be so for that.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub interrupted: bool,
-}
 
 /// All that a page shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,6 +73,9 @@ pub struct ScenarioData {
     pub properties: Vec<PropertyData>,
     /// The witnesses, and whether each was reached; `None`: nobody knows.
     pub witnesses: Vec<(String, Option<bool>)>,
+    /// Drawings, as a terminal shows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawings: Vec<String>,
 }
 
 /// A property and its verdict.
@@ -155,38 +135,60 @@ pub struct LeftOut {
     pub steps: usize,
 }
 
+/// One of the things that a page tells of, with its runs, the most telling first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// What was found.
+    pub data: ScenarioData,
+    /// Runs that show it.
+    pub runs: Vec<ShownRun>,
+}
+
+/// A run that has its turn, unless there is no room left.
+pub(crate) struct Turn<'a> {
+    /// Whose it is, and how many of that one come before.
+    pub(crate) part: usize,
+    pub(crate) number: usize,
+    /// How many bytes it takes to say that it was left out.
+    pub(crate) name: usize,
+    pub(crate) run: Box<dyn FnOnce() -> ShownRun + 'a>,
+}
+
 impl ReportData {
-    /// Gathers what there is to show, with as many runs as there is room for: of each scenario the most telling one first.
-    pub fn of(about: About, checked: &[(&Scenario, &Report)]) -> ReportData {
-        let mut reasons = Reasons::default();
-        let scenarios =
-            checked.iter().map(|(scenario, report)| scenario_data(scenario, report, &mut reasons)).collect();
-        let faults = checked.iter().any(|(scenario, _)| !scenario.cfg.faults.is_none());
-        let assumptions = ASSUMPTIONS.iter().filter(|_| faults).map(|assumption| AssumptionData {
-            number: assumption.number.to_string(),
-            text: assumption.text.to_string(),
-            source: assumption.source.to_string(),
-        });
-        let reports: Vec<&Report> = checked.iter().map(|(_, report)| *report).collect();
+    /// A page of parts, with as many of their runs as there is room for.
+    pub fn of_parts(about: About, sentence: String, parts: Vec<Part>) -> ReportData {
+        let (mut scenarios, mut runs) = (Vec::new(), Vec::new());
+        for Part { data, runs: own } in parts {
+            scenarios.push(data);
+            runs.push(own);
+        }
         let mut data = ReportData {
             about,
-            sentence: sentence_of_all(&reports),
+            sentence,
             not_shown: 0,
             scenarios,
-            words: words(&reports),
-            reasons: reasons.list,
-            assumptions: assumptions.collect(),
+            words: BTreeMap::new(),
+            reasons: Vec::new(),
+            assumptions: Vec::new(),
             runs: Vec::new(),
             changes: Vec::new(),
             left_out: Vec::new(),
         };
         let shown = data.keep_scenarios();
-        data.take_runs(&checked[..shown]);
+        let turns = runs.into_iter().take(shown).enumerate().flat_map(|(part, runs)| {
+            runs.into_iter().enumerate().map(move |(number, run)| Turn {
+                part,
+                number,
+                name: run.scenario.len() + run.property.len() + 64,
+                run: Box::new(move || run),
+            })
+        });
+        data.take_runs(turns.collect());
         data
     }
 
     /// Keeps as many scenarios as take two thirds of the page, and says how many these are.
-    fn keep_scenarios(&mut self) -> usize {
+    pub(crate) fn keep_scenarios(&mut self) -> usize {
         let without_them = ReportData { scenarios: Vec::new(), ..self.clone() };
         let mut room = (MOST_BYTES - MOST_BYTES / 3).saturating_sub(without_them.html().len());
         // Each is there in full, and as a sentence for those who have no script.
@@ -204,23 +206,13 @@ impl ReportData {
     }
 
     /// Takes the runs in turns, one of each scenario, as long as there is room.
-    fn take_runs(&mut self, checked: &[(&Scenario, &Report)]) {
-        let mut turns: Vec<_> = checked
-            .iter()
-            .enumerate()
-            .flat_map(|(i, (scenario, report))| {
-                let outcomes = shown_outcomes(report).into_iter().enumerate();
-                outcomes.map(move |(turn, outcome)| (turn, i, *scenario, outcome))
-            })
-            .collect();
-        turns.sort_by_key(|(turn, i, ..)| (*turn, *i));
-        let named =
-            |scenario: &Scenario, outcome: &PropertyReport| scenario.name.len() + outcome.check.name().len() + 64;
-        let names: usize = turns.iter().map(|(.., scenario, outcome)| named(scenario, outcome)).sum();
+    pub(crate) fn take_runs(&mut self, mut turns: Vec<Turn>) {
+        turns.sort_by_key(|turn| (turn.number, turn.part));
+        let names: usize = turns.iter().map(|turn| turn.name).sum();
         let mut room = MOST_BYTES.saturating_sub(self.html().len() + names);
         let (mut taken, mut pool): (Vec<(usize, ShownRun)>, Pool) = Default::default();
-        for (_, i, scenario, outcome) in turns {
-            let mut run = ShownRun::of(scenario, outcome).expect("only what has a counterexample is shown");
+        for Turn { part, run, .. } in turns {
+            let mut run = run();
             let shared = pool.changes.len();
             let bytes = pool.share(&mut run) + json(&run).len() + 16;
             if bytes > room {
@@ -230,7 +222,7 @@ impl ReportData {
                 continue;
             }
             room -= bytes;
-            taken.push((i, run));
+            taken.push((part, run));
         }
         taken.sort_by_key(|(i, _)| *i);
         for (number, (i, run)) in (1..).zip(taken) {
@@ -247,7 +239,7 @@ impl ReportData {
     pub fn html(&self) -> String {
         let title = match self.scenarios.as_slice() {
             [scenario] => format!("{}: {}", scenario.name, scenario.verdict),
-            scenarios => format!("{} scenarios", scenarios.len()),
+            scenarios => format!("{} {}", scenarios.len(), self.about.things),
         };
         let lines = self.scenarios.iter().map(|scenario| format!("<li>{}", escape(&scenario.sentence)));
         let without_script = format!(
@@ -261,124 +253,8 @@ impl ReportData {
     }
 }
 
-/// The reasons so far, each once.
-#[derive(Default)]
-struct Reasons {
-    list: Vec<String>,
-    places: BTreeMap<String, usize>,
-}
-
-impl Reasons {
-    fn place(&mut self, reason: &str) -> usize {
-        *self.places.entry(reason.to_string()).or_insert_with(|| {
-            self.list.push(reason.to_string());
-            self.list.len() - 1
-        })
-    }
-}
-
 fn is_zero(count: &usize) -> bool {
     *count == 0
-}
-
-fn scenario_data(scenario: &Scenario, report: &Report, reasons: &mut Reasons) -> ScenarioData {
-    let count = |name: &str, value: usize| (name.to_string(), value.to_string());
-    let mut counts = vec![
-        count("states, up to rotation of the ring", report.states),
-        count("transitions between them", report.transitions),
-        count("breadth-first levels", report.depth),
-        count("bytes of a state", report.bytes_per_state),
-    ];
-    counts.push(("seconds".to_string(), format!("{:.2}", report.seconds)));
-    let property = |outcome: &PropertyReport| PropertyData {
-        name: outcome.check.name().to_string(),
-        verdict: outcome.verdict,
-        expected: outcome.expected.filter(|expected| *expected != outcome.verdict),
-        why: outcome.why.as_ref().map(|why| reasons.place(why)),
-        detail: outcome.detail.clone(),
-        run: None,
-    };
-    let verdict = worst(report);
-    let seeded = scenario.killed_by.as_ref().map(|killer| format!("a seeded fault, to be killed by {killer}"));
-    ScenarioData {
-        name: report.name.clone(),
-        sentence: sentence(report),
-        verdict,
-        generation: Generation::named(scenario.generation).map_or(String::new(), |g| g.what.to_string()),
-        configuration: scenario.in_words().into_iter().chain(seeded).collect(),
-        why: scenario.why.clone(),
-        fairness: report.fairness.clone(),
-        counts,
-        cut: report.cut.clone(),
-        surprises: report.surprises.iter().map(ToString::to_string).collect(),
-        properties: report.properties.iter().map(property).collect(),
-        witnesses: report.witnesses.iter().map(|witness| (witness.name.to_string(), witness.reached)).collect(),
-    }
-}
-
-/// The worst verdict: violated, or else unknown, or else holds.
-fn worst(report: &Report) -> Verdict {
-    let any = |verdict| report.properties.iter().any(|outcome| outcome.verdict == verdict);
-    [Verdict::Violated, Verdict::Unknown].into_iter().find(|verdict| any(*verdict)).unwrap_or(Verdict::Holds)
-}
-
-/// What was found of a scenario, in one sentence.
-fn sentence(report: &Report) -> String {
-    let of = |verdict: Verdict| report.properties.iter().filter(move |outcome| outcome.verdict == verdict);
-    let (all, held) = (report.properties.len(), of(Verdict::Holds).count());
-    let unknown = of(Verdict::Unknown).count();
-    match worst(report) {
-        Verdict::Holds => {
-            format!("{} keeps every promise that was asked for: {held} of {all} properties hold.", report.name)
-        }
-        Verdict::Unknown => {
-            let why = report.cut.as_ref().map_or(String::new(), |cut| format!(" ({cut})"));
-            format!("{} is undecided: of {all} properties {unknown} are unknown{why}, {held} hold.", report.name)
-        }
-        Verdict::Violated => {
-            let first = shown_outcomes(report)[0];
-            let detail = first.detail.as_ref().map_or(String::new(), |detail| format!(" ({detail})"));
-            let more = match of(Verdict::Violated).count() {
-                1 => String::new(),
-                2 => " One more property is violated.".to_string(),
-                n => format!(" {} more properties are violated.", n - 1),
-            };
-            format!("In {} {}{detail}.{more}", report.name, first.check.harm())
-        }
-    }
-}
-
-fn sentence_of_all(reports: &[&Report]) -> String {
-    if let [report] = reports {
-        return sentence(report);
-    }
-    let of = |verdict: Verdict| reports.iter().filter(|report| worst(report) == verdict).count();
-    let expected = match reports.iter().filter(|report| !report.as_expected()).count() {
-        0 => "All is as expected.".to_string(),
-        1 => "One is not as expected.".to_string(),
-        others => format!("{others} are not as expected."),
-    };
-    format!(
-        "Of {} scenarios {} keep every promise, {} break one, and {} are undecided. {expected}",
-        reports.len(),
-        of(Verdict::Holds),
-        of(Verdict::Violated),
-        of(Verdict::Unknown)
-    )
-}
-
-/// What the properties and witnesses of the reports say.
-fn words(reports: &[&Report]) -> BTreeMap<String, Meaning> {
-    let checks = reports.iter().flat_map(|report| &report.properties).map(|outcome| outcome.check);
-    let safety = Check::all().filter(|check| matches!(check, Check::Safety(_)));
-    let properties = checks.chain(safety).map(|check| {
-        (check.name().to_string(), Meaning { code: Some(check.code().to_string()), says: check.meaning().to_string() })
-    });
-    let witnesses = Witness::ALL.map(|witness| (witness.name(), witness.meaning()));
-    let wraps = (WRAPS, "some run goes round the ring again and again");
-    let witnesses = witnesses.into_iter().chain([wraps]);
-    let witnesses = witnesses.map(|(name, says)| (name.to_string(), Meaning { code: None, says: says.to_string() }));
-    properties.chain(witnesses).collect()
 }
 
 /// JSON that can stand in a `<script>`: a string in it that reads `</script>` or `<!--` is written otherwise.

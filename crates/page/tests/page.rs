@@ -7,9 +7,10 @@ use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::temporal::graph::Limits;
 use vtd_qi::verify::{Report, Verdict, verify};
 use vtd_qi::with_wide_ring;
+use vtd_qi_page::about::About;
 use vtd_qi_page::frame::{Frame, Walk};
 use vtd_qi_page::picture::picture;
-use vtd_qi_page::report::{About, MOST_BYTES, ReportData, SCRIPT, STYLE, source};
+use vtd_qi_page::report::{MOST_BYTES, ReportData, SCRIPT, STYLE, source};
 use vtd_qi_page::run::{ShownRun, shown_outcomes};
 
 #[allow(dead_code)]
@@ -23,7 +24,11 @@ fn checked(name: &str) -> (Scenario, Report) {
 }
 
 fn data(checked: &[(Scenario, Report)]) -> ReportData {
-    let about = About { command: "check g3-patch --html FILE".into(), version: "0".into(), ..About::default() };
+    let about = About {
+        command: "check g3-patch --html FILE".into(),
+        version: "0".into(),
+        ..About::of("check", "scenarios", "check SCENARIO --html FILE")
+    };
     ReportData::of(about, &checked.iter().map(|(scenario, report)| (scenario, report)).collect::<Vec<_>>())
 }
 

@@ -26,7 +26,7 @@ use vtd_qi::verify::{self, Report, verify};
 use vtd_qi::with_ring;
 use vtd_qi_explorer::drawing::Drawn;
 use vtd_qi_explorer::page::page;
-use vtd_qi_page::report::About;
+use vtd_qi_page::about::About;
 use vtd_qi_page::run::shown_outcomes;
 use vtd_qi_subject::{ConfigurationArgs, Own};
 use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, interrupt, memory, unless_interrupted};
