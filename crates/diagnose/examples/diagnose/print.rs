@@ -1,0 +1,334 @@
+//! A diagnosis as text: the verdict first, then the picture, then the details, then what to do next.
+
+use std::io::{Result, Write};
+
+use vtd_qi::campaign::findings::Findings;
+use vtd_qi::timeline::{LEGEND, Part};
+use vtd_qi_diagnose::diagnosis::{Diagnosis, wrong_in};
+use vtd_qi_diagnose::dmesg::KernelLog;
+use vtd_qi_diagnose::ftrace::{CallTrace, meaning};
+use vtd_qi_diagnose::judge::{Hang, Sighting};
+use vtd_qi_diagnose::material::Material;
+use vtd_qi_diagnose::naming::KnownBug;
+use vtd_qi_diagnose::picture::{BatchPicture, Content};
+use vtd_qi_diagnose::report::{bugs, is_healthy, verdict};
+use vtd_qi_diagnose::unit::{JudgedUnit, UnitState};
+use vtd_qi_diagnose::window::RingWindow;
+use vtd_qi_terminal::printable;
+use vtd_qi_terminal::style::{AGAIN, BAD, FAINT, GOOD, STRONG, UNSURE, columns, painted, wrapped};
+
+/// Steps of a run that are drawn; the rest is folded.
+const STEPS: usize = 60;
+
+/// Faults of a log that are listed before the rest is counted.
+const FAULTS: usize = 12;
+
+/// Prints all of it.
+pub fn diagnosis(out: &mut impl Write, materials: &[Material], diagnosis: &Diagnosis) -> Result<()> {
+    let width = columns();
+    for unit in &diagnosis.units {
+        let style = match &unit.state {
+            state if state.is_healthy() => GOOD,
+            UnitState::MayHang | UnitState::Unknown(_) => UNSURE,
+            _ => BAD,
+        };
+        let sentence = wrapped(&format!("{}: {}.", printable(&unit.unit), verdict(unit)), width, 0, 2);
+        writeln!(out, "{}", painted(style, sentence))?;
+    }
+    for material in materials {
+        for wrong in wrong_in(&material.trace) {
+            let sentence = format!("{}: {}.", printable(&material.name), printable(&wrong));
+            writeln!(out, "{}", painted(BAD, wrapped(&sentence, width, 0, 2)))?;
+        }
+    }
+    log_verdict(out, diagnosis, width)?;
+    if let Some(kernel) = &diagnosis.log.kernel {
+        writeln!(out, "{}", wrapped(&printable(&kernel.text()), width, 0, 2))?;
+    }
+    for unit in &diagnosis.units {
+        ring(out, unit, width)?;
+    }
+    if !diagnosis.log.faults.is_empty() || !diagnosis.log.lockups.is_empty() {
+        faults(out, &diagnosis.log, width)?;
+    }
+    for material in materials.iter().filter(|material| material.trace.says_something()) {
+        calls(out, material, width)?;
+    }
+    writeln!(out)?;
+    for material in materials {
+        let holds = format!("{}: {} lines, {}", printable(&material.name), material.lines, material.kinds().join(", "));
+        writeln!(out, "{}", painted(FAINT, wrapped(&holds, width, 0, 2)))?;
+    }
+    let next = wrapped(&format!("next: {}", next(materials, diagnosis)), width, 0, 6);
+    writeln!(out, "\n{}", next.replacen("next:", &painted(STRONG, "next:"), 1))
+}
+
+fn log_verdict(out: &mut impl Write, diagnosis: &Diagnosis, width: usize) -> Result<()> {
+    for pattern in &diagnosis.patterns {
+        let sentence = format!("log: {}: {}.", pattern.what, pattern.means);
+        writeln!(out, "{}", painted(BAD, wrapped(&sentence, width, 0, 2)))?;
+        writeln!(out, "{}", wrapped(&format!("do: {}.", pattern.advice), width, 2, 6))?;
+    }
+    match diagnosis.log.faults.len() {
+        0 => Ok(()),
+        count if diagnosis.patterns.is_empty() => {
+            writeln!(out, "{}", painted(BAD, format!("log: {count} fault(s) of the queue.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A unit's ring: the picture, what is inferred, and what each generation says.
+fn ring(out: &mut impl Write, judged: &JudgedUnit, width: usize) -> Result<()> {
+    let Some(window) = &judged.window else { return Ok(()) };
+    writeln!(out, "\n{}", painted(STRONG, format!("{}: the ring", printable(&judged.unit))))?;
+    if judged.dump.1 > 1 {
+        let same = if judged.stands_still { "; nothing has moved between them" } else { "" };
+        writeln!(out, "  the last of {} dumps, line {}{same}", judged.dump.1, judged.dump.0)?;
+    }
+    picture(out, window)?;
+    writeln!(
+        out,
+        "  IQH {}, IQT {}; inferred: free_head {}, free_tail {}, free_cnt {}",
+        window.iqh, window.iqt, window.iqt, window.free_tail, window.free_cnt
+    )?;
+    if let Some(base) = window.status_base {
+        writeln!(
+            out,
+            "  desc_status at {base:#x}; every WD writes its own slot's status, but for copies over an invalid ID"
+        )?;
+    }
+    if window.missing > 0 {
+        writeln!(out, "  {} of 256 slots are not in the dump and are taken for free", window.missing)?;
+    }
+    generations(out, judged, width)?;
+    for bug in bugs(judged) {
+        writeln!(out, "{}", wrapped(&format!("{}: {}.", bug.name(), bug.fix()), width, 2, 4))?;
+    }
+    run(out, judged, width)
+}
+
+fn picture(out: &mut impl Write, window: &RingWindow) -> Result<()> {
+    if window.is_idle() {
+        return writeln!(out, "  every slot is free");
+    }
+    let mut over: Option<(u8, u8, usize)> = None;
+    let gap = |out: &mut dyn Write, over: &mut Option<(u8, u8, usize)>| match over.take() {
+        Some((first, last, count)) => writeln!(out, "  {first:>3}..{last:<3}  {count} batch(es) that are over"),
+        None => Ok(()),
+    };
+    for batch in window.busy() {
+        let last = batch.0[batch.0.len() - 1].slot;
+        if batch.is_over() {
+            over = Some(over.map_or((batch.first(), last, 1), |(first, _, count)| (first, last, count + 1)));
+            continue;
+        }
+        gap(&mut *out, &mut over)?;
+        let statuses: String = batch.0.iter().map(|slot| slot.status.letter()).collect();
+        writeln!(out, "  {:>3}..{last:<3}  {statuses}  {}", batch.first(), holds(batch))?;
+    }
+    gap(out, &mut over)?;
+    writeln!(out, "  {}", painted(FAINT, LEGEND.split(';').next().unwrap_or(LEGEND)))
+}
+
+/// What a batch holds, in words.
+fn holds(batch: &BatchPicture) -> String {
+    let name = |content: Content| match content {
+        Content::UnitId => "ID",
+        Content::DeviceId => "device-TLB ID",
+        Content::Copy => "copy of the WD (over an invalid ID)",
+        Content::Wd => "WD",
+    };
+    let mut words: Vec<(&str, usize)> = Vec::new();
+    for slot in &batch.0 {
+        match words.last_mut() {
+            Some((word, count)) if *word == name(slot.content) => *count += 1,
+            _ => words.push((name(slot.content), 1)),
+        }
+    }
+    let words: Vec<String> = words
+        .into_iter()
+        .map(|(word, count)| if count == 1 { word.to_string() } else { format!("{count} {word}s") })
+        .collect();
+    let fetched = batch.0.iter().filter(|slot| slot.fetched).count();
+    let unfetched = match fetched {
+        all if all == batch.0.len() => String::new(),
+        0 => "; not fetched".to_string(),
+        some => format!("; {some} of {} fetched", batch.0.len()),
+    };
+    words.join(", ") + &unfetched
+}
+
+fn generations(out: &mut impl Write, judged: &JudgedUnit, width: usize) -> Result<()> {
+    if judged.generations.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  which generations of the driver come to this:")?;
+    for verdict in &judged.generations {
+        let name = format!("{:<4}", verdict.generation.name);
+        let ways = ways(verdict.sightings.iter().map(|(sighting, _)| sighting));
+        let text = match (&ways[..], &verdict.unknown) {
+            ([], None) => painted(FAINT, format!("{name} does not")),
+            ([], Some(why)) => format!("{name} is not decided: {why}"),
+            (ways, _) => format!("{name} {}", ways.join("; ")),
+        };
+        writeln!(out, "{}", wrapped(&text, width, 4, 9))?;
+    }
+    Ok(())
+}
+
+/// What becomes of calls, and after which faults, those with one fate together.
+fn ways<'a>(sightings: impl Iterator<Item = &'a Sighting>) -> Vec<String> {
+    let mut ways: Vec<(String, Vec<String>)> = Vec::new();
+    for sighting in sightings {
+        let fate = fate(sighting);
+        match ways.iter_mut().find(|(known, _)| *known == fate) {
+            Some((_, guesses)) => guesses.push(sighting.guess.text()),
+            None => ways.push((fate, vec![sighting.guess.text()])),
+        }
+    }
+    ways.into_iter().map(|(fate, guesses)| format!("{fate}: {}", guesses.join(", or "))).collect()
+}
+
+fn fate(sighting: &Sighting) -> String {
+    let lock = if sighting.lock_held { ", with q_lock held" } else { "" };
+    match (sighting.hang, sighting.may_live) {
+        (None, true) if sighting.leaks => format!("each call can still return, or slots are lost{lock}"),
+        (None, _) if sighting.leaks => "slots are lost".to_string(),
+        (None, _) => format!("each call can still return{lock}"),
+        (Some(_), true) => format!("some of these states hang, others do not{lock}"),
+        (Some(hang), false) => format!("hangs, {}{lock}", of(hang)),
+    }
+}
+
+fn of(hang: Hang) -> &'static str {
+    match hang {
+        Hang::EndlessWalk => "the ITE walk never meets its end",
+        Hang::LockKept => "the lock is kept for ever",
+        Hang::NobodysIqe => "nobody takes the invalid descriptor at IQH for its own",
+        Hang::EndlessRetry => "the request times out and is posted again for ever",
+        Hang::LostDone => "an owner waits for a DONE that was taken away",
+        Hang::MissedAbort => "an owner waits for a WD that hardware has dropped",
+        Hang::NoRoom => "there are never enough free slots",
+    }
+}
+
+/// The shortest run to such a state, of the first generation that fits.
+fn run(out: &mut impl Write, judged: &JudgedUnit, width: usize) -> Result<()> {
+    if judged.state.is_healthy() {
+        return Ok(());
+    }
+    let fitting = judged.fitting();
+    let ways =
+        fitting.iter().flat_map(|verdict| verdict.sightings.iter().map(move |(sighting, _)| (verdict, sighting)));
+    let Some((verdict, sighting)) = ways.min_by_key(|(_, sighting)| (sighting.hang.is_none(), sighting.run.rows.len()))
+    else {
+        return Ok(());
+    };
+    writeln!(
+        out,
+        "\n{}",
+        painted(
+            STRONG,
+            format!(
+                "a shortest run of {} to a state of that shape, {}",
+                verdict.generation.name,
+                sighting.guess.text()
+            )
+        )
+    )?;
+    writeln!(out, "{}", painted(FAINT, LEGEND))?;
+    for line in sighting.run.lines(width, Some(STEPS)) {
+        let style = match line.part {
+            Part::Head => STRONG,
+            Part::Harm => BAD,
+            Part::Loop => AGAIN,
+            Part::Folded => FAINT,
+            Part::Step => Default::default(),
+        };
+        writeln!(out, "{}", painted(style, line.text))?;
+    }
+    Ok(())
+}
+
+/// The time line of faults and lockups.
+fn faults(out: &mut impl Write, log: &KernelLog, width: usize) -> Result<()> {
+    writeln!(out, "\n{}", painted(STRONG, "faults and lockups in the log"))?;
+    let time = |seconds: Option<f64>| seconds.map_or("         ?".to_string(), |seconds| format!("{seconds:>10.3}"));
+    let lockup = |hard, in_driver| {
+        let kind = if hard { "hard lockup" } else { "soft lockup or stall" };
+        format!("{kind}{}", if in_driver { " in qi_submit_sync" } else { ", elsewhere as far as is said" })
+    };
+    let mut lines: Vec<(usize, String)> =
+        log.faults.iter().map(|fault| (fault.line, format!("{}  {}", time(fault.seconds), fault.text()))).collect();
+    lines.extend(
+        log.lockups.iter().map(|at| (at.line, format!("{}  {}", time(at.seconds), lockup(at.hard, at.in_driver)))),
+    );
+    lines.sort_by_key(|(line, _)| *line);
+    let more = lines.len().saturating_sub(FAULTS);
+    for (line, text) in lines.into_iter().take(FAULTS) {
+        writeln!(out, "{}", wrapped(&format!("{text} (line {line})"), width, 2, 14))?;
+    }
+    match more {
+        0 => Ok(()),
+        more => writeln!(out, "  and {more} more"),
+    }
+}
+
+/// What a trace shows of calls.
+fn calls(out: &mut impl Write, material: &Material, width: usize) -> Result<()> {
+    let trace: &CallTrace = &material.trace;
+    writeln!(out, "\n{}", painted(STRONG, format!("{}: calls of qi_submit_sync", printable(&material.name))))?;
+    let units: Vec<String> =
+        trace.units.iter().map(|(unit, ids)| format!("{ids} ID(s) for {}", printable(unit))).collect();
+    writeln!(out, "{}", wrapped(&format!("{} call(s), {}", trace.calls.len(), units.join(", ")), width, 2, 4))?;
+    for (code, times) in trace.codes() {
+        let says = match meaning(code) {
+            Ok(fine) => fine.to_string(),
+            Err(objection) => painted(BAD, objection),
+        };
+        writeln!(out, "  {times} returned {code}: {says}")?;
+    }
+    if let Some((call, returned)) = trace.longest().and_then(|call| Some((call, call.returned?))) {
+        writeln!(out, "  the longest took {:.6} s: line {}, {}", returned.took, call.line, printable(&call.task))?;
+    }
+    for call in trace.open() {
+        let posted = if call.posted.is_empty() { "nothing".to_string() } else { call.posted.join("; ") };
+        let text = format!(
+            "line {}: {} was in a call when the trace ended, {:.6} s after its beginning; posted: {posted}",
+            call.line,
+            call.task,
+            trace.waited(call)
+        );
+        writeln!(out, "{}", wrapped(&printable(&text), width, 2, 4))?;
+    }
+    Ok(())
+}
+
+/// What there is to do.
+fn next(materials: &[Material], diagnosis: &Diagnosis) -> String {
+    if is_healthy(materials, diagnosis) {
+        let works = diagnosis.units.iter().any(|unit| matches!(unit.state, UnitState::AtWork));
+        return match works {
+            true => "read the ring again some seconds later and give both dumps: what has not moved by then hangs"
+                .to_string(),
+            false => "nothing is wrong here; if a CPU is stuck all the same, give its lockup's lines of dmesg too"
+                .to_string(),
+        };
+    }
+    let bug = diagnosis.units.iter().flat_map(bugs).next();
+    match bug {
+        Some(KnownBug::LostDone2024) => "check g3-c01-2x4 draws the bug of 2024; a kernel with commit 3cf74230c139 does not have it".to_string(),
+        Some(KnownBug::OddWalk2026) => {
+            "check g4-lost-answer-in-order-drop-2x4 draws the bug of 2026; a kernel with commit fe89277c9ceb does not have it".to_string()
+        }
+        Some(KnownBug::Finding { number, .. }) => {
+            let finding = &Findings::embedded().findings[number - 1];
+            format!("check {} draws finding {number}, explore {} walks through it", finding.cell, finding.cell)
+        }
+        _ if diagnosis.units.is_empty() => {
+            "give a dump of the ring too: cat /sys/kernel/debug/iommu/intel/invalidation_queue, as root".to_string()
+        }
+        _ => "read the ring again some seconds later and give both dumps, and dmesg".to_string(),
+    }
+}

@@ -1,0 +1,63 @@
+//! All that was given, judged together: what one text says of a fault or a lockup counts for the ring that another shows.
+
+use std::collections::BTreeMap;
+
+use crate::dmesg::KernelLog;
+use crate::ftrace::{CallTrace, meaning};
+use crate::judge::Bounds;
+use crate::material::Material;
+use crate::patterns::{KnownPattern, patterns};
+use crate::unit::{Circumstances, JudgedUnit, judge_unit};
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// The units of which there are dumps, each judged.
+    pub units: Vec<JudgedUnit>,
+    /// What the kernels' logs say, all together.
+    pub log: KernelLog,
+    /// The known patterns in it.
+    pub patterns: Vec<KnownPattern>,
+}
+
+impl Diagnosis {
+    /// Judges what was given.
+    pub fn of(materials: &[Material], bounds: Bounds) -> Diagnosis {
+        let mut log = KernelLog::default();
+        for material in materials {
+            log.lines += material.log.lines;
+            log.kernel = material.log.kernel.clone().or(log.kernel);
+            log.faults.extend(material.log.faults.iter().cloned());
+            log.lockups.extend(material.log.lockups.iter().cloned());
+        }
+        let hung = materials.iter().map(|material| material.trace.hung().count()).sum();
+        let circumstances = Circumstances::of(&log, hung);
+        let mut units: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        for dump in materials.iter().flat_map(|material| &material.dumps) {
+            units.entry(&dump.unit).or_default().push(dump);
+        }
+        let units = units.values().map(|dumps| judge_unit(dumps, &circumstances, bounds)).collect();
+        Diagnosis { units, patterns: patterns(&log), log }
+    }
+}
+
+/// What is wrong in a trace, each in a sentence.
+pub fn wrong_in(trace: &CallTrace) -> Vec<String> {
+    let hung = trace.hung().map(|call| {
+        let posted = match &call.posted[..] {
+            [] => "it has posted nothing, so it waits for free slots or for the lock".to_string(),
+            posted => format!("it has posted {}", posted.join("; ")),
+        };
+        format!(
+            "line {}: the call of {} has not returned {:.3} s later: {posted}",
+            call.line,
+            call.task,
+            trace.waited(call)
+        )
+    });
+    let codes = trace.codes().into_iter().filter_map(|(code, times)| {
+        let objection = meaning(code).err()?;
+        Some(format!("{times} call(s) returned {code}: {objection}"))
+    });
+    hung.chain(codes).collect()
+}

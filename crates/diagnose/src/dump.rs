@@ -1,0 +1,202 @@
+//! The ring as debugfs prints it: `/sys/kernel/debug/iommu/intel/invalidation_queue`.
+//!
+//! For each unit there are a line with its name, a line with Base, Head and Tail, a line of titles, and a row for each slot: index,
+//! two words of a descriptor of 16 bytes or four of one of 32, and the slot's status. [`read`] takes them out of any text, tabs or
+//! spaces between, and refuses what it would have to guess.
+
+use thiserror::Error;
+
+/// One unit's part of a dump.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingDump {
+    /// The unit's name, such as `dmar1`.
+    pub unit: String,
+    /// The number of the line that names the unit, from 1.
+    pub line: usize,
+    /// Head and Tail, in slots; `None` where the unit uses no queue.
+    pub registers: Option<(u64, u64)>,
+    /// Words in a descriptor: 2 or 4.
+    pub words: usize,
+    /// The rows, in order, with no gap.
+    pub rows: Vec<DumpRow>,
+}
+
+/// A row of a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DumpRow {
+    /// The number of its line.
+    pub line: usize,
+    /// The slot.
+    pub slot: u8,
+    /// The descriptor's first word.
+    pub qw0: u64,
+    /// Its second word.
+    pub qw1: u64,
+    /// The slot's status as it was printed.
+    pub status: u64,
+}
+
+/// Why a dump cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DumpError {
+    /// There is no Head or Tail.
+    #[error("line {line}: the rows of {unit} stand before any line with Head and Tail")]
+    NoRegisters {
+        /// The line.
+        line: usize,
+        /// The unit.
+        unit: String,
+    },
+    /// Head or Tail is no number.
+    #[error("line {line}: {name} is {value:?}, which is not a decimal number")]
+    Register {
+        /// The line.
+        line: usize,
+        /// `Head` or `Tail`.
+        name: &'static str,
+        /// What stands there.
+        value: String,
+    },
+    /// An index is missing or comes twice.
+    #[error("line {line}: index {index} follows {before}; a dump has its rows in order, without a gap")]
+    Gap {
+        /// The line.
+        line: usize,
+        /// The index.
+        index: u64,
+        /// The one before.
+        before: u8,
+    },
+    /// An index is beyond the ring.
+    #[error("line {line}: there is no slot {index}; the ring has 256, numbered from 0")]
+    Index {
+        /// The line.
+        line: usize,
+        /// The index.
+        index: u64,
+    },
+    /// A row has another number of columns than those before it.
+    #[error(
+        "line {line}: a row of {found} columns; a row has an index, 2 or 4 words of a descriptor and a status, all rows alike"
+    )]
+    Columns {
+        /// The line.
+        line: usize,
+        /// The number of columns.
+        found: usize,
+    },
+    /// A word is no hexadecimal number of at most 16 digits.
+    #[error("line {line}: {word:?} is not a hexadecimal number of at most 16 digits")]
+    Word {
+        /// The line.
+        line: usize,
+        /// What stands there.
+        word: String,
+    },
+    /// A unit has Head and Tail but no row.
+    #[error("line {line}: {unit} has Head and Tail, but no row")]
+    NoRow {
+        /// The line.
+        line: usize,
+        /// The unit.
+        unit: String,
+    },
+}
+
+/// What introduces a unit.
+const TITLE: &str = "Invalidation queue on IOMMU:";
+
+/// Whether a line introduces a unit's part of a dump.
+pub fn begins(line: &str) -> bool {
+    line.contains(TITLE)
+}
+
+/// Reads all dumps in a text. The second value says for each line whether it belongs to one.
+///
+/// # Errors
+/// Any [`DumpError`].
+///
+/// ```
+/// let text = "Invalidation queue on IOMMU: dmar1\n Base: 0x1672c9000\tHead: 1\tTail: 1\nIndex\t\tqw0\t\t\tqw1\t\t\tstatus\n    \
+///             0\t0000000200000025\t00000001672be800\t0000000000000000\n";
+/// let (dumps, _) = vtd_qi_diagnose::dump::read(text)?;
+/// assert_eq!((dumps[0].registers, dumps[0].rows.len()), (Some((1, 1)), 1));
+/// # Ok::<(), vtd_qi_diagnose::dump::DumpError>(())
+/// ```
+pub fn read(text: &str) -> Result<(Vec<RingDump>, Vec<bool>), DumpError> {
+    let mut dumps: Vec<RingDump> = Vec::new();
+    let mut taken = Vec::new();
+    let mut inside = false;
+    for (number, line) in (1..).zip(text.lines()) {
+        if let Some((_, unit)) = line.split_once(TITLE) {
+            let unit = unit.trim().to_string();
+            dumps.push(RingDump { unit, line: number, registers: None, words: 0, rows: Vec::new() });
+            inside = true;
+        } else if inside && !line.trim().is_empty() {
+            let dump = dumps.last_mut().expect("a unit has been named");
+            inside = dump.take(number, line)?;
+        }
+        taken.push(inside || begins(line));
+    }
+    match dumps.iter().find(|dump| dump.registers.is_some() && dump.rows.is_empty()) {
+        Some(dump) => Err(DumpError::NoRow { line: dump.line, unit: dump.unit.clone() }),
+        None => Ok((dumps, taken)),
+    }
+}
+
+impl RingDump {
+    /// Takes a line; `false` if it is none of this unit's.
+    fn take(&mut self, line: usize, text: &str) -> Result<bool, DumpError> {
+        let columns: Vec<&str> = text.split_whitespace().collect();
+        if columns[0] == "Base:" {
+            let register = |name: &'static str| {
+                let at = columns.iter().position(|word| word.strip_suffix(':') == Some(name));
+                let value = at.and_then(|at| columns.get(at + 1)).copied().unwrap_or("");
+                value.parse().map_err(|_| DumpError::Register { line, name, value: value.to_string() })
+            };
+            self.registers = Some((register("Head")?, register("Tail")?));
+            return Ok(true);
+        }
+        if columns[0] == "Index" {
+            return Ok(true);
+        }
+        // What follows the rows: another program's line, which does not begin with a number and a word of 16 digits.
+        let looks_like_row =
+            columns.len() > 1 && columns[0].bytes().all(|b| b.is_ascii_digit()) && columns[1].len() >= 8;
+        if !looks_like_row {
+            return Ok(false);
+        }
+        let row = self.row(line, &columns)?;
+        self.rows.push(row);
+        Ok(true)
+    }
+
+    fn row(&mut self, line: usize, columns: &[&str]) -> Result<DumpRow, DumpError> {
+        if self.registers.is_none() {
+            return Err(DumpError::NoRegisters { line, unit: self.unit.clone() });
+        }
+        let index: u64 = columns[0].parse().unwrap_or(u64::MAX);
+        let slot = u8::try_from(index).map_err(|_| DumpError::Index { line, index })?;
+        match self.rows.last() {
+            Some(before) if u64::from(before.slot) + 1 != index => {
+                return Err(DumpError::Gap { line, index, before: before.slot });
+            }
+            _ => {}
+        }
+        let words = columns.len().saturating_sub(2);
+        if !matches!(words, 2 | 4) || self.words != 0 && self.words != words {
+            return Err(DumpError::Columns { line, found: columns.len() });
+        }
+        self.words = words;
+        let word = |at: usize| {
+            let digits = columns[at].trim_start_matches("0x");
+            let short = (1..=16).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            let value = u64::from_str_radix(digits, 16).ok().filter(|_| short);
+            value.ok_or_else(|| DumpError::Word { line, word: columns[at].to_string() })
+        };
+        for at in 1..columns.len() {
+            word(at)?;
+        }
+        Ok(DumpRow { line, slot, qw0: word(1)?, qw1: word(2)?, status: word(columns.len() - 1)? })
+    }
+}

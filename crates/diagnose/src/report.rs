@@ -1,0 +1,261 @@
+//! A diagnosis as plain data, for `diagnose --json`.
+//!
+//! Names of fields are the document's; a field that is null is not known or does not apply.
+
+use serde::Serialize;
+
+use crate::diagnosis::{Diagnosis, wrong_in};
+use crate::dmesg::{ReportedFault, ReportedLockup};
+use crate::ftrace::TracedCall;
+use crate::judge::Hang;
+use crate::material::Material;
+use crate::naming::KnownBug;
+use crate::patterns::KnownPattern;
+use crate::unit::{GenerationVerdict, JudgedUnit, UnitState};
+
+/// The document.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiagnosisData {
+    /// Whether nothing wrong was found.
+    pub healthy: bool,
+    /// The files, each with what it holds.
+    pub files: Vec<FileData>,
+    /// The kernel's release, and the generations of the driver that it may have.
+    pub kernel: Option<(String, Vec<&'static str>)>,
+    /// The units whose rings were dumped.
+    pub units: Vec<UnitData>,
+    /// The faults that were reported, in order.
+    pub faults: Vec<ReportedFault>,
+    /// The lockups that were reported, in order.
+    pub lockups: Vec<ReportedLockup>,
+    /// Known patterns in faults and lockups.
+    pub patterns: Vec<KnownPattern>,
+}
+
+/// A file.
+#[derive(Clone, Debug, Serialize)]
+pub struct FileData {
+    /// Its name.
+    pub file: String,
+    /// What it holds, in words.
+    pub holds: Vec<String>,
+    /// What is wrong in its trace of calls, each in a sentence.
+    pub wrong_calls: Vec<String>,
+    /// The calls that had not returned when its trace ended.
+    pub open_calls: Vec<TracedCall>,
+}
+
+/// A unit.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnitData {
+    /// Its name.
+    pub unit: String,
+    /// `idle`, `at-work`, `no-queue`; `hangs`, `may-hang`, `after-fault`, `leaks`, `impossible`, `unreached`; `unknown`.
+    pub state: &'static str,
+    /// The verdict in a sentence.
+    pub verdict: String,
+    /// The bugs that explain it, likeliest first.
+    pub bugs: Vec<KnownBug>,
+    /// The ring: null if it is none.
+    pub ring: Option<RingData>,
+    /// What each generation says.
+    pub generations: Vec<GenerationData>,
+}
+
+/// A ring, with what is inferred of the private fields.
+#[derive(Clone, Debug, Serialize)]
+pub struct RingData {
+    /// IQH.
+    pub iqh: u8,
+    /// IQT.
+    pub iqt: u8,
+    /// Inferred: IQT at rest.
+    pub free_head: u8,
+    /// Inferred: the oldest slot that is not free.
+    pub free_tail: u8,
+    /// Inferred from the two.
+    pub free_cnt: u16,
+    /// The batches from the oldest that is not over.
+    pub batches: Vec<BatchData>,
+}
+
+/// A batch.
+#[derive(Clone, Debug, Serialize)]
+pub struct BatchData {
+    /// Its first slot.
+    pub first: u8,
+    /// The statuses of its slots, a letter each: `.` FREE, `u` IN_USE, `D` DONE, `A` ABORT.
+    pub statuses: String,
+    /// Whether hardware has fetched all of it.
+    pub fetched: bool,
+}
+
+/// What a generation says of a ring.
+#[derive(Clone, Debug, Serialize)]
+pub struct GenerationData {
+    /// Its name.
+    pub generation: &'static str,
+    /// `yes`, `no`, or why it is not known.
+    pub reached: String,
+    /// How it comes to it.
+    pub ways: Vec<WayData>,
+}
+
+/// A way to a state.
+#[derive(Clone, Debug, Serialize)]
+pub struct WayData {
+    /// What has gone wrong with hardware.
+    pub fault: String,
+    /// How a call hangs; null: none does.
+    pub hang: Option<Hang>,
+    /// Whether in some state that looks like this no call hangs and no slot is lost.
+    pub may_live: bool,
+    /// Whether somebody holds the lock in all of them.
+    pub lock_held: bool,
+    /// The bug that it is.
+    pub bug: Option<KnownBug>,
+    /// A shortest run of the model to such a state.
+    pub run: Vec<String>,
+}
+
+impl DiagnosisData {
+    /// The data of a diagnosis.
+    pub fn of(materials: &[Material], diagnosis: &Diagnosis) -> DiagnosisData {
+        let kernel = diagnosis.log.kernel.as_ref();
+        DiagnosisData {
+            healthy: is_healthy(materials, diagnosis),
+            files: materials.iter().map(FileData::of).collect(),
+            kernel: kernel.map(|kernel| (kernel.release.clone(), kernel.generations.to_vec())),
+            units: diagnosis.units.iter().map(UnitData::of).collect(),
+            faults: diagnosis.log.faults.clone(),
+            lockups: diagnosis.log.lockups.clone(),
+            patterns: diagnosis.patterns.clone(),
+        }
+    }
+}
+
+/// Whether nothing wrong was found.
+pub fn is_healthy(materials: &[Material], diagnosis: &Diagnosis) -> bool {
+    diagnosis.units.iter().all(|unit| unit.state.is_healthy())
+        && diagnosis.log.faults.is_empty()
+        && diagnosis.log.in_driver().next().is_none()
+        && materials.iter().all(|material| wrong_in(&material.trace).is_empty())
+}
+
+impl FileData {
+    fn of(material: &Material) -> FileData {
+        FileData {
+            file: material.name.clone(),
+            holds: material.kinds(),
+            wrong_calls: wrong_in(&material.trace),
+            open_calls: material.trace.open().cloned().collect(),
+        }
+    }
+}
+
+impl UnitData {
+    fn of(judged: &JudgedUnit) -> UnitData {
+        let ring = judged.window.as_ref().map(|window| RingData {
+            iqh: window.iqh,
+            iqt: window.iqt,
+            free_head: window.iqt,
+            free_tail: window.free_tail,
+            free_cnt: window.free_cnt,
+            batches: window
+                .busy()
+                .iter()
+                .map(|batch| BatchData {
+                    first: batch.first(),
+                    statuses: batch.0.iter().map(|slot| slot.status.letter()).collect(),
+                    fetched: batch.0.iter().all(|slot| slot.fetched),
+                })
+                .collect(),
+        });
+        UnitData {
+            unit: judged.unit.clone(),
+            state: judged.state.word(),
+            verdict: verdict(judged),
+            bugs: bugs(judged),
+            ring,
+            generations: judged.generations.iter().map(GenerationData::of).collect(),
+        }
+    }
+}
+
+impl GenerationData {
+    fn of(verdict: &GenerationVerdict) -> GenerationData {
+        let way = |(sighting, bug): &(crate::judge::Sighting, Option<KnownBug>)| WayData {
+            fault: sighting.guess.text(),
+            hang: sighting.hang,
+            may_live: sighting.may_live,
+            lock_held: sighting.lock_held,
+            bug: bug.clone(),
+            run: sighting.run.rows.iter().map(|row| step(row.submitter, &row.text)).collect(),
+        };
+        let reached = match (verdict.fits(), &verdict.unknown) {
+            (true, _) => "yes".to_string(),
+            (false, None) => "no".to_string(),
+            (false, Some(why)) => why.clone(),
+        };
+        GenerationData {
+            generation: verdict.generation.name,
+            reached,
+            ways: verdict.sightings.iter().map(way).collect(),
+        }
+    }
+}
+
+fn step(submitter: Option<usize>, text: &str) -> String {
+    match submitter {
+        Some(t) => format!("T{}: {text}", t + 1),
+        None => format!("hardware: {text}"),
+    }
+}
+
+/// The bugs that explain a unit's state, the published ones first, in the generations that its kernel may have.
+pub fn bugs(judged: &JudgedUnit) -> Vec<KnownBug> {
+    let mut bugs: Vec<KnownBug> =
+        judged.fitting().iter().flat_map(|verdict| &verdict.sightings).filter_map(|(_, bug)| bug.clone()).collect();
+    bugs.sort();
+    bugs.dedup();
+    bugs
+}
+
+/// What a unit's ring comes to, in one sentence.
+pub fn verdict(judged: &JudgedUnit) -> String {
+    let names: Vec<&str> = judged.fitting().iter().map(|verdict| verdict.generation.name).collect();
+    let busy = judged.window.as_ref().map_or(0, |window| window.busy().iter().filter(|batch| !batch.is_over()).count());
+    let bugs: Vec<String> = bugs(judged).iter().map(KnownBug::name).collect();
+    let which = match &bugs[..] {
+        [] => String::new(),
+        [one] => format!(": {one}"),
+        several => format!(": {}", several.join(", or ")),
+    };
+    let fit = match &names[..] {
+        [] => String::new(),
+        [one] => format!(", in generation {one}"),
+        several => format!("; {} generations fit: {}", several.len(), several.join(", ")),
+    };
+    match &judged.state {
+        UnitState::NoQueue => "this unit uses no queue".to_string(),
+        UnitState::Idle if !judged.generations.is_empty() => {
+            "the ring itself is healthy: every slot is free, and with the batches that it still shows no search has found a call that \
+             hangs so"
+                .to_string()
+        }
+        UnitState::Idle => "healthy: nothing is outstanding, every slot is free".to_string(),
+        UnitState::AtWork => format!("healthy: at work, {busy} batch(es) outstanding, each of which can still come to its end"),
+        UnitState::AfterFault if bugs.is_empty() => format!("a fault has occurred, and each call can still return{fit}"),
+        UnitState::AfterFault => {
+            format!("a fault has occurred; either a call is still on its way, or slots are lost{which}{fit}")
+        }
+        UnitState::Hangs => format!("hangs{which}{fit}"),
+        UnitState::MayHang => format!("either in the middle of a fault's handling or hung{which}{fit}"),
+        UnitState::Leaks => format!("slots are lost, though nothing is going on{which}{fit}"),
+        UnitState::Impossible(why) => format!("no driver that is modelled leaves this behind: {why}"),
+        UnitState::Unreached(slot) => {
+            format!("no generation comes to this state; slot {slot} is the first that no run shares")
+        }
+        UnitState::Unknown(why) => format!("not decided: {why}"),
+    }
+}

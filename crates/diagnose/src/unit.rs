@@ -1,0 +1,275 @@
+//! One unit's ring, judged: what state it is in, for which generations, and what that is called.
+
+use vtd_qi::impl_qi::{FaultClass, GENERATIONS, Generation};
+
+use crate::dmesg::{FaultKind, KernelLog};
+use crate::dump::RingDump;
+use crate::judge::{Bounds, Evidence, FaultGuess, Reached, Sighting, search};
+use crate::naming::{KnownBug, name};
+use crate::picture::Picture;
+use crate::window::{Impossible, RingWindow};
+
+/// A unit's ring, judged.
+#[derive(Clone, Debug)]
+pub struct JudgedUnit {
+    /// Its name.
+    pub unit: String,
+    /// The line of the dump that was judged, and how many dumps of the unit there are.
+    pub dump: (usize, usize),
+    /// Whether all dumps of it are alike though something is outstanding.
+    pub stands_still: bool,
+    /// The ring, if it is one.
+    pub window: Option<RingWindow>,
+    /// What it comes to.
+    pub state: UnitState,
+    /// The generations that the kernel may have; empty if that is not known.
+    pub kernel: Vec<&'static str>,
+    /// What each generation says, for the generations that were asked.
+    pub generations: Vec<GenerationVerdict>,
+}
+
+/// What a unit's ring comes to.
+#[derive(Clone, Debug)]
+pub enum UnitState {
+    /// The unit uses no queue.
+    NoQueue,
+    /// Nothing is outstanding.
+    Idle,
+    /// Something is outstanding, as in any ring at work.
+    AtWork,
+    /// Something is left that only a fault explains; every call may still return, or slots are lost.
+    AfterFault,
+    /// Every state that looks like this hangs.
+    Hangs,
+    /// Some states that look like this hang and others do not.
+    MayHang,
+    /// Nothing is going on, and slots are lost.
+    Leaks,
+    /// No driver leaves this behind.
+    Impossible(Impossible),
+    /// No generation comes to it; the first slot that no run shares.
+    Unreached(u8),
+    /// The searches do not decide it.
+    Unknown(String),
+}
+
+impl UnitState {
+    /// Whether nothing is wrong.
+    pub fn is_healthy(&self) -> bool {
+        matches!(self, UnitState::NoQueue | UnitState::Idle | UnitState::AtWork)
+    }
+
+    /// One word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            UnitState::NoQueue => "no-queue",
+            UnitState::Idle => "idle",
+            UnitState::AtWork => "at-work",
+            UnitState::AfterFault => "after-fault",
+            UnitState::Hangs => "hangs",
+            UnitState::MayHang => "may-hang",
+            UnitState::Leaks => "leaks",
+            UnitState::Impossible(_) => "impossible",
+            UnitState::Unreached(_) => "unreached",
+            UnitState::Unknown(_) => "unknown",
+        }
+    }
+}
+
+/// What a generation says of a ring.
+#[derive(Clone, Debug)]
+pub struct GenerationVerdict {
+    /// The generation.
+    pub generation: &'static Generation,
+    /// The sightings, each with its name; none: it does not come to this state, unless `unknown` says why that is not known.
+    pub sightings: Vec<(Sighting, Option<KnownBug>)>,
+    /// Why something is not known.
+    pub unknown: Option<String>,
+    /// How many slots of the picture some state shares.
+    alike: usize,
+}
+
+impl GenerationVerdict {
+    /// Whether it comes to the state.
+    pub fn fits(&self) -> bool {
+        !self.sightings.is_empty()
+    }
+}
+
+impl JudgedUnit {
+    /// The generations that come to this state: those that the kernel may have, or if none of them does all that do.
+    pub fn fitting(&self) -> Vec<&GenerationVerdict> {
+        fitting(&self.generations, &self.kernel)
+    }
+}
+
+fn fitting<'a>(generations: &'a [GenerationVerdict], kernel: &[&str]) -> Vec<&'a GenerationVerdict> {
+    let fits = || generations.iter().filter(|verdict| verdict.fits());
+    let own: Vec<_> = fits().filter(|verdict| kernel.contains(&verdict.generation.name)).collect();
+    if own.is_empty() { fits().collect() } else { own }
+}
+
+/// What the rest of the text says, as far as the ring is concerned.
+#[derive(Clone, Debug, Default)]
+pub struct Circumstances {
+    /// What is known beside the ring.
+    pub evidence: Evidence,
+    /// The kinds of faults that were reported; empty if none was.
+    pub faults: Vec<FaultKind>,
+    /// The generations that the kernel may have; empty if that is not known.
+    pub generations: Vec<&'static str>,
+}
+
+impl Circumstances {
+    /// What a kernel's log and the number of calls that hang in a trace tell.
+    pub fn of(log: &KernelLog, hung: usize) -> Circumstances {
+        let hard = log.in_driver().any(|lockup| lockup.hard);
+        let hangs = hung > 0 || log.in_driver().next().is_some();
+        let kinds = [FaultKind::Iqe, FaultKind::Ite, FaultKind::Ice];
+        Circumstances {
+            evidence: Evidence { hangs, hard, ..Evidence::default() },
+            faults: kinds.into_iter().filter(|kind| log.of_kind(*kind).next().is_some()).collect(),
+            generations: log.kernel.as_ref().map_or(Vec::new(), |kernel| kernel.generations.to_vec()),
+        }
+    }
+
+    /// Whether a guess agrees with the faults that were reported.
+    fn allows(&self, guess: FaultGuess) -> bool {
+        let kind = match guess.class {
+            None => return true,
+            Some(FaultClass::InvalidId | FaultClass::InvalidWd) => FaultKind::Iqe,
+            Some(FaultClass::LostAnswer | FaultClass::DeviceGone) => FaultKind::Ite,
+            Some(FaultClass::Ice) => FaultKind::Ice,
+        };
+        self.faults.is_empty() || self.faults.contains(&kind)
+    }
+}
+
+/// Judges all dumps of one unit, oldest first; the last is the one that is judged.
+///
+/// # Panics
+/// If there is no dump.
+pub fn judge_unit(dumps: &[&RingDump], circumstances: &Circumstances, bounds: Bounds) -> JudgedUnit {
+    let dump = *dumps.last().expect("a dump");
+    let mut judged = JudgedUnit {
+        unit: dump.unit.clone(),
+        dump: (dump.line, dumps.len()),
+        stands_still: false,
+        window: None,
+        state: UnitState::NoQueue,
+        kernel: circumstances.generations.clone(),
+        generations: Vec::new(),
+    };
+    if dump.registers.is_none() {
+        return judged;
+    }
+    let window = match RingWindow::of(dump) {
+        Ok(window) => window,
+        Err(impossible) => return JudgedUnit { state: UnitState::Impossible(impossible), ..judged },
+    };
+    let same = |other: &&RingDump| {
+        other.registers == dump.registers
+            && other.rows.iter().zip(&dump.rows).all(|(a, b)| (a.qw0, a.qw1, a.status) == (b.qw0, b.qw1, b.status))
+    };
+    judged.stands_still = dumps.len() > 1 && dumps.iter().all(same) && !window.is_idle();
+    let mut circumstances = circumstances.clone();
+    circumstances.evidence.still = judged.stands_still;
+    let pictures = match window.is_idle() {
+        false => vec![window.picture().reduced()],
+        // A ring that looks idle may hide a call that waits for a DONE that was taken away.
+        true if circumstances.evidence.hangs => window.pairs(),
+        true => Vec::new(),
+    };
+    let all = |circumstances: &Circumstances| -> Vec<GenerationVerdict> {
+        let asked = GENERATIONS.iter().filter(|generation| generation.name != "g5plus" && !pictures.is_empty());
+        asked.map(|generation| ask(generation, &pictures, circumstances, bounds)).collect()
+    };
+    // debugfs takes the lock, so nobody else has it. What no generation comes to so was read from memory.
+    let evidence = Evidence { lock_held: (!circumstances.evidence.hard).then_some(false), ..circumstances.evidence };
+    judged.generations = all(&Circumstances { evidence, ..circumstances.clone() });
+    if evidence.lock_held.is_some() && !judged.generations.iter().any(GenerationVerdict::fits) {
+        judged.generations = all(&circumstances);
+    }
+    let waits = circumstances.evidence.hangs || circumstances.evidence.still;
+    if waits {
+        only_lasting(&mut judged.generations, window.is_idle());
+    }
+    judged.state = state(&judged.generations, &window, &circumstances);
+    judged.window = Some(window);
+    judged
+}
+
+/// What has hung for a while is a state that lasts. If there is no such explanation of a busy ring, some other call may be on its way
+/// in it; an idle one shows nobody on the way.
+fn only_lasting(generations: &mut [GenerationVerdict], idle: bool) {
+    let lasts = generations.iter().flat_map(|verdict| &verdict.sightings).any(|(sighting, _)| sighting.lasts);
+    if lasts || idle {
+        generations.iter_mut().for_each(|verdict| verdict.sightings.retain(|(sighting, _)| sighting.lasts));
+    }
+}
+
+/// Asks a generation about each picture under each guess.
+fn ask(
+    generation: &'static Generation,
+    pictures: &[Picture],
+    circumstances: &Circumstances,
+    bounds: Bounds,
+) -> GenerationVerdict {
+    let mut verdict = GenerationVerdict { generation, sightings: Vec::new(), unknown: None, alike: 0 };
+    for guess in FaultGuess::ALL.into_iter().filter(|guess| circumstances.allows(*guess)) {
+        for picture in pictures {
+            match search(generation.rules, guess, picture, circumstances.evidence, bounds) {
+                Reached::Yes(sighting) => {
+                    let name = name(generation.rules, &sighting, picture, circumstances.evidence, bounds);
+                    verdict.sightings.push((*sighting, name));
+                    break;
+                }
+                Reached::No { alike, .. } => verdict.alike = verdict.alike.max(alike),
+                Reached::Unknown(why) => verdict.unknown = verdict.unknown.take().or(Some(why)),
+            }
+        }
+        // What needs no fault is not explained by one.
+        if guess.class.is_none() && verdict.fits() {
+            break;
+        }
+    }
+    verdict
+}
+
+fn state(generations: &[GenerationVerdict], window: &RingWindow, circumstances: &Circumstances) -> UnitState {
+    if generations.is_empty() {
+        return UnitState::Idle;
+    }
+    let fits = fitting(generations, &circumstances.generations);
+    let sightings: Vec<&Sighting> =
+        fits.iter().flat_map(|verdict| &verdict.sightings).map(|(sighting, _)| sighting).collect();
+    let unknown = generations.iter().find_map(|verdict| verdict.unknown.clone());
+    if sightings.is_empty() {
+        return match unknown {
+            _ if window.is_idle() => UnitState::Idle,
+            Some(why) => UnitState::Unknown(why),
+            None => {
+                let alike = generations.iter().map(|verdict| verdict.alike).max().unwrap_or(0);
+                UnitState::Unreached(first_unlike(window, alike))
+            }
+        };
+    }
+    let lives = |sighting: &&Sighting| sighting.may_live;
+    if sightings.iter().any(|sighting| sighting.guess.class.is_none() && lives(sighting)) {
+        return UnitState::AtWork;
+    }
+    match (sightings.iter().any(lives), sightings.iter().any(|sighting| sighting.hang.is_some())) {
+        (false, true) => UnitState::Hangs,
+        (true, true) if circumstances.evidence.hangs || circumstances.evidence.still => UnitState::Hangs,
+        (true, true) => UnitState::MayHang,
+        (true, false) => UnitState::AfterFault,
+        (false, false) => UnitState::Leaks,
+    }
+}
+
+/// The slot of the ring that is the first of the reduced picture that no run shares.
+fn first_unlike(window: &RingWindow, alike: usize) -> u8 {
+    let picture = window.picture().reduced();
+    let mut slots = picture.batches.iter().flat_map(|batch| &batch.0).map(|slot| slot.slot);
+    slots.nth(alike).unwrap_or(window.iqt)
+}
