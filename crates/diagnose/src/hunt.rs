@@ -135,7 +135,12 @@ impl<'a, const F: usize> Hunt<'a, F> {
         fates: &Fates<'_, F>,
     ) -> Result<Fitting, String> {
         let fits = |id: &StateId| self.evidence_fits(graph.state(*id), fates);
-        let states: Vec<StateId> = alike.iter().copied().filter(fits).collect();
+        let mut states: Vec<StateId> = alike.iter().copied().filter(fits).collect();
+        // A ring is mostly read with the lock free, which the reader has taken.
+        let is_free = |id: &StateId| graph.state(*id).ring.lock_holder().is_none();
+        if states.iter().any(is_free) {
+            states.retain(is_free);
+        }
         // What posts again and again does not stand still.
         let may_move = self.evidence.hangs && !self.evidence.still && !self.evidence.hard;
         if !states.is_empty() || !may_move {
@@ -145,10 +150,7 @@ impl<'a, const F: usize> Hunt<'a, F> {
         let Some((from, hang)) = fates.may_hang(self.bounds.cancel)? else {
             return Ok(Fitting { states, possible: None });
         };
-        let is_from = |id: &StateId| {
-            let state = graph.state(*id);
-            self.lock_fits(state) && self.ring.canonical(&state.ring) == from
-        };
+        let is_from = |id: &StateId| self.ring.canonical(&graph.state(*id).ring) == from;
         Ok(Fitting { states: alike.into_iter().filter(is_from).collect(), possible: Some(hang) })
     }
 
@@ -165,6 +167,7 @@ impl<'a, const F: usize> Hunt<'a, F> {
             lasts: lasting.or_else(leaking).is_some() || fitting.possible.is_some(),
             may_live: states.iter().any(|&id| fates.of(ring(id)).is_none() && !self.leaks(ring(id))),
             leaks: leaking().is_some(),
+            fleeting: false,
             lock_held: states.iter().all(|&id| ring(id).lock_holder().is_some()),
             run: self.drawn(graph, &graph.path_to(shown)),
         }
@@ -213,14 +216,9 @@ impl<'a, const F: usize> Hunt<'a, F> {
 
     fn evidence_fits(&self, state: &PlannedState<F>, fates: &Fates<'_, F>) -> bool {
         let fate = || fates.of(&state.ring);
-        self.lock_fits(state)
-            && (!self.evidence.hangs || fate().is_some())
+        (!self.evidence.hangs || fate().is_some())
             && (!self.evidence.still || fate().is_some() || self.leaks(&state.ring))
             && (!self.evidence.hard || matches!(fate(), Some(Hang::EndlessWalk | Hang::LockKept)))
-    }
-
-    fn lock_fits(&self, state: &PlannedState<F>) -> bool {
-        self.evidence.lock_held.is_none_or(|known| known == state.ring.lock_holder().is_some())
     }
 
     fn drawn(&self, graph: &Graph<PlannedState<F>, Label>, path: &[Edge]) -> Timeline {

@@ -74,8 +74,6 @@ pub struct Evidence {
     pub still: bool,
     /// A CPU is known to be stuck with interrupts off.
     pub hard: bool,
-    /// Whether somebody holds `q_lock`, if that is known: nobody does while debugfs reads.
-    pub lock_held: Option<bool>,
 }
 
 /// How a call hangs.
@@ -111,7 +109,9 @@ pub struct Sighting {
     pub lasts: bool,
     /// Whether in some of them slots are lost: nothing is going on, yet some are not free.
     pub leaks: bool,
-    /// Whether in all of them somebody holds the lock.
+    /// Whether they last for microseconds only, with the lock held, and another explanation lasts.
+    pub fleeting: bool,
+    /// Whether in all of them somebody holds the lock; those with the lock free are preferred.
     pub lock_held: bool,
     /// A shortest run to such a state, to one that hangs if there is one.
     pub run: Timeline,

@@ -8,7 +8,7 @@
 //! | [`ftrace`] | calls of `qi_submit_sync`, what they have posted and how they return |
 //! | [`descriptor`] | a descriptor as two words |
 //! | [`window`] | what follows from a dump without a model: batches, private fields, what no driver leaves behind |
-//! | [`picture`] | the busy part of a ring, with what repeats left out |
+//! | [`picture`], [`reduction`] | the busy part of a ring, and the same with what repeats left out |
 //! | [`model`], [`judge`] | the model's runs to such a picture, for each generation and kind of fault, and whether calls hang there |
 //! | [`naming`] | which published bug or finding a hang is |
 //! | [`unit`], [`diagnosis`] | all of it together |
@@ -43,6 +43,7 @@ pub mod model;
 pub mod naming;
 pub mod patterns;
 pub mod picture;
+pub mod reduction;
 pub mod report;
 pub mod unit;
 pub mod window;

@@ -15,8 +15,10 @@ use crate::picture::Picture;
 #[serde(tag = "bug", rename_all = "kebab-case")]
 pub enum KnownBug {
     /// The bug of 2024: reclaim takes a DONE away from its owner.
+    #[serde(rename = "lost-done-2024")]
     LostDone2024,
     /// The bug of 2026: the ITE walk visits odd slots only.
+    #[serde(rename = "odd-walk-2026")]
     OddWalk2026,
     /// A finding of docs/findings.md.
     Finding {

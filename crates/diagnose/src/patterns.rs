@@ -103,7 +103,7 @@ fn repeated_iqe(log: &KernelLog) -> Option<KnownPattern> {
     Some(KnownPattern {
         what: "IQE again and again at one descriptor".to_string(),
         means: match inside {
-            true => "an invalid ID that is not the first of its batch is nobody's, finding 5: IQE is never cleared"
+            true => "an invalid ID that is not the first of its batch is never repaired, finding 5: IQE stays set"
                 .to_string(),
             false => {
                 "the invalid descriptor is not taken away: nothing is fetched any more, and everybody waits".to_string()
@@ -136,7 +136,8 @@ fn lockup(log: &KernelLog) -> Option<KnownPattern> {
             "a call waits for ever: its WD was aborted by the time-out and nobody told it so (the bug of 2026 in g1 to g4), or it posts again for ever"
         }
         (false, false) => {
-            "a call waits for ever for its WD: without any fault only the bug of 2024 does that (g3, g3t)"
+            "a call waits for ever for its WD: without any fault only the bug of 2024 does that (g3, g3t), if the lines of a fault are \
+             not merely missing"
         }
     };
     let advice = match (hard, ite) {

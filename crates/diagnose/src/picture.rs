@@ -1,8 +1,8 @@
 //! The busy part of a ring as a picture: batches, each slot with its status, and where IQH stands in them.
 //!
 //! A ring of 256 slots is too large to explore. What matters of a state is how the slots between `free_tail` and `free_head` look and
-//! on which side of an odd slot they lie, since the ITE walk of older drivers visits odd slots only. [`Picture::reduced`] leaves out
-//! what repeats: it takes batches away in such numbers, and IDs by twos, so that each slot that is left stays on its side.
+//! on which side of an odd slot they lie, since the ITE walk of older drivers visits odd slots only. What repeats is left out: see
+//! [`crate::reduction`].
 
 use vtd_qi::impl_qi::{Desc, IdKind, Request, Slot, Status};
 
@@ -89,32 +89,6 @@ impl BatchPicture {
             false => Request::plain(self.ids().len() as u8),
         }
     }
-
-    /// The same with few IDs: of IDs that repeat with a period of two, two are taken away at a time.
-    pub fn short(&self, at_most: usize) -> BatchPicture {
-        let mut slots = self.0.clone();
-        let mut at = 0;
-        while at + 4 < slots.len() {
-            let repeats = slots[at..at + 2] == slots[at + 2..at + 4] && at + 4 < slots.len();
-            match repeats {
-                true => drop(slots.drain(at..at + 2)),
-                false => at += 1,
-            }
-        }
-        // Two alike may go too, while one of their kind is left; more than are modelled must.
-        let mut at = 0;
-        while at + 3 < slots.len() {
-            let alike = slots[at] == slots[at + 1] && slots[at + 1] == slots[at + 2];
-            match alike {
-                true => drop(slots.drain(at..at + 2)),
-                false => at += 1,
-            }
-        }
-        while slots.len() > at_most + 2 {
-            slots.drain(0..2);
-        }
-        BatchPicture(slots)
-    }
 }
 
 /// The busy part of a ring, from the oldest batch of which something is left to IQT.
@@ -128,9 +102,6 @@ pub struct Picture {
     pub rest: u16,
 }
 
-/// Most IDs of a batch of a reduced picture.
-const MOST_IDS: usize = 5;
-
 impl Picture {
     /// Number of slots.
     pub fn slots(&self) -> usize {
@@ -141,61 +112,4 @@ impl Picture {
     pub fn busy(&self) -> usize {
         self.batches.iter().filter(|batch| !batch.is_over()).count()
     }
-
-    /// The same picture with less in it; each slot that is left lies on the side, odd or even, on which it lay.
-    pub fn reduced(&self) -> Picture {
-        let mut batches: Vec<BatchPicture> = self.batches.iter().map(|batch| batch.short(MOST_IDS)).collect();
-        loop {
-            let before = batches.len();
-            // Of batches that are alike two are kept; what goes has an even number of slots.
-            for at in 0..batches.len().saturating_sub(2) {
-                let alike = |k: usize| batches.get(at + k).is_some_and(|other| *other == batches[at]);
-                let even = batches[at].0.len().is_multiple_of(2);
-                if even && alike(1) && alike(2) {
-                    batches.remove(at);
-                    break;
-                }
-                if !even && alike(1) && alike(2) && alike(3) {
-                    batches.drain(at..at + 2);
-                    break;
-                }
-            }
-            if batches.len() == before {
-                break;
-            }
-        }
-        Picture { batches: gaps_reduced(batches), ..self.clone() }
-    }
-}
-
-/// Makes each run of batches that are over as short as can be: one batch, or two where that alone keeps the side of what follows.
-fn gaps_reduced(batches: Vec<BatchPicture>) -> Vec<BatchPicture> {
-    let mut reduced = Vec::new();
-    let mut gap: Vec<BatchPicture> = Vec::new();
-    let close = |gap: &mut Vec<BatchPicture>, reduced: &mut Vec<BatchPicture>| {
-        let even = gap.iter().map(|batch| batch.0.len()).sum::<usize>().is_multiple_of(2);
-        let shortest = |even: bool| {
-            gap.iter()
-                .filter(|batch| batch.0.len().is_multiple_of(2) == even)
-                .min_by_key(|batch| batch.0.len())
-                .cloned()
-        };
-        match (shortest(even), shortest(!even)) {
-            (Some(one), _) => reduced.push(one),
-            (None, Some(odd)) => reduced.extend([odd.clone(), odd]),
-            (None, None) => {}
-        }
-        gap.clear();
-    };
-    for batch in batches {
-        match batch.is_over() {
-            true => gap.push(batch.short(2)),
-            false => {
-                close(&mut gap, &mut reduced);
-                reduced.push(batch);
-            }
-        }
-    }
-    close(&mut gap, &mut reduced);
-    reduced
 }

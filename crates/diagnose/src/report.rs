@@ -95,7 +95,7 @@ pub struct BatchData {
 pub struct GenerationData {
     /// Its name.
     pub generation: &'static str,
-    /// `yes`, `no`, or why it is not known.
+    /// `yes`, `no`, `for moments` (microseconds, with the lock held), or why it is not known.
     pub reached: String,
     /// How it comes to it.
     pub ways: Vec<WayData>,
@@ -194,6 +194,7 @@ impl GenerationData {
         };
         let reached = match (verdict.fits(), &verdict.unknown) {
             (true, _) => "yes".to_string(),
+            _ if !verdict.sightings.is_empty() => "for moments".to_string(),
             (false, None) => "no".to_string(),
             (false, Some(why)) => why.clone(),
         };
@@ -215,7 +216,7 @@ fn step(submitter: Option<usize>, text: &str) -> String {
 /// The bugs that explain a unit's state, the published ones first, in the generations that its kernel may have.
 pub fn bugs(judged: &JudgedUnit) -> Vec<KnownBug> {
     let mut bugs: Vec<KnownBug> =
-        judged.fitting().iter().flat_map(|verdict| &verdict.sightings).filter_map(|(_, bug)| bug.clone()).collect();
+        judged.fitting().iter().flat_map(|verdict| verdict.telling()).filter_map(|(_, bug)| bug.clone()).collect();
     bugs.sort();
     bugs.dedup();
     bugs

@@ -1,12 +1,18 @@
 //! One unit's ring, judged: what state it is in, for which generations, and what that is called.
 
-use vtd_qi::impl_qi::{FaultClass, GENERATIONS, Generation};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use vtd_qi::impl_qi::{FaultClass, GENERATIONS, Generation, IteWalk};
 
 use crate::dmesg::{FaultKind, KernelLog};
 use crate::dump::RingDump;
 use crate::judge::{Bounds, Evidence, FaultGuess, Reached, Sighting, search};
 use crate::naming::{KnownBug, name};
 use crate::picture::Picture;
+use crate::reduction::Sides;
 use crate::window::{Impossible, RingWindow};
 
 /// A unit's ring, judged.
@@ -90,9 +96,14 @@ pub struct GenerationVerdict {
 }
 
 impl GenerationVerdict {
-    /// Whether it comes to the state.
+    /// Whether it comes to the state, and not for moments only.
     pub fn fits(&self) -> bool {
-        !self.sightings.is_empty()
+        self.telling().next().is_some()
+    }
+
+    /// The sightings that are more than fleeting.
+    pub fn telling(&self) -> impl Iterator<Item = &(Sighting, Option<KnownBug>)> {
+        self.sightings.iter().filter(|(sighting, _)| !sighting.fleeting)
     }
 }
 
@@ -145,6 +156,9 @@ impl Circumstances {
     }
 }
 
+/// Generations that are asked at a time: each may need some 200 MB.
+const MOST_WORKERS: usize = 4;
+
 /// Judges all dumps of one unit, oldest first; the last is the one that is judged.
 ///
 /// # Panics
@@ -175,21 +189,14 @@ pub fn judge_unit(dumps: &[&RingDump], circumstances: &Circumstances, bounds: Bo
     let mut circumstances = circumstances.clone();
     circumstances.evidence.still = judged.stands_still;
     let pictures = match window.is_idle() {
-        false => vec![window.picture().reduced()],
+        false => vec![window.picture()],
         // A ring that looks idle may hide a call that waits for a DONE that was taken away.
         true if circumstances.evidence.hangs => window.pairs(),
         true => Vec::new(),
     };
-    let all = |circumstances: &Circumstances| -> Vec<GenerationVerdict> {
-        let asked = GENERATIONS.iter().filter(|generation| generation.name != "g5plus" && !pictures.is_empty());
-        asked.map(|generation| ask(generation, &pictures, circumstances, bounds)).collect()
-    };
-    // debugfs takes the lock, so nobody else has it. What no generation comes to so was read from memory.
-    let evidence = Evidence { lock_held: (!circumstances.evidence.hard).then_some(false), ..circumstances.evidence };
-    judged.generations = all(&Circumstances { evidence, ..circumstances.clone() });
-    if evidence.lock_held.is_some() && !judged.generations.iter().any(GenerationVerdict::fits) {
-        judged.generations = all(&circumstances);
-    }
+    judged.generations = ask_all(&pictures, &circumstances, bounds);
+    only_lock_free(&mut judged.generations);
+    mark_fleeting(&mut judged.generations);
     let waits = circumstances.evidence.hangs || circumstances.evidence.still;
     if waits {
         only_lasting(&mut judged.generations, window.is_idle());
@@ -197,6 +204,42 @@ pub fn judge_unit(dumps: &[&RingDump], circumstances: &Circumstances, bounds: Bo
     judged.state = state(&judged.generations, &window, &circumstances);
     judged.window = Some(window);
     judged
+}
+
+/// Asks each generation, several at a time.
+fn ask_all(pictures: &[Picture], circumstances: &Circumstances, bounds: Bounds) -> Vec<GenerationVerdict> {
+    if pictures.is_empty() {
+        return Vec::new();
+    }
+    let generations: Vec<_> = GENERATIONS.iter().filter(|generation| generation.name != "g5plus").collect();
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
+    let answers: Mutex<Vec<Option<GenerationVerdict>>> = Mutex::new(vec![None; generations.len()]);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some((at, generation)) =
+            Some(next.fetch_add(1, Relaxed)).and_then(|at| Some((at, *generations.get(at)?)))
+        {
+            let answer = ask(generation, pictures, circumstances, bounds);
+            answers.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(answer);
+        }
+    };
+    thread::scope(|scope| (0..workers).for_each(|_| _ = scope.spawn(work)));
+    answers.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect()
+}
+
+/// debugfs takes the lock, so nobody else has it. If no generation comes to a ring so, it was read from memory.
+fn only_lock_free(generations: &mut [GenerationVerdict]) {
+    if generations.iter().flat_map(|verdict| &verdict.sightings).any(|(sighting, _)| !sighting.lock_held) {
+        generations.iter_mut().for_each(|verdict| verdict.sightings.retain(|(sighting, _)| !sighting.lock_held));
+    }
+}
+
+/// Who works with the lock held is done with it in microseconds: a reader meets a state that lasts.
+fn mark_fleeting(generations: &mut [GenerationVerdict]) {
+    if generations.iter().flat_map(|verdict| &verdict.sightings).any(|(sighting, _)| sighting.lasts) {
+        let all = generations.iter_mut().flat_map(|verdict| &mut verdict.sightings);
+        all.for_each(|(sighting, _)| sighting.fleeting = sighting.lock_held && sighting.hang.is_none());
+    }
 }
 
 /// What has hung for a while is a state that lasts. If there is no such explanation of a busy ring, some other call may be on its way
@@ -216,11 +259,16 @@ fn ask(
     bounds: Bounds,
 ) -> GenerationVerdict {
     let mut verdict = GenerationVerdict { generation, sightings: Vec::new(), unknown: None, alike: 0 };
+    let one_id = |picture: &Picture| picture.batches.iter().all(|batch| batch.ids().len() == 1);
+    let pictures: Vec<&Picture> =
+        pictures.iter().filter(|picture| !generation.rules.one_id_only() || one_id(picture)).collect();
     for guess in FaultGuess::ALL.into_iter().filter(|guess| circumstances.allows(*guess)) {
-        for picture in pictures {
-            match search(generation.rules, guess, picture, circumstances.evidence, bounds) {
+        let walks = guess.class.is_some_and(FaultClass::times_out) && generation.rules.ite_walk == IteWalk::Odd;
+        let sides = if walks { Sides::Kept } else { Sides::Free };
+        for picture in pictures.iter().map(|picture| picture.reduced(sides)) {
+            match search(generation.rules, guess, &picture, circumstances.evidence, bounds) {
                 Reached::Yes(sighting) => {
-                    let name = name(generation.rules, &sighting, picture, circumstances.evidence, bounds);
+                    let name = name(generation.rules, &sighting, &picture, circumstances.evidence, bounds);
                     verdict.sightings.push((*sighting, name));
                     break;
                 }
@@ -229,7 +277,7 @@ fn ask(
             }
         }
         // What needs no fault is not explained by one.
-        if guess.class.is_none() && verdict.fits() {
+        if guess.class.is_none() && verdict.sightings.iter().any(|(sighting, _)| !sighting.lock_held) {
             break;
         }
     }
@@ -242,7 +290,7 @@ fn state(generations: &[GenerationVerdict], window: &RingWindow, circumstances: 
     }
     let fits = fitting(generations, &circumstances.generations);
     let sightings: Vec<&Sighting> =
-        fits.iter().flat_map(|verdict| &verdict.sightings).map(|(sighting, _)| sighting).collect();
+        fits.iter().flat_map(|verdict| verdict.telling()).map(|(sighting, _)| sighting).collect();
     let unknown = generations.iter().find_map(|verdict| verdict.unknown.clone());
     if sightings.is_empty() {
         return match unknown {
@@ -269,7 +317,7 @@ fn state(generations: &[GenerationVerdict], window: &RingWindow, circumstances: 
 
 /// The slot of the ring that is the first of the reduced picture that no run shares.
 fn first_unlike(window: &RingWindow, alike: usize) -> u8 {
-    let picture = window.picture().reduced();
+    let picture = window.picture().reduced(Sides::Kept);
     let mut slots = picture.batches.iter().flat_map(|batch| &batch.0).map(|slot| slot.slot);
     slots.nth(alike).unwrap_or(window.iqt)
 }

@@ -8,6 +8,7 @@ use vtd_qi::impl_qi::{Length, Slot, Status};
 use crate::descriptor::{DescriptorKind, status_data};
 use crate::dump::{DumpRow, RingDump};
 use crate::picture::{BatchPicture, Content, Picture, SlotPicture};
+use crate::reduction::Sides;
 
 /// A ring as a dump shows it, understood.
 #[derive(Clone, Debug)]
@@ -154,7 +155,7 @@ impl RingWindow {
         let mut pictures: Vec<Picture> = Vec::new();
         for pair in self.batches.windows(2) {
             let picture = Picture { rest: 200, ..picture_of(pair) };
-            let short = |batch: &BatchPicture| batch.short(2);
+            let short = |batch: &BatchPicture| batch.shortest(Sides::Free);
             let picture = Picture { batches: pair.iter().map(short).collect(), ..picture };
             // Which slots are odd matters only where a fault is walked, and then something is left to be seen.
             let picture = Picture { odd: false, ..picture };

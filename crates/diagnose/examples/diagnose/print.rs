@@ -195,6 +195,7 @@ fn fate(sighting: &Sighting) -> String {
     match (sighting.hang, sighting.may_live) {
         (None, true) if sighting.leaks => format!("each call can still return, or slots are lost{lock}"),
         (None, _) if sighting.leaks => "slots are lost".to_string(),
+        (None, _) if sighting.fleeting => "for microseconds only, with q_lock held".to_string(),
         (None, _) => format!("each call can still return{lock}"),
         (Some(_), true) => format!("some of these states hang, others do not{lock}"),
         (Some(hang), false) => format!("hangs, {}{lock}", of(hang)),
@@ -219,8 +220,7 @@ fn run(out: &mut impl Write, judged: &JudgedUnit, width: usize) -> Result<()> {
         return Ok(());
     }
     let fitting = judged.fitting();
-    let ways =
-        fitting.iter().flat_map(|verdict| verdict.sightings.iter().map(move |(sighting, _)| (verdict, sighting)));
+    let ways = fitting.iter().flat_map(|verdict| verdict.telling().map(move |(sighting, _)| (verdict, sighting)));
     let Some((verdict, sighting)) = ways.min_by_key(|(_, sighting)| (sighting.hang.is_none(), sighting.run.rows.len()))
     else {
         return Ok(());

@@ -148,7 +148,8 @@ fn what_is_invalid_and_nobodys_is_named_in_each_generation() {
             if (name, class) == ("g1", "invalid-id") {
                 continue;
             }
-            let states = end_on_256::<1>(&cell.scenario, &run_of(&cell.scenario, check), 32);
+            // Behind so many calls the ring wraps.
+            let states = end_on_256::<1>(&cell.scenario, &run_of(&cell.scenario, check), 127);
             let free = states.iter().find(|state| state.lock_holder().is_none()).expect("the lock is dropped");
             let bug = finding(findings.number(cell, check.name()).unwrap());
             let judged = diagnosed(&(rings::dump("dmar0", free) + lockup(false)));
