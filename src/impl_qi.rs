@@ -544,6 +544,32 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
     }
 }
 
+impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
+    /// Appends the steps that the hardware can do.
+    pub fn hardware_actions(&self, state: &State<N, T, F>, actions: &mut Vec<Action>) {
+        let mut state = *state;
+        let unit = self.memory(&mut state, 0);
+        self.accepted.hardware.steps(&self.accepted.faults, &unit, |step| actions.push(Action::Hardware(step)));
+    }
+
+    /// The state as it were if the ID that was posted in a slot were one that the unit refuses, and the call that brought it had
+    /// asked for that; `None` if no present call has posted an ID there or no call that can be made asks for that.
+    pub fn had_invalid(&self, state: &State<N, T, F>, slot: Slot) -> Option<State<N, T, F>> {
+        let (Desc::Id { number, .. }, Owner::Submitter(t)) = (state.desc(slot), state.ghost().posted_by(slot)) else {
+            return None;
+        };
+        let call = state.call(t.into());
+        let mut kinds: Vec<IdKind> = self.request(&call).kinds().collect();
+        *kinds.get_mut(usize::from(number))? = IdKind::Invalid;
+        let asked = Request::of(&kinds);
+        let request = self.requests().iter().position(|request| *request == asked)?;
+        let mut next = *state;
+        next.set_call(t.into(), Call { request: request as u8, ..call });
+        Bus::patch_desc(&mut self.memory(&mut next, t.into()), slot, Desc::Id { number, kind: IdKind::Invalid });
+        Some(next)
+    }
+}
+
 impl<const N: usize, const T: usize, const F: usize> Model for Ring<N, T, F> {
     type State = State<N, T, F>;
     type Action = Action;
@@ -563,9 +589,7 @@ impl<const N: usize, const T: usize, const F: usize> Model for Ring<N, T, F> {
                 actions.push(Action::Driver { t: t as u8, step });
             }
         }
-        let mut state = *state;
-        let unit = self.memory(&mut state, 0);
-        self.accepted.hardware.steps(&self.accepted.faults, &unit, |step| actions.push(Action::Hardware(step)));
+        self.hardware_actions(state, actions);
     }
 
     fn next_state(&self, state: &Self::State, action: Self::Action) -> Option<Self::State> {

@@ -24,6 +24,8 @@
 //! and the ghosts. Once a batch is refused, what becomes of its descriptors does not matter: the call will fail whatever they do.
 //! Only IDs of the latest post count as executed: IDs left over from an earlier post are not counted for the current one.
 
+use std::sync::Arc;
+
 use stateright::Model;
 
 pub use stateright_temporal::refinement::{
@@ -37,7 +39,7 @@ use crate::spec::{self, Batch, CallFault, Loss, Spec, SpecCfg, SpecError, SpecFa
 #[derive(Clone)]
 pub struct RingToSpec<'a, const N: usize, const T: usize, const F: usize> {
     ring: &'a Ring<N, T, F>,
-    spec: Spec,
+    spec: Arc<Spec>,
 }
 
 impl<'a, const N: usize, const T: usize, const F: usize> RingToSpec<'a, N, T, F> {
@@ -46,7 +48,12 @@ impl<'a, const N: usize, const T: usize, const F: usize> RingToSpec<'a, N, T, F>
     /// # Errors
     /// [`SpecError`] if the specification cannot be built for this many submitters or these counts.
     pub fn new(ring: &'a Ring<N, T, F>, loss: Loss) -> Result<Self, SpecError> {
-        Ok(RingToSpec { ring, spec: spec_cfg(ring.cfg(), loss).into_model()? })
+        Ok(RingToSpec { ring, spec: Arc::new(spec_cfg(ring.cfg(), loss).into_model()?) })
+    }
+
+    /// The same with a specification that has been built before, of the configuration that [`spec_cfg`] says.
+    pub fn sharing(ring: &'a Ring<N, T, F>, spec: Arc<Spec>) -> Self {
+        RingToSpec { ring, spec }
     }
 
     /// The specification.

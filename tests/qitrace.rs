@@ -121,14 +121,14 @@ enum Said {
 
 /// What `replay` makes of it. It sees lines that are no events, such as a read of IQH, so a rejection is one of the next event.
 fn replayed(trace: &Trace, rules: Rules, hardware: Qemu) -> Said {
-    let ReplayVerdict::Rejected(rejection) =
-        replay(trace, rules, Options { hardware, ..Options::default() }, |_| ControlFlow::Continue(())).verdict
-    else {
-        return Said::Accepted { events: VisibleEvent::all(trace).count() };
+    let options = Options { hardware, ..Options::default() };
+    let stopped = match replay(trace, rules, options, |_| ControlFlow::Continue(())).verdict {
+        ReplayVerdict::Rejected(rejection) if rejection.text.is_empty() => return Said::RejectedAtEnd,
+        ReplayVerdict::Rejected(rejection) => rejection.line,
+        // To spec/QITrace.tla a run that the specification does not have is none.
+        ReplayVerdict::Broken(broken) => broken.breach.line,
+        _ => return Said::Accepted { events: VisibleEvent::all(trace).count() },
     };
-    if rejection.text.is_empty() {
-        return Said::RejectedAtEnd;
-    }
     let line = |event: VisibleEvent| match event {
         VisibleEvent::WriteIqt { line, .. }
         | VisibleEvent::Fetch { line, .. }
@@ -136,7 +136,7 @@ fn replayed(trace: &Trace, rules: Rules, hardware: Qemu) -> Said {
         | VisibleEvent::LoseAnswer { line, .. }
         | VisibleEvent::ClearIte { line, .. } => line,
     };
-    let line = VisibleEvent::all(trace).map(line).find(|line| *line >= rejection.line).unwrap();
+    let line = VisibleEvent::all(trace).map(line).find(|line| *line >= stopped).unwrap();
     Said::RejectedAt { line }
 }
 

@@ -1,78 +1,84 @@
 //! A QEMU log of the real driver, replayed against the ring and the specification.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::fmt::{self, Display, Formatter};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use clap::{Parser, ValueEnum};
 use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
 use thiserror::Error;
 use vtd_qi::impl_qi::{AfterIte, GENERATIONS, Generation};
+use vtd_qi_terminal::style::{STRONG, painted};
 use vtd_qi_terminal::{
-    Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, memory, printable, unless_interrupted,
+    Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, memory, unless_interrupted,
 };
 use vtd_qi_traces::events::{VisibleEvent, events_module};
-use vtd_qi_traces::qemu_log::{Summary, Trace, TraceError};
-use vtd_qi_traces::replay::{
-    Cause, End, GivenUp, Grain, MostStates, Options, Qemu, Rejection, ReplayVerdict, Replayed, SpecSteps, replay,
-};
+use vtd_qi_traces::qemu_log::{Entry, Facts, Life, Reader, Summary, Trace, TraceError, What};
+use vtd_qi_traces::replay::{End, Grain, Judge, MostStates, Options, Qemu};
 
-/// Checks a QEMU trace of the real driver against the model of the ring and against the specification.
+#[path = "replay/report.rs"]
+mod report;
+
+use report::{Report, Word};
+
+/// Says of a QEMU log of the real driver whether it is a run of the model, which promise it breaks, and how it ends.
 ///
-/// All states are tracked in which the ring can be after what has been read; polls, the lock and reclaim are not to be seen. A
-/// trace is rejected at the first line after which no state is left, or at its last line if it does not end idle.
+/// For each generation of the driver there are three answers: a run; a run that breaks a promise (the line, the property, the
+/// finding, the states before and after); not a run (the line and the reason). A run ends idle, in the middle of calls that can
+/// still return, or stuck: somebody can never return, with the name of the hang and the commit that mends it.
+///
+/// All states are tracked in which the ring can be after what has been read; polls, the lock and reclaim are not to be seen. A log
+/// is what QEMU writes with `-trace 'vtd_*'`, in the form of any version, plain or compressed with gzip; it has to begin before the
+/// queue is enabled. Where the queue is set up again (reboot, kexec, suspend), each life of it is judged; so is each unit where
+/// several machines write into one file. A log without thread numbers is one of some CPUs. Events that say nothing about the ring
+/// and lines that are no events are counted and listed; a known kind that cannot be read or contradicts itself is an error.
 ///
 /// A unit with device time-outs says when ITE is set and when FSTS is written (vtd_x_ lines). Batches that are aborted then have
 /// to be posted again, in the specification too.
 ///
-/// A trace is what QEMU writes with `-trace 'vtd_*'`, plain or compressed with gzip; it has to begin before the queue is
-/// enabled. Kinds of lines that say nothing about the ring are counted and listed; a known kind that cannot be read or
-/// contradicts itself is an error.
+/// A log that never uses the ring gives nothing to judge and is refused, as is one that is cut off inside its compressed form. A
+/// log may be of any length; where its events are written out, or hidden steps are taken one by one, 2,000,000 lines of it may
+/// concern the ring. At most 100,000 states are tracked at once; with more, the verdict is unknown. Where there is little memory,
+/// they are fewer.
 ///
-/// A log that never uses the ring gives nothing to judge and is refused, as is one that is cut off inside its compressed form.
-/// At most 2,000,000 lines of a log that concern the ring are read; a longer log is refused. At most 400,000 states are
-/// tracked at once; with more, the verdict is unknown. Where there is little memory, both are fewer.
-///
-/// Exit code: 0 if some generation of the driver fits each trace (with --ndjson: if they could be read), 1 if none fits one of
-/// them or that is unknown, 2 if a trace cannot be used or gives nothing to judge (the others are judged all the same), 130 if a
-/// signal came.
+/// Exit code: 0 if each life of each log is a run of some generation at whose end nobody is stuck (where events are printed: if
+/// they could be read); 1 if one is not: it breaks a promise, it ends stuck, it is no run, or that is unknown; 2 if a log cannot be used or gives
+/// nothing to judge (the others are judged all the same); 130 if a signal came.
 #[derive(Parser)]
 #[command(after_help = "Examples:
   cargo run --example replay -- tests/fixtures/k612mf.qemu.log.gz
-  cargo run --example replay -- --hardware async --generation g4 a612.qemu.log.gz
-  cargo run --example replay -- --hardware async tests/fixtures/ite612.qemu.log.gz
+  cargo run --example replay -- --generation g4 a612.qemu.log.gz
+  cargo run --example replay -- tests/fixtures/ite612.qemu.log.gz
   cargo run --example replay -- --ndjson tests/fixtures/k612mf.qemu.log.gz > events.ndjson
   cargo run --example replay -- --tla target tests/fixtures/k612mf.qemu.log.gz")]
 struct Args {
     /// The traces, plain or .gz
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Which unit wrote the trace: QEMU's own, or one with a queue of its own that IQT writes do not wait for
+    /// Which unit wrote the trace: QEMU's own, one with a queue of its own that IQT writes do not wait for, or whichever fits
     ///
     /// QEMU's own fetches and writes statuses on the thread of the CPU that wrote IQT; the other does all that on one thread,
     /// which never writes IQT.
-    #[arg(long, value_enum, default_value_t = HardwareArg::Stock)]
+    #[arg(long, value_enum, default_value_t = HardwareArg::Auto)]
     hardware: HardwareArg,
     /// What the unit makes of work that it has fetched when a device times out: drop (if not given), ids-run or wds-run
     ///
-    /// Of traces with such a time-out only, and so with --hardware async.
+    /// Of traces with such a time-out only, and so not with --hardware stock.
     #[arg(long, value_parser = after_ite)]
     after_ite: Option<AfterIte>,
     /// The generation of the driver; all that fit, if not given
     #[arg(long, value_parser = generation)]
     generation: Option<&'static Generation>,
-    /// Accept a trace that is cut off, and so does not end idle
+    /// The log is cut off: do not judge how it ends
     #[arg(long)]
     prefix: bool,
-    /// Take each hidden step by itself: slow, and decides the same
+    /// Take each hidden step by itself: slow, and decides the same; of logs that name threads
     #[arg(long)]
     steps: bool,
     /// Print one JSON document instead of text
@@ -80,7 +86,8 @@ struct Args {
     json: bool,
     /// Print the visible events, one JSON object a line, and judge nothing
     ///
-    /// Each has `event`. The first of each trace is Trace, with its `file` and the number of `slots` of its ring; the events
+    /// Each has `event`. The first of each trace is Trace, with its `file`, the number of `slots` of its ring and, where the log has several,
+    /// the number of the `life` of the queue and of its `unit`; the events
     /// after it, up to the next Trace, are of that file, and have `line`. WriteIqt: `cpu` (submitters from 1), `slot`, `count` of IDs posted. Fetch: `slot`, `desc`
     /// (ID or WD), `target` of a WD. Complete: `target`, `data`. LoseAnswer (ITE is set): `aborted` WDs. ClearIte: `cpu`. What
     /// cannot be told is null.
@@ -93,6 +100,7 @@ struct Args {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum HardwareArg {
+    Auto,
     Stock,
     Async,
 }
@@ -111,8 +119,11 @@ fn after_ite(name: &str) -> Result<AfterIte, String> {
     })
 }
 
-/// The program's own thread, and the one that reads or judges.
+/// The program's own thread, and the one that reads and judges.
 const THREADS: usize = 2;
+
+/// So many sets of states are tracked beside each other, at most.
+const SETS: usize = 5;
 
 fn main() -> ExitCode {
     vtd_qi_terminal::run(program)
@@ -134,7 +145,11 @@ enum Unusable {
     NothingToJudge { file: PathBuf, lines: u64 },
     #[error("--tla writes the events of one trace, but {0} are given")]
     Several(usize),
-    #[error("--after-ite is about device time-outs, which QEMU's own unit has not; it needs --hardware async")]
+    #[error("{}: --tla writes the events of one life of the queue, but the log has {lives}", file.display())]
+    SeveralLives { file: PathBuf, lives: usize },
+    #[error(
+        "--after-ite is about device time-outs, which QEMU's own unit has not; it does not go with --hardware stock"
+    )]
     NoTimeOuts,
     #[error("--after-ite is about device time-outs, but {} has none (no line vtd_x_ite_set)", .0.display())]
     NoTimeOut(PathBuf),
@@ -185,250 +200,177 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     if let Some(why) = why {
         return Err(Failure::Unusable(why));
     }
-    Ok(Exit::success_if(reports.iter().all(|report| report.verdict == Word::Accepted)))
+    if let Some(report) = reports.iter().max_by_key(|report| report.verdict).filter(|_| !args.json) {
+        writeln!(out, "\n{} {}", painted(STRONG, "next:"), report.next())?;
+    }
+    Ok(Exit::success_if(reports.iter().all(|report| report.verdict == Word::Run)))
 }
 
-/// Reads a trace and does with it what is asked for; nothing once a signal has come.
+/// Reads a log and does with it what is asked for; nothing once a signal has come.
 fn each(out: &mut Output, args: &Args, file: &Path, memory: usize, reports: &mut Vec<Report>) -> Result<(), Failure> {
-    let owned = file.to_path_buf();
-    let trace = match unless_interrupted(move |_| load(&owned, memory / 2)) {
-        _ if interrupt().load(Ordering::Relaxed) => {
-            complain(format_args!("{}: not judged: interrupted", file.display()));
+    if args.ndjson || args.tla.is_some() {
+        let owned = file.to_path_buf();
+        let lives = unless_interrupted(move |_| open(&owned).and_then(|log| Trace::read_all(log).map_err(of(&owned))));
+        let Some(lives) = unless_signalled(file, lives) else { return Ok(()) };
+        let lives = lives?;
+        if let Some(dir) = &args.tla {
+            let [life] = &lives[..] else {
+                return Err(Unusable::SeveralLives { file: file.into(), lives: lives.len() }.into());
+            };
+            let file = dir.join("QITraceData.tla");
+            std::fs::write(&file, events_module(life)).map_err(|source| Unusable::Module { file, source })?;
+        }
+        if args.ndjson {
+            lives.iter().try_for_each(|life| write_events(file, life, lives.len(), out))?;
             return Ok(());
         }
-        None => return Ok(()),
-        Some(trace) => Arc::new(trace?),
+    }
+    let options = Options {
+        hardware: match args.hardware {
+            HardwareArg::Auto => Qemu::Auto,
+            HardwareArg::Stock => Qemu::Stock,
+            HardwareArg::Async => Qemu::Async,
+        },
+        end: if args.prefix { End::Cut } else { End::Anywhere },
+        grain: if args.steps { Grain::Steps } else { Grain::Sections },
+        after_ite: args.after_ite.unwrap_or_default(),
+        most_states: MostStates::within(memory / 3 / SETS),
     };
-    if args.ndjson {
-        write_events(file, &trace, out)?;
-    }
-    if let Some(dir) = &args.tla {
-        let file = dir.join("QITraceData.tla");
-        std::fs::write(&file, events_module(&trace)).map_err(|source| Unusable::Module { file, source })?;
-    }
-    if args.ndjson {
+    let (owned, generation) = (file.to_path_buf(), args.generation);
+    let at = Arc::new(AtomicU64::new(0));
+    let line = at.clone();
+    let judged = unless_interrupted(move |interrupted| judge(&owned, generation, options, interrupted, &line));
+    let Some(judged) = judged else {
+        let line = at.load(Ordering::Relaxed);
+        complain(format_args!("{}: not judged: interrupted at line {line}", file.display()));
+        return Ok(());
+    };
+    let Judged { reports: lives, facts, interrupted } = judged?;
+    if interrupted && lives.is_empty() {
+        complain(format_args!("{}: not judged: interrupted", file.display()));
         return Ok(());
     }
-    if !trace.uses_the_ring() {
-        return Err(Unusable::NothingToJudge { file: file.into(), lines: trace.lines() }.into());
+    if lives.is_empty() {
+        return Err(Unusable::NothingToJudge { file: file.into(), lines: facts.lines }.into());
     }
-    if args.after_ite.is_some() && trace.summary().ites == 0 {
+    if args.after_ite.is_some() && !lives.iter().any(Report::has_time_outs) {
         return Err(Unusable::NoTimeOut(file.into()).into());
     }
-    let report = Report::new(file, &trace, args, MostStates::within(memory / 3));
-    if !args.json {
-        report.print(out)?;
-        out.flush()?;
+    for report in lives {
+        if !args.json {
+            report.print(out)?;
+            out.flush()?;
+        }
+        reports.push(report);
     }
-    reports.push(report);
     Ok(())
 }
 
-fn load(file: &Path, memory: usize) -> Result<Trace, Unusable> {
+/// What came of the work, unless a signal came first; then that is said.
+fn unless_signalled<T>(file: &Path, work: Option<T>) -> Option<T> {
+    if work.is_none() || interrupt().load(Ordering::Relaxed) {
+        complain(format_args!("{}: not judged: interrupted", file.display()));
+        return None;
+    }
+    work
+}
+
+/// A log, unpacked.
+fn open(file: &Path) -> Result<Box<dyn BufRead>, Unusable> {
     let cannot_open = |source| Unusable::Open { file: file.into(), source };
     let mut plain = BufReader::new(File::open(file).map_err(cannot_open)?);
     let is_gzip = plain.fill_buf().map_err(cannot_open)?.starts_with(&[0x1f, 0x8b]);
-    let trace = match is_gzip {
-        true => Trace::read_within(BufReader::new(MultiGzDecoder::new(plain)), memory),
-        false => Trace::read_within(plain, memory),
-    };
-    trace.map_err(|source| match source {
-        TraceError::Read { line, source } if is_gzip && source.kind() == io::ErrorKind::UnexpectedEof => {
-            Unusable::CutOff { file: file.into(), line }
-        }
-        source => Unusable::Trace { file: file.into(), source },
+    Ok(match is_gzip {
+        true => Box::new(BufReader::new(MultiGzDecoder::new(plain))),
+        false => Box::new(plain),
     })
 }
 
-#[derive(Serialize)]
-struct Report {
-    file: PathBuf,
-    lines: u64,
-    cpus: usize,
-    slots: u16,
+/// Why a file cannot be used.
+fn of(file: &Path) -> impl Fn(TraceError) -> Unusable + '_ {
+    move |source| match source {
+        TraceError::Read { line, source } if source.kind() == io::ErrorKind::UnexpectedEof => {
+            Unusable::CutOff { file: file.into(), line }
+        }
+        source => Unusable::Trace { file: file.into(), source },
+    }
+}
+
+/// What is known of a log in the end.
+struct Judged {
+    reports: Vec<Report>,
+    facts: Facts,
+    /// Whether a signal came before the end.
+    interrupted: bool,
+}
+
+/// A life that is being judged.
+struct Judging {
+    life: Life,
+    judge: Judge,
     summary: Summary,
-    ignored: BTreeMap<String, u64>,
-    verdict: Word,
-    generations: Vec<Fit>,
+    cpus: Vec<u64>,
 }
 
-/// What became of a trace, in a word.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Word {
-    Accepted,
-    Rejected,
-    Unknown,
-}
-
-impl Display for Word {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Word::Accepted => "accepted",
-            Word::Rejected => "rejected",
-            Word::Unknown => "unknown",
-        })
-    }
-}
-
-/// What became of a trace under one generation.
-#[derive(Serialize)]
-struct Fit {
-    generation: &'static str,
-    verdict: Word,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    spec_steps: Option<SpecSteps>,
-    /// Where and why a replay was rejected or given up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stopped: Option<Stopped>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    most_states: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    grain: Option<Grain>,
-}
-
-#[derive(Serialize)]
-struct Stopped {
-    line: u64,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    text: String,
-    reason: String,
-}
-
-impl Report {
-    fn new(file: &Path, trace: &Arc<Trace>, args: &Args, most_states: MostStates) -> Report {
-        let generations = match args.generation {
-            Some(generation) => std::slice::from_ref(generation),
-            None => GENERATIONS,
-        };
-        let fits: Vec<Fit> =
-            generations.iter().map(|generation| Fit::new(trace, generation, args, most_states)).collect();
-        let some = |verdict| fits.iter().any(|fit| fit.verdict == verdict);
-        Report {
-            file: file.into(),
-            lines: trace.lines(),
-            cpus: trace.cpus().len(),
-            slots: trace.length().slots(),
-            summary: trace.summary(),
-            ignored: trace.ignored().clone(),
-            verdict: [Word::Accepted, Word::Unknown].into_iter().find(|word| some(*word)).unwrap_or(Word::Rejected),
-            generations: fits,
+/// Reads and judges a log.
+fn judge(
+    file: &Path,
+    generation: Option<&'static Generation>,
+    options: Options,
+    interrupted: &AtomicBool,
+    at: &AtomicU64,
+) -> Result<Judged, Unusable> {
+    let generations = generation.map_or(GENERATIONS, std::slice::from_ref);
+    let mut reader = Reader::new(open(file)?);
+    let mut lives: Vec<Judging> = Vec::new();
+    let mut reports = Vec::new();
+    let mut line = ProgressLine::new();
+    let mut go_on = || match interrupted.load(Ordering::Relaxed) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    let mut end = |life: Judging, lines: u64, go_on: &mut dyn FnMut() -> ControlFlow<()>| {
+        if life.judge.uses_the_ring() {
+            let cpus = (!life.cpus.is_empty()).then_some(life.cpus.len());
+            reports.push(Report::new(file, life.life, cpus, life.summary, life.judge.end(lines, go_on)));
         }
-    }
-
-    fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let Summary { iqt_writes, wds, status_writes, ites, aborted, batches, laps, outstanding, .. } = &self.summary;
-        writeln!(out, "{}: {}", printable(&self.file.to_string_lossy()), self.verdict)?;
-        writeln!(
-            out,
-            "  {} lines, ring of {} slots, CPUs {}, IQT writes {iqt_writes}, WDs fetched {wds}, status writes \
-             {status_writes}, laps {laps:.1}",
-            self.lines, self.slots, self.cpus
-        )?;
-        writeln!(out, "  batches (IDs per WD): {}", list(batches, |ids, times| format!("{times} of {ids}")))?;
-        let outstanding = list(outstanding, |batches, times| format!("{batches}, {times} times"));
-        writeln!(out, "  outstanding at an IQT write: {outstanding}")?;
-        if *ites > 0 {
-            writeln!(out, "  device time-outs: ITE set {ites} times, WDs aborted {aborted}")?;
-        }
-        for fit in &self.generations {
-            fit.print(out)?;
-        }
-        writeln!(out, "  other lines: {}", list(&self.ignored, |kind, times| format!("{kind} {times}")))
-    }
-}
-
-fn list<K, V>(entries: &BTreeMap<K, V>, show: impl Fn(&K, &V) -> String) -> String {
-    match entries.is_empty() {
-        true => "none".into(),
-        false => entries.iter().map(|(key, value)| show(key, value)).collect::<Vec<_>>().join(", "),
-    }
-}
-
-impl Fit {
-    fn new(trace: &Arc<Trace>, generation: &'static Generation, args: &Args, most_states: MostStates) -> Fit {
-        let options = Options {
-            hardware: match args.hardware {
-                HardwareArg::Stock => Qemu::Stock,
-                HardwareArg::Async => Qemu::Async,
-            },
-            end: if args.prefix { End::Anywhere } else { End::Idle },
-            grain: if args.steps { Grain::Steps } else { Grain::Sections },
-            after_ite: args.after_ite.unwrap_or_default(),
-            most_states,
-        };
-        let done = Arc::new(AtomicUsize::new(0));
-        let (shared, counter) = (trace.clone(), done.clone());
-        let replayed = unless_interrupted(move |interrupted| {
-            let mut line = ProgressLine::new();
-            let all = shared.events().len();
-            let replayed = replay(&shared, generation.rules, options, |done| {
-                counter.store(done, Ordering::Relaxed);
-                if done % 256 == 0 {
-                    line.show(&format!("{}: {done} of {all} lines that concern the ring", generation.name));
+    };
+    let mut numbers = 0;
+    for entry in reader.by_ref() {
+        match entry.map_err(of(file))? {
+            Entry::Life(life) => {
+                numbers += 1;
+                if let Some(before) = lives.iter().position(|other| other.life.unit == life.unit) {
+                    end(lives.remove(before), life.line - 1, &mut go_on);
                 }
-                match interrupted.load(Ordering::Relaxed) {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
+                let judge = Judge::new(life, generations, options);
+                lives.push(Judging { life, judge, summary: Summary::new(life.length), cpus: Vec::new() });
+            }
+            Entry::Event { life, event, text } => {
+                if event.line % 16_384 == 0 || at.load(Ordering::Relaxed) == 0 {
+                    let of = generation.map_or(String::new(), |generation| format!("{}: ", generation.name));
+                    line.show(&format!("{of}{} lines are judged", event.line));
                 }
-            });
-            line.clear();
-            replayed
-        });
-        match replayed {
-            Some(replayed) => Fit::of(generation, replayed),
-            None => {
-                let next = trace.events().get(done.load(Ordering::Relaxed));
-                let line = next.map_or(trace.lines(), |event| event.line);
-                let verdict = ReplayVerdict::Unknown(GivenUp { line, cause: Cause::Interrupted });
-                Fit {
-                    most_states: None,
-                    grain: None,
-                    ..Fit::of(generation, Replayed { verdict, most_states: 0, grain: options.grain })
+                at.store(event.line, Ordering::Relaxed);
+                let Some(life) = lives.iter_mut().find(|other| other.life.number == life) else { continue };
+                life.summary.count(&event.what);
+                if let (What::IqtWrite { .. }, Some(thread)) = (event.what, event.thread)
+                    && !life.cpus.contains(&thread)
+                {
+                    life.cpus.push(thread);
                 }
+                life.judge.event(&event, &text, &mut go_on);
             }
         }
-    }
-
-    fn of(generation: &Generation, replayed: Replayed) -> Fit {
-        let (verdict, spec_steps, stopped) = match replayed.verdict {
-            ReplayVerdict::Accepted(steps) => (Word::Accepted, Some(steps), None),
-            ReplayVerdict::Rejected(Rejection { line, text, reason }) => {
-                (Word::Rejected, None, Some(Stopped { line, text: text.into(), reason: reason.to_string() }))
-            }
-            ReplayVerdict::Unknown(GivenUp { line, cause }) => {
-                (Word::Unknown, None, Some(Stopped { line, text: String::new(), reason: cause.to_string() }))
-            }
-        };
-        let (most_states, grain) = (Some(replayed.most_states), Some(replayed.grain));
-        Fit { generation: generation.name, verdict, spec_steps, stopped, most_states, grain }
-    }
-
-    fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let Fit { generation, verdict, .. } = self;
-        let grain = if self.grain == Some(Grain::Steps) { " (each hidden step by itself)" } else { "" };
-        write!(out, "  {generation}: {verdict}{grain}")?;
-        if let Some(steps) = self.spec_steps {
-            let SpecSteps { submit, accept, execute, complete, observe, abort, repost } = steps;
-            let most_states = self.most_states.unwrap_or_default();
-            write!(
-                out,
-                ", at most {most_states} states at once; steps of the specification: Submit {submit}, Accept {accept}, \
-                 Execute {execute}, Complete {complete}, Observe {observe}"
-            )?;
-            if abort > 0 {
-                write!(out, ", Abort {abort}, Repost {repost}")?;
-            }
-        }
-        match (verdict, &self.stopped) {
-            (Word::Unknown, Some(Stopped { line, reason, .. })) => writeln!(out, " from line {line}: {reason}"),
-            (_, Some(Stopped { line, text, reason })) if text.is_empty() => writeln!(out, " at line {line}: {reason}"),
-            (_, Some(Stopped { line, text, reason })) => {
-                writeln!(out, " at line {line}: {reason}\n    {}", printable(text))
-            }
-            (_, None) => writeln!(out),
+        if go_on().is_break() {
+            break;
         }
     }
+    let facts = reader.facts().clone();
+    lives.into_iter().for_each(|life| end(life, facts.lines, &mut go_on));
+    line.clear();
+    reports.iter_mut().for_each(|report| report.of_log(&facts, numbers));
+    Ok(Judged { reports, facts, interrupted: go_on().is_break() })
 }
 
 /// What stands before the events of a trace, so that several of them can stand in one file.
@@ -437,10 +379,17 @@ impl Fit {
 struct Header<'a> {
     file: Cow<'a, str>,
     slots: u16,
+    /// Which life of the queue, from 1, if the log has several, and of which unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    life: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<usize>,
 }
 
-fn write_events(file: &Path, trace: &Trace, out: &mut impl Write) -> io::Result<()> {
-    let header = Header { file: file.to_string_lossy(), slots: trace.length().slots() };
+fn write_events(file: &Path, trace: &Trace, lives: usize, out: &mut impl Write) -> io::Result<()> {
+    let of_several = |number: usize| (lives > 1).then_some(number + 1);
+    let (life, unit) = (of_several(trace.life().number), of_several(trace.life().unit));
+    let header = Header { file: file.to_string_lossy(), slots: trace.length().slots(), life, unit };
     serde_json::to_writer(&mut *out, &header)?;
     writeln!(out)?;
     for event in VisibleEvent::all(trace) {

@@ -64,9 +64,16 @@ impl VisibleEvent {
     /// The visible events of a trace, in its order.
     pub fn all(trace: &Trace) -> impl Iterator<Item = VisibleEvent> + '_ {
         let slots = u64::from(trace.length().slots());
-        let mut tail = 0;
+        let (mut tail, mut ite, mut open) = (0, false, None);
         trace.events().iter().filter_map(move |&Event { line, thread, what, .. }| match what {
-            What::Register { .. } | What::Head { .. } | What::NoAnswer { .. } | What::Pends { .. } => None,
+            // QEMU has no line for some kinds of IDs: IQH is read again, one slot on.
+            What::Head { slot } => match open.replace((line, slot)) {
+                Some((line, before)) if (before + 1) % slots == slot => {
+                    Some(VisibleEvent::Fetch { line, slot: Some(before), desc: "ID", target: None })
+                }
+                _ => None,
+            },
+            What::Register { .. } | What::FstsRegister { .. } | What::NoAnswer { .. } | What::Pends { .. } => None,
             What::IqtWrite { slot } => {
                 let count = ((slot % slots + slots - tail) % slots).checked_sub(1);
                 tail = slot % slots;
@@ -74,17 +81,23 @@ impl VisibleEvent {
                 Some(VisibleEvent::WriteIqt { line, cpu, slot, count })
             }
             What::Fetch { slot, desc: Fetched::Id { .. } } => {
+                open = None;
                 Some(VisibleEvent::Fetch { line, slot, desc: "ID", target: None })
             }
             What::Fetch { slot, desc: Fetched::Wd { address, .. } } => {
+                open = None;
                 Some(VisibleEvent::Fetch { line, slot, desc: "WD", target: trace.status_slot(address).ok() })
             }
             What::StatusWrite { address, data } => {
                 Some(VisibleEvent::Complete { line, target: trace.status_slot(address).ok(), data })
             }
-            What::Ite { aborted, .. } => Some(VisibleEvent::LoseAnswer { line, aborted }),
+            What::Ite { aborted, .. } => {
+                ite = true;
+                Some(VisibleEvent::LoseAnswer { line, aborted })
+            }
             What::Fsts { .. } => {
-                Some(VisibleEvent::ClearIte { line, cpu: trace.submitter(thread).map_or(0, |t| t + 1) })
+                let cpu = trace.submitter(thread).map_or(0, |t| t + 1);
+                std::mem::take(&mut ite).then_some(VisibleEvent::ClearIte { line, cpu })
             }
         })
     }

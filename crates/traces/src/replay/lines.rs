@@ -1,292 +1,422 @@
-//! What each kind of line does to the set of possible states, and what it must not contradict.
+//! What each kind of line does to the set of runs, and what it must not contradict.
 
-use stateright::Model;
+use super::runs::{LogState, Run};
+use super::seen::Open;
+use super::tracker::{Stop, Tracker};
+use super::{Cause, Grain, Left, Qemu, Reason};
+use crate::qemu_log::{Fetched, What};
+use vtd_qi::impl_qi::{Action, Desc, Fsts, HwStep, Length, MAX_DEPTH, MAX_IDS, MAX_SUBMITTERS, Pc, Slot, WdData};
 
-use super::plan::in_ring;
-use super::tracker::{Run, Stop, Tracker};
-use super::{Grain, Left, Qemu, Reason};
-use crate::qemu_log::Fetched;
-use vtd_qi::impl_qi::{Action, AfterIte, Desc, Fsts, HwStep, IdKind, Owner, Pc, State, WdData};
+/// Who does something.
+#[derive(Clone, Copy)]
+enum Who {
+    /// A submitter that is known by its thread.
+    One(u8),
+    /// One of all: the log names no threads.
+    Any,
+}
+
+impl Who {
+    fn all(self) -> impl Iterator<Item = u8> {
+        match self {
+            Who::One(t) => t..t + 1,
+            Who::Any => 0..MAX_SUBMITTERS as u8,
+        }
+    }
+}
 
 fn wd_data(data: u64) -> Option<WdData> {
     [WdData::Done, WdData::InUse, WdData::Abort].into_iter().find(|known| known.status() as u64 == data)
 }
 
-fn said_data(fetched: Fetched) -> Reason {
-    match fetched {
-        Fetched::Wd { data, .. } => Reason::Data { data },
-        Fetched::Id { .. } => unreachable!("an ID carries no status data"),
+fn in_ring(slot: u64, length: Length) -> Option<Slot> {
+    (slot < length.slots().into()).then_some(slot as Slot)
+}
+
+/// Who posts where the log names no threads: who has to post as many again, else who is idle. All that somebody else could have done
+/// later, these can, since all who are idle are alike.
+fn anybody(run: &Run, ids: u8) -> Option<u8> {
+    let again = |t: &u8| run.state.ghost().is_reposting((*t).into()) && run.call(*t).count == ids;
+    let idle = |t: &u8| run.call(*t).pc == Pc::Idle;
+    let mut all = 0..MAX_SUBMITTERS as u8;
+    all.clone().find(again).or_else(|| all.find(idle))
+}
+
+/// The descriptor at IQH.
+fn lies(state: &LogState) -> Desc {
+    state.desc(state.iqh())
+}
+
+/// A descriptor without what no line shows of it.
+fn shown(desc: Desc) -> Desc {
+    match desc {
+        Desc::Id { .. } => Desc::ID,
+        desc => desc,
     }
 }
 
-impl<const N: usize, const T: usize, const F: usize> Tracker<'_, N, T, F> {
-    pub(super) fn iqt_write(&mut self, cpu: u64, tail: u64, register: Option<u64>) -> Result<Vec<Run<N, T, F>>, Stop> {
+impl Tracker {
+    pub(super) fn iqt_write(
+        &mut self,
+        thread: Option<u64>,
+        tail: u64,
+        register: Option<u64>,
+    ) -> Result<Vec<Run>, Stop> {
         let (length, left) = (self.ring.length(), self.left());
-        if self.unit == Some(cpu) {
-            return Err(Reason::UnitWrites(cpu).into());
-        }
+        // QEMU's own unit stops at an IQE, and goes on with the IQT write after it was cleared.
+        let stalled = self.seen.stalled;
+        let is_busy = |run: &Run| !stalled && !run.state.fsts().has(Fsts::IQE) && !Left::of(&run.state).is_nothing();
+        let drained = if self.runs.iter().all(is_busy) { Err(left) } else { Ok(()) };
         if let Some(value) =
             register.filter(|value| ![tail.checked_shl(4), tail.checked_shl(5)].contains(&Some(*value)))
         {
             return Err(Reason::Register { value, tail }.into());
         }
         let to = in_ring(tail, length).ok_or(Reason::TailOutside { tail, slots: length.slots() })?;
-        if self.options.hardware == Qemu::Stock && !left.is_nothing() {
-            return Err(Reason::NotDrained(left).into());
-        }
-        let t = self.trace.submitter(cpu).expect("the trace knows all who write IQT");
+        self.seen.writes_iqt(thread, drained)?;
         let (from, slots) = (left.iqt, length.distance(left.iqt, to));
-        let number = self.posts[usize::from(t)].pop().expect("the plan knows every IQT write");
-        let ids = self.plan.posts[number].ids.ok_or(match slots {
-            0 => Reason::NothingPosted(to),
-            _ => Reason::TooFar { from, to, slots, length: length.slots() },
-        })?;
-        self.writer = Some(cpu);
-        self.writers = self.writers.max(t + 1);
-        let mut first_time = false;
-        let post = |tracker: &mut Self, run: Run<N, T, F>| {
-            let again = run.0.ghost().is_reposting(t.into());
-            let posted = match tracker.options.grain {
-                Grain::Sections => tracker.post(run, t, number)?,
-                Grain::Steps if run.0.call(t.into()).pc == Pc::WriteIqt => tracker.driver(run, t),
-                Grain::Steps => None,
-            };
-            let posted = posted.filter(|(state, _)| state.iqt() == to);
-            first_time |= posted.is_some() && !again;
-            Ok(posted)
+        let most = u16::from(MAX_IDS).min(length.slots() - 2);
+        let ids = match slots.checked_sub(1) {
+            None => return Err(Reason::NothingPosted(to).into()),
+            Some(ids) if ids > most => {
+                return Err(Reason::TooFar { from, to, slots, length: length.slots() }.into());
+            }
+            Some(ids) => ids as u8,
         };
-        let next = self.continued(post, |tracker| tracker.no_post(cpu, t, ids, to))?;
-        let before = self.posted[usize::from(t)].replace(number);
-        if let Some(before) = before.filter(|_| !first_time) {
-            self.again.insert(number, before);
+        let who = self.poster(thread)?;
+        if let Who::One(t) = who
+            && let Some(to_come) = self.to_come.get_mut(usize::from(t))
+        {
+            to_come.pop_front();
+        }
+        self.seen.written_by(thread);
+        let mut first_time = false;
+        let post = |tracker: &mut Self, run: &Run, next: &mut Vec<Run>| {
+            if tracker.seen.wrote() == Qemu::Stock && is_busy(run) {
+                return Err(Reason::NotDrained(Left::of(&run.state)));
+            }
+            let posters = match who {
+                Who::One(t) => Some(t),
+                Who::Any => anybody(run, ids),
+            };
+            if let Some(t) = posters {
+                let again = run.state.ghost().is_reposting(t.into());
+                let posted = match tracker.options.grain {
+                    Grain::Sections => tracker.post(run, t, ids),
+                    Grain::Steps if run.call(t).pc == Pc::WriteIqt => tracker.driver(run, t),
+                    Grain::Steps => None,
+                };
+                let posted = posted.filter(|run| run.state.iqt() == to);
+                first_time |= posted.is_some() && !again;
+                next.extend(posted);
+            }
+            Ok(())
+        };
+        let next = self.continued(post, |tracker| match who {
+            Who::One(t) => tracker.no_post(tracker.seen.cpu(t), t, ids, to),
+            Who::Any => tracker.nobody_posts(ids, to),
+        })?;
+        if let Who::One(t) = who {
+            self.seen.posted(length, t, from, ids, !first_time);
         }
         Ok(next)
     }
 
-    pub(super) fn head(&mut self, thread: u64, slot: u64) -> Result<Vec<Run<N, T, F>>, Stop> {
-        let left = self.left();
-        let Left { iqh, iqt, .. } = left;
-        if let Some(before) = self.head {
-            return Err(Reason::HeadTwice { slot, before }.into());
-        }
-        if iqh == iqt {
-            return Err(Reason::NothingToFetch { slot, iqt }.into());
-        }
-        if slot != u64::from(iqh) {
-            return Err(Reason::NotAtHead { slot, iqh, iqt }.into());
-        }
-        self.unit_thread(thread)?;
-        self.head = Some(slot);
-        if self.any().fsts().has(Fsts::ITE) {
-            return Err(Reason::Stopped(slot).into());
-        }
-        let can_fetch = |tracker: &mut Self, run: Run<N, T, F>| {
-            Ok(tracker.offers(&run.0, Action::Hardware(HwStep::Fetch)).then_some(run))
-        };
-        self.continued(can_fetch, |_| Reason::NoFetch { slot, left })
+    /// The submitter that a thread stands for. A thread that is in no call in any run makes room for another.
+    fn poster(&mut self, thread: Option<u64>) -> Result<Who, Stop> {
+        let Some(thread) = thread else { return Ok(Who::Any) };
+        let cpus = &self.seen.cpus;
+        let idle = |t: usize| self.runs.iter().all(|run| run.state.call(t).pc == Pc::Idle);
+        let known = cpus.iter().position(|cpu| *cpu == Some(thread));
+        let free = || cpus.iter().position(Option::is_none);
+        let t = known.or_else(free).or_else(|| (0..MAX_SUBMITTERS).find(|&t| idle(t)));
+        let t = t.ok_or(Stop::GivenUp(Cause::Submitters(MAX_SUBMITTERS)))?;
+        self.seen.cpus[t] = Some(thread);
+        Ok(Who::One(t as u8))
     }
 
+    pub(super) fn head(&mut self, thread: Option<u64>, slot: u64) -> Result<(), Stop> {
+        let can_be_read = |tracker: &mut Self, run: &Run, next: &mut Vec<Run>| {
+            let Left { iqh, iqt, .. } = Left::of(&run.state);
+            if iqh == iqt {
+                return Err(Reason::NothingToFetch { slot, iqt });
+            }
+            if slot != u64::from(iqh) {
+                return Err(Reason::NotAtHead { slot, iqh, iqt });
+            }
+            if run.state.fsts() != Fsts::NONE {
+                tracker.seen.works(thread)?;
+                return Err(Reason::Stopped(slot));
+            }
+            next.push(run.clone());
+            Ok(())
+        };
+        let next = self.continued(can_be_read, |_| unreachable!("each run says why"))?;
+        self.seen.works(thread)?;
+        let left = Left::of(&next[0].state);
+        // The stock unit has written the status of a WD before it fetches on.
+        if left.due.is_some() {
+            self.seen.not_stock(Reason::NoFetch { slot, left })?;
+        }
+        if next[0].state.pending().count() == MAX_DEPTH {
+            return Err(Stop::GivenUp(Cause::Depth(MAX_DEPTH)));
+        }
+        self.replace(next);
+        self.seen.open = Some(Open { slot: slot as Slot, fetched: None });
+        self.seen.stalled = false;
+        Ok(())
+    }
+
+    /// A descriptor; `None` if it is open yet what becomes of it: an ID may turn out to be refused, or to get no answer.
     pub(super) fn fetch(
         &mut self,
-        thread: u64,
+        thread: Option<u64>,
         slot: Option<u64>,
         fetched: Fetched,
-    ) -> Result<Vec<Run<N, T, F>>, Stop> {
-        self.unit_thread(thread)?;
-        let slot = slot.filter(|slot| self.head == Some(*slot)).ok_or(Reason::NoHead)?;
-        self.head = None;
-        if self.any().fsts().has(Fsts::ITE) {
-            return Err(Reason::Stopped(slot).into());
-        }
-        let posted = self.plan.fetches[self.fetched].posted;
+    ) -> Result<Option<Vec<Run>>, Stop> {
+        self.seen.works(thread)?;
+        let open = self.seen.open.take().filter(|open| slot == Some(open.slot.into()) && open.fetched.is_none());
+        let slot = open.ok_or(Reason::NoHead)?.slot;
         let read = match fetched {
-            Fetched::Id { device, .. } if F > 0 => Desc::Id {
-                number: posted.map_or(0, |(_, place)| place),
-                kind: if device { IdKind::Device(1) } else { IdKind::Unit },
-            },
             Fetched::Id { .. } => Desc::ID,
-            Fetched::Wd { writes: false, .. } => return Err(Reason::NoStatusWrite(slot).into()),
+            Fetched::Wd { writes: false, .. } => return Err(Reason::NoStatusWrite(slot.into()).into()),
             Fetched::Wd { data, address, .. } => {
-                let data = wd_data(data).filter(|&data| data == WdData::Done || self.posts_data(data));
-                let data = data.ok_or_else(|| said_data(fetched))?;
-                Desc::Wd { target: self.trace.status_slot(address).map_err(Reason::Address)?, data }
+                if let Desc::Wd { target, .. } = lies(&self.any().state) {
+                    // A WD that was copied over an invalid ID lies in another slot than the one that it writes.
+                    self.seen.statuses.learn_from(target, address);
+                }
+                let data = wd_data(data)
+                    .filter(|&data| data == WdData::Done || self.posts_data(data))
+                    .ok_or(Reason::Data { data })?;
+                Desc::Wd { target: self.seen.statuses.slot(address).map_err(Reason::Address)?, data }
             }
         };
-        if let Some((post, place)) = posted.filter(|_| self.plan.fetches[self.fetched].unanswered) {
-            self.unanswered.push((self.plan.posts[post].t, place));
-        }
-        self.fetched += 1;
-        self.last = Some((slot, fetched));
-        let lies = |state: &State<N, T, F>| state.desc(state.iqh());
-        let fetch = |tracker: &mut Self, run: Run<N, T, F>| {
-            Ok(if lies(&run.0) == read { tracker.hardware(run, HwStep::Fetch) } else { None })
+        self.seen.last = Some((slot.into(), fetched));
+        let is_id = matches!(fetched, Fetched::Id { .. });
+        let fetch = |tracker: &mut Self, run: &Run, next: &mut Vec<Run>| {
+            if shown(lies(&run.state)) != read {
+                return Err(Reason::OtherDescriptor { slot: slot.into(), read, posted: shown(lies(&run.state)) });
+            }
+            match is_id {
+                true => next.push(run.clone()),
+                false => next.extend(tracker.step(run, Action::Hardware(HwStep::Fetch))),
+            }
+            Ok(())
         };
-        let next =
-            self.continued(fetch, |tracker| Reason::OtherDescriptor { slot, read, posted: lies(tracker.any()) })?;
-        let again = posted.and_then(|(post, place)| Some((post, *self.again.get(&post)?, place)));
-        match again.filter(|&(post, before, place)| !self.plan.alike(before, post, place)) {
-            Some((post, ..)) => Err(Reason::OtherIds { cpu: self.cpu(self.plan.posts[post].t), slot }.into()),
-            None => Ok(next),
+        let other = |tracker: &mut Self| {
+            let posted = shown(lies(&tracker.any().state));
+            Reason::OtherDescriptor { slot: slot.into(), read, posted }
+        };
+        let next = self.continued(fetch, other)?;
+        if !is_id {
+            return Ok(Some(next));
         }
+        if let Some(t) = self.seen.differs(slot, fetched) {
+            return Err(Reason::OtherIds { cpu: self.seen.cpu(t), slot: slot.into() }.into());
+        }
+        self.replace(next);
+        self.seen.open = Some(Open { slot, fetched: Some(fetched) });
+        Ok(None)
     }
 
-    /// Whether the driver has rewritten the WD at IQH, in some state, so that it carries other data than `QI_DONE` (g5plus).
+    /// Decides what has become of the descriptor that was to be fetched last, as far as the next event says it; whether it may
+    /// have been refused.
+    pub(super) fn settle(&mut self, next: Option<&What>) -> Result<bool, Stop> {
+        let Some(open) = self.seen.open else { return Ok(false) };
+        let device = matches!(open.fetched, Some(Fetched::Id { device: true, .. }));
+        let (mut fetched, mut refused, mut lost) = (true, true, false);
+        match next {
+            Some(What::Fetch { .. }) if open.fetched.is_none() => return Ok(false),
+            Some(What::NoAnswer { slot }) if device && *slot == u64::from(open.slot) => (refused, lost) = (false, true),
+            // Between an IQE and the next fetch somebody has to clear it.
+            Some(What::Head { .. } | What::Fetch { .. }) => refused = false,
+            _ => {}
+        }
+        let is_wd = matches!(lies(&self.any().state), Desc::Wd { .. });
+        if next.is_none() && open.fetched.is_none() && !is_wd {
+            // The log ends where the descriptor would come.
+            self.seen.settled = false;
+            return Ok(false);
+        }
+        if open.fetched.is_none() && is_wd {
+            // QEMU writes a line for each WD.
+            (fetched, refused) = (false, false);
+            if next.is_none() && self.options.end == super::End::Cut {
+                self.seen.settled = false;
+                return Ok(false);
+            }
+        }
+        self.seen.open = None;
+        self.faulty |= lost;
+        let settled = |tracker: &mut Self, run: &Run, next: &mut Vec<Run>| {
+            if fetched && let Some(run) = tracker.step(run, Action::Hardware(HwStep::Fetch)) {
+                match lost {
+                    true => next.push(run),
+                    false => next.extend(tracker.answered(&run)),
+                }
+            }
+            if refused && let Some(state) = tracker.ring.had_invalid(&run.state, open.slot) {
+                tracker.faulty = true;
+                next.extend(tracker.step(&Run { state, ..run.clone() }, Action::Hardware(HwStep::Iqe)));
+            }
+            Ok(())
+        };
+        let before = u64::from(open.slot);
+        let runs = self.continued(settled, |_| match next {
+            Some(What::Head { slot } | What::Ite { head: slot, .. }) => Reason::HeadTwice { slot: *slot, before },
+            _ => Reason::NoDescriptor(before),
+        })?;
+        self.replace(runs);
+        Ok(refused)
+    }
+
+    /// The ID that was fetched last executes.
+    fn answered(&mut self, run: &Run) -> Option<Run> {
+        let position = run.state.pending().count().checked_sub(1)?;
+        self.step(run, Action::Hardware(HwStep::Execute { position: position as u8 }))
+    }
+
+    /// Whether the driver has rewritten the WD at IQH, in some run, so that it carries other data than `QI_DONE` (g5plus).
     fn posts_data(&self, data: WdData) -> bool {
-        let carries = |desc| matches!(desc, Desc::Wd { data: carried, .. } if carried == data);
-        self.runs.keys().any(|state| carries(state.desc(state.iqh())))
+        self.runs.iter().any(|run| matches!(lies(&run.state), Desc::Wd { data: carried, .. } if carried == data))
     }
 
-    pub(super) fn status_write(&mut self, thread: u64, address: u64, data: u64) -> Result<Vec<Run<N, T, F>>, Stop> {
-        let slot = self.trace.status_slot(address).map_err(Reason::Address)?;
+    pub(super) fn status_write(&mut self, thread: Option<u64>, address: u64, data: u64) -> Result<Vec<Run>, Stop> {
+        let slot = self.seen.statuses.slot(address).map_err(Reason::Address)?;
+        self.seen.last = None;
+        let oldest = |state: &LogState| state.pending().find(|(desc, _)| matches!(desc, Desc::Wd { .. }));
         let due = self.left().due;
         if due != Some(slot) {
             return Err(Reason::NotDue { slot, due }.into());
         }
-        let oldest = |state: &State<N, T, F>| state.pending().find(|(desc, _)| matches!(desc, Desc::Wd { .. }));
-        let due_data = match oldest(self.any()) {
+        let due_data = match oldest(&self.any().state) {
             Some((Desc::Wd { data, .. }, _)) => data,
             _ => WdData::Done,
         };
         if data != due_data.status() as u64 {
             return Err(Reason::Data { data }.into());
         }
-        self.unit_thread(thread)?;
-        if self.options.grain == Grain::Sections && F > 0 {
+        self.seen.works(thread)?;
+        if self.options.grain == Grain::Sections && (self.parking || !self.commutes) {
             self.look_before(slot);
         }
-        let complete = |tracker: &mut Self, run| Ok(tracker.hardware(run, HwStep::Complete));
-        self.continued(complete, |tracker| match tracker.unanswered.is_empty() {
-            true => Reason::NotDue { slot, due: None },
-            false => Reason::Unanswered(slot),
-        })
+        let complete = |tracker: &mut Self, run: &Run, next: &mut Vec<Run>| {
+            match run.state.pending().next() {
+                _ if run.state.fsts().has(Fsts::ITE) => return Err(Reason::NotDue { slot, due: None }),
+                Some((Desc::Wd { .. }, _)) => next.extend(tracker.step(run, Action::Hardware(HwStep::Complete))),
+                _ => return Err(Reason::Unanswered(slot)),
+            }
+            Ok(())
+        };
+        self.continued(complete, |_| Reason::NotDue { slot, due: None })
     }
 
-    pub(super) fn no_answer(&mut self, thread: u64, slot: u64) -> Result<(), Reason> {
-        if self.options.hardware == Qemu::Stock {
-            return Err(Reason::StockFault("a device does not answer"));
-        }
-        self.unit_thread(thread)?;
-        match self.last {
-            Some((fetched, Fetched::Id { device: true, .. })) if fetched == slot && self.head.is_none() => Ok(()),
+    pub(super) fn no_answer(&mut self, thread: Option<u64>, slot: u64) -> Result<(), Reason> {
+        self.seen.not_stock(Reason::StockFault("a device does not answer"))?;
+        self.seen.works(thread)?;
+        match self.seen.last {
+            Some((fetched, Fetched::Id { device: true, .. })) if fetched == slot => Ok(()),
             _ => Err(Reason::NoRequest(slot)),
         }
     }
 
-    pub(super) fn pends(&mut self, thread: u64, slot: u64, said: u64) -> Result<(), Reason> {
-        if self.options.hardware == Qemu::Stock {
-            return Err(Reason::StockFault("a WD waits for an answer"));
-        }
-        self.unit_thread(thread)?;
-        match self.last {
-            Some((fetched, Fetched::Wd { address, .. }))
-                if (fetched, address) == (slot, said) && self.head.is_none() => {}
+    pub(super) fn pends(&mut self, thread: Option<u64>, slot: u64, said: u64) -> Result<(), Reason> {
+        self.seen.not_stock(Reason::StockFault("a WD waits for an answer"))?;
+        self.seen.works(thread)?;
+        match self.seen.last {
+            Some((fetched, Fetched::Wd { address, .. })) if (fetched, address) == (slot, said) => {}
             _ => return Err(Reason::NoWait(slot)),
         }
-        if self.unanswered.is_empty() {
-            return Err(Reason::WaitsForNothing(slot));
+        match self.runs.iter().any(|run| unanswered(&run.state).next().is_some()) {
+            true => Ok(()),
+            false => Err(Reason::WaitsForNothing(slot)),
         }
-        Ok(())
     }
 
     /// The oldest ID that gets no answer has timed out.
-    pub(super) fn ite(&mut self, thread: u64, head: u64, tail: u64, aborted: u64) -> Result<Vec<Run<N, T, F>>, Stop> {
-        if self.options.hardware == Qemu::Stock {
-            return Err(Reason::StockFault("ITE is set").into());
+    pub(super) fn ite(&mut self, thread: Option<u64>, head: u64, tail: u64, aborted: u64) -> Result<Vec<Run>, Stop> {
+        self.seen.not_stock(Reason::StockFault("ITE is set"))?;
+        self.seen.works(thread)?;
+        let wds = |state: &LogState| state.pending().filter(|(desc, _)| matches!(desc, Desc::Wd { .. })).count();
+        let time_out = |tracker: &mut Self, run: &Run, next: &mut Vec<Run>| {
+            let Left { iqh, iqt, .. } = Left::of(&run.state);
+            if (head, tail) != (iqh.into(), iqt.into()) {
+                return Err(Reason::IteElsewhere { head, tail, iqh, iqt });
+            }
+            let oldest = unanswered(&run.state).next().ok_or(Reason::IteForNothing)?;
+            let mut actions = std::mem::take(&mut tracker.actions);
+            actions.clear();
+            tracker.ring.hardware_actions(&run.state, &mut actions);
+            let lost = |action: &Action| matches!(action, Action::Hardware(HwStep::LoseAnswer { position, .. }) if *position == oldest);
+            let before = next.len();
+            for action in actions.iter().copied().filter(lost) {
+                let dropped = |after: &Run| wds(&run.state) - wds(&after.state) == aborted as usize;
+                next.extend(tracker.step(run, action).filter(dropped));
+            }
+            tracker.actions = actions;
+            match next.len() == before {
+                true => Err(Reason::Aborted { aborted, pending: wds(&run.state) }),
+                false => Ok(()),
+            }
+        };
+        self.continued(time_out, |_| Reason::IteForNothing)
+    }
+
+    /// Somebody writes, or has written, FSTS.
+    pub(super) fn fsts_write(&mut self, thread: Option<u64>, what: &What) -> Result<Vec<Run>, Stop> {
+        if let What::Fsts { .. } = what {
+            self.seen.not_stock(Reason::StockFault("FSTS is written"))?;
         }
-        self.unit_thread(thread)?;
-        if let Some(before) = self.head {
-            return Err(Reason::HeadTwice { slot: head, before }.into());
-        }
-        let Left { iqh, iqt, .. } = self.left();
-        if (head, tail) != (iqh.into(), iqt.into()) {
-            return Err(Reason::IteElsewhere { head, tail, iqh, iqt }.into());
-        }
-        if self.unanswered.is_empty() {
-            return Err(Reason::IteForNothing.into());
-        }
-        let wds = |state: &State<N, T, F>| state.pending().filter(|(desc, _)| matches!(desc, Desc::Wd { .. })).count();
-        let before: Vec<Run<N, T, F>> = self.runs.iter().map(|(state, steps)| (*state, *steps)).collect();
-        let mut next = Vec::new();
-        for run in before {
-            let oldest = self.unanswered_at(&run.0).next();
-            self.actions.clear();
-            self.ring.actions(&run.0, &mut self.actions);
-            let lost = |action: &Action| matches!(action, Action::Hardware(HwStep::LoseAnswer { position, .. }) if Some(*position) == oldest);
-            let actions: Vec<Action> = self.actions.iter().copied().filter(lost).collect();
-            let runs = actions.into_iter().filter_map(|action| self.step(run, action));
-            next.extend(runs.filter(|(state, _)| wds(&run.0) - wds(state) == aborted as usize));
-        }
-        if next.is_empty() {
-            let refused = self.spec.refused.take();
-            return Err(refused.unwrap_or(Reason::Aborted { aborted, pending: wds(self.any()) }).into());
-        }
-        match self.options.after_ite {
-            AfterIte::Drop => self.unanswered.clear(),
-            AfterIte::IdsRun | AfterIte::WdsRun => drop(self.unanswered.remove(0)),
-        }
+        let who = match thread {
+            None => Some(Who::Any),
+            Some(_) => self.seen.cpus.iter().position(|cpu| *cpu == thread).map(|t| Who::One(t as u8)),
+        };
+        let mut cleared_iqe = false;
+        let write = |tracker: &mut Self, run: &Run, next: &mut Vec<Run>| {
+            let set = run.state.fsts();
+            let cleared = match *what {
+                What::Fsts { now } => {
+                    let fsts = Fsts::of_register(now);
+                    if fsts.without(set) != Fsts::NONE {
+                        return Err(Reason::OtherFault(now));
+                    }
+                    set.without(fsts)
+                }
+                What::FstsRegister { value } if set.has(Fsts::IQE) && Fsts::of_register(value).has(Fsts::IQE) => {
+                    Fsts::IQE
+                }
+                _ => Fsts::NONE,
+            };
+            if cleared == Fsts::NONE {
+                // The driver writes FSTS for other reasons too: at start-up, and where a DMA fault was reported.
+                next.push(run.clone());
+                return Ok(());
+            }
+            cleared_iqe |= cleared.has(Fsts::IQE);
+            let who = who.ok_or(Reason::NoCpuClears(thread.unwrap_or(0)))?;
+            for t in who.all() {
+                let run = match tracker.options.grain {
+                    Grain::Sections => tracker.clear_fault(run, t, cleared),
+                    Grain::Steps => match run.call(t).pc {
+                        Pc::ClearIte if cleared == Fsts::ITE => tracker.driver(run, t),
+                        Pc::ClearIqe if cleared == Fsts::IQE => tracker.driver(run, t),
+                        _ => None,
+                    },
+                };
+                next.extend(run);
+            }
+            Ok(())
+        };
+        let next = self.continued(write, |tracker| match who {
+            Some(Who::One(t)) => tracker.no_clear(t),
+            _ => Reason::NobodyClears,
+        })?;
+        self.seen.stalled |= cleared_iqe;
         Ok(next)
     }
+}
 
-    /// Somebody has written FSTS.
-    pub(super) fn clear(&mut self, cpu: u64, now: u64) -> Result<Vec<Run<N, T, F>>, Stop> {
-        if self.options.hardware == Qemu::Stock {
-            return Err(Reason::StockFault("FSTS is written").into());
-        }
-        let fsts = Fsts::of_register(now);
-        if fsts.without(Fsts::ITE) != Fsts::NONE {
-            return Err(Reason::OtherFault(now).into());
-        }
-        let t = self.trace.submitter(cpu).ok_or(Reason::NoCpuClears(cpu))?;
-        if !self.any().fsts().has(Fsts::ITE) {
-            return Err(Reason::NoIte(cpu).into());
-        }
-        if fsts.has(Fsts::ITE) {
-            return Err(Reason::IteStays(now).into());
-        }
-        let clear = |tracker: &mut Self, run: Run<N, T, F>| match tracker.options.grain {
-            Grain::Sections => tracker.clear_ite(run, t),
-            Grain::Steps if run.0.call(t.into()).pc == Pc::ClearIte => Ok(tracker.driver(run, t)),
-            Grain::Steps => Ok(None),
-        };
-        self.continued(clear, |tracker| match tracker.lock_kept(cpu) {
-            Some(Reason::ClearsFirst { by, .. }) if by != cpu => Reason::NotItsIte { cpu, by },
-            Some(reason @ Reason::EndlessWalk { .. }) => reason,
-            _ => tracker.endless_before(cpu, t).unwrap_or(Reason::NoCheck(cpu)),
-        })
-    }
-
-    /// The stock unit works on the thread that wrote IQT, the other on one of its own, whose first read of IQH names it.
-    fn unit_thread(&mut self, thread: u64) -> Result<(), Reason> {
-        match (self.options.hardware, self.writer) {
-            (Qemu::Stock, Some(writer)) if writer != thread => return Err(Reason::Thread { thread, writer }),
-            (Qemu::Stock, _) => return Ok(()),
-            (Qemu::Async, _) => {}
-        }
-        if self.trace.submitter(thread).is_some_and(|t| t < self.writers) {
-            return Err(Reason::CpuFetches { thread });
-        }
-        match *self.unit.get_or_insert(thread) {
-            unit if unit != thread => Err(Reason::SecondThread { thread, unit }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Positions of the pending IDs that get no answer, oldest first.
-    pub(super) fn unanswered_at(&self, state: &State<N, T, F>) -> impl Iterator<Item = u8> {
-        let mut left = self.unanswered.clone();
-        let positions: Vec<u8> = state
-            .pending()
-            .zip(0..)
-            .filter_map(|((desc, owner), position)| {
-                let Desc::Id { number, .. } = desc else { return None };
-                let is_this =
-                    |&(t, place): &(u8, u8)| place == number && (owner.is(t.into()) || owner == Owner::Returned);
-                left.iter().position(is_this).map(|i| {
-                    left.remove(i);
-                    position
-                })
-            })
-            .collect();
-        positions.into_iter()
-    }
+/// Positions of the pending IDs that get no answer, oldest first: those that are answered are no longer pending.
+fn unanswered(state: &LogState) -> impl Iterator<Item = u8> + '_ {
+    state.pending().zip(0..).filter_map(|((desc, _), position)| matches!(desc, Desc::Id { .. }).then_some(position))
 }

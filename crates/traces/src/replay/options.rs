@@ -2,13 +2,18 @@
 
 use serde::Serialize;
 
-use vtd_qi::impl_qi::{AfterIte, Hardware, MAX_DEPTH};
+use vtd_qi::impl_qi::AfterIte;
+#[cfg(doc)]
+use vtd_qi::impl_qi::MAX_DEPTH;
 
 /// Which of QEMU's units wrote the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Qemu {
-    /// QEMU's own: drains the queue inside the IQT write, on the thread that writes, one descriptor after the other.
+    /// Either: the lines show which.
     #[default]
+    Auto,
+    /// QEMU's own: drains the queue inside the IQT write, on the thread that writes, one descriptor after the other.
     Stock,
     /// A unit with a thread of its own, which IQT writes do not wait for; up to [`MAX_DEPTH`] descriptors are fetched ahead.
     ///
@@ -17,23 +22,16 @@ pub enum Qemu {
     Async,
 }
 
-impl Qemu {
-    pub(super) fn hardware(self) -> Hardware {
-        match self {
-            Qemu::Stock => Hardware::in_order(1),
-            Qemu::Async => Hardware::pipelined(MAX_DEPTH as u8),
-        }
-    }
-}
-
 /// In which states a trace may end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
-    /// No call pending, the ring empty, the hardware done: the trace is complete.
+    /// No call pending, the ring empty, the hardware done: the trace is complete, or else it is rejected.
     #[default]
     Idle,
-    /// In any: the trace is the beginning of a longer one.
+    /// In any: [`Accepted::end`](super::Accepted::end) says in which.
     Anywhere,
+    /// In any, and it is not asked how: the trace is the beginning of a longer one.
+    Cut,
 }
 
 /// How fine the hidden steps are.
@@ -64,13 +62,13 @@ pub struct Options {
 
 /// How many states of the ring may be possible at once; with more, the verdict is unknown.
 ///
-/// The default is many times what a log of a real driver needs, and takes about 1 GB.
+/// The default is many times what a log of a real driver needs, and takes about 400 MB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MostStates(pub usize);
 
 /// What a state takes, at most, in bytes: twice in a hash table that is being doubled, and in the lists of those before
 /// and after a line.
-const BYTES_PER_STATE: usize = 3 * 1024;
+const BYTES_PER_STATE: usize = 4 * 1024;
 
 impl MostStates {
     /// The default, or as many as so many bytes of memory hold.
@@ -81,6 +79,6 @@ impl MostStates {
 
 impl Default for MostStates {
     fn default() -> Self {
-        MostStates(400_000)
+        MostStates(100_000)
     }
 }

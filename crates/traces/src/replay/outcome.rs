@@ -3,7 +3,7 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{Grain, MostStates, Reason};
+use super::{Ending, Grain, MostStates, Qemu, Reason};
 use vtd_qi::spec::SpecLabel;
 
 /// What became of a trace.
@@ -15,17 +15,58 @@ pub struct Replayed {
     pub most_states: usize,
     /// The grain that was used in the end.
     pub grain: Grain,
+    /// Which unit may have written what was replayed.
+    pub unit: Qemu,
 }
 
-/// Accepted or not.
+/// The three answers, or none.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReplayVerdict {
-    /// Some run of ring and specification looks like this; the specification's steps of one are counted.
-    Accepted(SpecSteps),
+    /// Some run of ring and specification looks like this.
+    Accepted(Accepted),
+    /// Runs of the ring look like this, and each breaks a promise.
+    Broken(Broken),
     /// No run does.
     Rejected(Rejection),
     /// The replay was given up: up to here some run looks like this.
     Unknown(GivenUp),
+}
+
+/// A run that keeps all promises.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    /// The specification's steps in it.
+    pub steps: SpecSteps,
+    /// How it ends.
+    pub end: Ending,
+}
+
+/// Runs that break a promise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Broken {
+    /// The promise that is broken, by the run that breaks one last.
+    pub breach: Breach,
+    /// How that run ends.
+    pub end: Ending,
+}
+
+/// A promise that is broken at a line.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Breach {
+    /// The line's number, from 1.
+    pub line: u64,
+    /// The line.
+    pub text: Box<str>,
+    /// The name of the property that is violated.
+    pub property: &'static str,
+    /// What it means to a caller of the driver.
+    pub harm: &'static str,
+    /// The number and the title of the finding, if it is a known one (docs/findings.md).
+    pub finding: Option<(usize, String)>,
+    /// The state before.
+    pub before: String,
+    /// The state after.
+    pub after: String,
 }
 
 /// Where and why a replay was given up.
@@ -46,6 +87,23 @@ pub enum Cause {
     /// The set of possible states became too large.
     #[error("more than {} states of the ring are possible, and more are not followed", .0.0)]
     TooManyStates(MostStates),
+    /// A unit that fetches further ahead than the modelled one.
+    #[error(
+        "the unit holds more than {0} descriptors that it has fetched and not completed, and more are not modelled"
+    )]
+    Depth(usize),
+    /// More calls at once than submitters are modelled.
+    #[error("more than {0} CPUs are in calls at once, and more are not modelled")]
+    Submitters(usize),
+    /// What is done under the lock cannot be taken at once, and the log is too long to be replayed otherwise.
+    #[error(
+        "a status write may come in the middle of what a CPU does under the lock, and the runs in which it does are not followed in \
+         a log of this length"
+    )]
+    Orders,
+    /// Single steps need to be told who posts what.
+    #[error("the log names no threads, without which single steps cannot be replayed")]
+    NoThreads,
 }
 
 /// How many steps of the specification a run contains, by kind.
@@ -65,6 +123,8 @@ pub struct SpecSteps {
     pub abort: u64,
     /// IQT writes that post a dropped batch once more, each after an `Again`; `submit` does not count them.
     pub repost: u64,
+    /// Batches that hardware refused for an invalid descriptor.
+    pub refuse: u64,
 }
 
 impl SpecSteps {
@@ -76,10 +136,11 @@ impl SpecSteps {
             SpecLabel::Complete(_) => &mut self.complete,
             SpecLabel::Observe(_) => &mut self.observe,
             SpecLabel::Abort => &mut self.abort,
-            // Whether the owner of the last one has looked is not to be seen.
-            SpecLabel::Again(_) => return self,
             SpecLabel::Repost(_) => &mut self.repost,
-            label => unreachable!("nothing is lost or invalid here, so there is no {label}"),
+            SpecLabel::Refuse(_) => &mut self.refuse,
+            // Whether the owner of the last one has looked is not to be seen, nor when a call ends with an error.
+            SpecLabel::Again(_) | SpecLabel::Fail(_) => return self,
+            label => unreachable!("nothing is lost here, so there is no {label}"),
         };
         *kind += 1;
         self

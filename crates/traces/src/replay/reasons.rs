@@ -5,19 +5,18 @@ use std::fmt::{self, Display, Formatter};
 use thiserror::Error;
 
 use super::MAX_IDS;
+use super::runs::LogState;
 use crate::qemu_log::AddressError;
-use vtd_qi::impl_qi::{Desc, IdKind, Slot, State, Status};
+use vtd_qi::impl_qi::{Desc, IdKind, Slot, Status};
 
 /// Why no state is left.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Reason {
     /// Something comes between the two lines of an IQT write.
-    #[error("IQT is written {value:#x} by thread {thread}, but the line of the queue's tail does not follow")]
+    #[error("IQT is written {value:#x}, but the line of the queue's tail does not follow")]
     Torn {
         /// The register's value.
         value: u64,
-        /// Who writes it.
-        thread: u64,
     },
     /// The two lines of an IQT write contradict each other.
     #[error("IQT is written {value:#x}, which is slot {}, but the queue's tail becomes {tail}", value >> 4)]
@@ -74,6 +73,16 @@ pub enum Reason {
         /// How many there are in the state that has most.
         free: u16,
     },
+    /// Nobody can post.
+    #[error(
+        "{ids} IDs and a WD are posted up to slot {to}, but nobody can post them: every call waits, or has to post others again"
+    )]
+    NobodyPosts {
+        /// Number of IDs.
+        ids: u8,
+        /// Where IQT is written.
+        to: Slot,
+    },
     /// The rules post otherwise.
     #[error("IQT is written {0}, which no call can do here")]
     NoPost(Slot),
@@ -85,6 +94,9 @@ pub enum Reason {
         /// The slot read before.
         before: u64,
     },
+    /// IQH is read, and no descriptor comes that would have to.
+    #[error("hardware has read IQH = {0}, but the descriptor in that slot, which has to be a WD, does not come")]
+    NoDescriptor(u64),
     /// Another thread does the stock unit's work.
     #[error("thread {thread} does the unit's work, but stock QEMU does it on the thread that wrote IQT, {writer}")]
     Thread {
@@ -213,23 +225,22 @@ pub enum Reason {
         /// How many there are.
         pending: usize,
     },
-    /// A fetch while ITE is set.
-    #[error("hardware fetches slot {0}, but ITE is set and nobody has cleared it")]
+    /// A fetch while ITE or IQE is set.
+    #[error("hardware fetches slot {0}, but ITE or IQE is set and nobody has cleared it")]
     Stopped(u64),
     /// Another fault than a time-out.
     #[error("FSTS is {0:#x} after it was written, with IQE or ICE set, of which no line has told")]
     OtherFault(u64),
-    /// A write of FSTS after which ITE is set.
-    #[error("FSTS is {0:#x} after it was written, with ITE still set, but the driver writes it here to clear ITE only")]
-    IteStays(u64),
     /// FSTS is written by a thread that is no CPU.
-    #[error("thread {0} writes FSTS, but is no CPU: it never writes IQT")]
+    #[error("thread {0} clears a fault in FSTS, but is no CPU that has written IQT")]
     NoCpuClears(u64),
-    /// FSTS is written without an ITE.
-    #[error("CPU {0} writes FSTS, but ITE is not set")]
-    NoIte(u64),
+    /// A fault is cleared and nobody can do that.
+    #[error("a fault is cleared in FSTS, but no call waits that could clear it")]
+    NobodyClears,
     /// FSTS is written by somebody who does not look at it.
-    #[error("CPU {0} clears ITE, but no call of it waits for a WD that is neither DONE nor ABORT")]
+    #[error(
+        "CPU {0} clears a fault in FSTS, but no call of it waits for a WD that is neither DONE nor ABORT and may clear it"
+    )]
     NoCheck(u64),
     /// FSTS is written by somebody who does not hold the lock.
     #[error("CPU {cpu} clears ITE, but CPU {by} holds the lock and has it to clear first")]
@@ -298,14 +309,6 @@ pub enum Reason {
     /// The end comes before ITE is cleared.
     #[error("the trace ends here, but ITE is set and nobody has cleared it")]
     IteLeft,
-    /// The specification has no such step.
-    #[error("the ring could do this, but the specification could not go from \"{from}\" to \"{to}\"")]
-    Specification {
-        /// Its state before, as the mapping shows it.
-        from: String,
-        /// Its state after.
-        to: String,
-    },
     /// The trace ends too early.
     #[error("the trace ends here, but not idle; {0}")]
     NotIdle(Left),
@@ -323,7 +326,7 @@ pub struct Left {
 }
 
 impl Left {
-    pub(super) fn of<const N: usize, const T: usize, const F: usize>(state: &State<N, T, F>) -> Left {
+    pub(super) fn of(state: &LogState) -> Left {
         let due = state.pending().find_map(|(desc, _)| match desc {
             Desc::Wd { target, .. } => Some(target),
             _ => None,

@@ -1,7 +1,9 @@
 //! What is done under the lock, as one step: [`Grain::Sections`](super::Grain::Sections), and the premise that makes it the same.
 
-use super::tracker::{Run, Stop, Tracker, Unsound};
-use vtd_qi::impl_qi::{Action, CleanUp, Desc, Pc, Publish, Reclaim, Rules, Slot, State, Status};
+use super::runs::{LogState, Run};
+use super::tracker::Tracker;
+use vtd_qi::impl_qi::MAX_SUBMITTERS;
+use vtd_qi::impl_qi::{Action, AfterIte, CleanUp, Desc, Fsts, Pc, Publish, Reclaim, Request, Rules, Slot, Status};
 
 /// Whether what is done under the lock comes to an end, and nothing is done without it.
 pub(super) fn has_sections(rules: &Rules) -> bool {
@@ -10,71 +12,64 @@ pub(super) fn has_sections(rules: &Rules) -> bool {
         && rules.reclaim != Reclaim::WhileFree
 }
 
-impl<const N: usize, const T: usize, const F: usize> Tracker<'_, N, T, F> {
-    pub(super) fn polls(&self, state: &State<N, T, F>, t: u8) -> bool {
-        state.lock_holder().is_none() && state.call(t.into()).pc == Pc::PollAcquire
-    }
-
+impl Tracker {
     /// Adds, for the one whose WD is about to write its status, that it has just looked, still holds the lock and is about to
     /// read FSTS.
     pub(super) fn look_before(&mut self, slot: Slot) {
-        let rules = &self.ring.cfg().rules;
-        let looks = |state: &State<N, T, F>| {
-            (0..self.ring.cfg().submitters as u8)
-                .find(|&t| self.polls(state, t) && state.call(t.into()).polled_slot(rules, self.ring.length()) == slot)
-        };
-        let looking: Vec<(Run<N, T, F>, u8)> =
-            self.runs.iter().filter_map(|(state, steps)| Some(((*state, *steps), looks(state)?))).collect();
-        for (mut run, t) in looking {
-            while run.0.call(t.into()).pc != Pc::ReadFsts {
-                match self.driver(run, t) {
-                    Some(next) if next.0.lock_holder() == Some(t.into()) => run = next,
+        let before: Vec<Run> = self.runs.iter().cloned().collect();
+        for run in before {
+            let rules = &self.ring.cfg().rules;
+            let polls = |t: &u8| run.polls(*t) && run.call(*t).polled_slot(rules, self.ring.length()) == slot;
+            let Some(t) = (0..MAX_SUBMITTERS as u8).find(polls) else { continue };
+            let mut run = run;
+            while run.call(t).pc != Pc::ReadFsts {
+                match self.driver(&run, t) {
+                    Some(next) if next.state.lock_holder() == Some(t.into()) => run = next,
                     _ => break,
                 }
             }
-            if run.0.call(t.into()).pc == Pc::ReadFsts {
-                self.runs.insert(run.0, run.1);
+            if run.call(t).pc == Pc::ReadFsts {
+                self.runs.insert(run);
             }
         }
     }
 
-    /// `t` looks, or has looked, for its WD, and clears ITE; then the walk, if it comes after that.
-    pub(super) fn clear_ite(&mut self, run: Run<N, T, F>, t: u8) -> Result<Option<Run<N, T, F>>, Stop> {
-        let me = usize::from(t);
-        let call = run.0.call(me);
-        let has_looked = run.0.lock_holder() == Some(me) && matches!(call.pc, Pc::ReadFsts | Pc::ClearIte);
-        let looks = self.polls(&run.0, t) && !self.sees_done(&run.0, t) && !self.sees_abort(&run.0, t);
+    /// `t` looks, or has looked, for its WD, and clears a fault; then the walk, if it comes after that.
+    pub(super) fn clear_fault(&mut self, run: &Run, t: u8, cleared: Fsts) -> Option<Run> {
+        let clears = match cleared {
+            Fsts::ITE => Pc::ClearIte,
+            Fsts::IQE => Pc::ClearIqe,
+            _ => return None,
+        };
+        let is_mine = run.state.lock_holder() == Some(t.into());
+        let has_looked = is_mine && [Pc::ReadFsts, Pc::ClearIte, Pc::ClearIqe].contains(&run.call(t).pc);
+        let looks = run.polls(t) && !self.sees_done(&run.state, t) && !self.sees_abort(&run.state, t);
         if !has_looked && !looks {
-            return Ok(None);
+            return None;
         }
-        let at_clear = if call.pc == Pc::ClearIte { Some(run) } else { self.section(run, t) };
-        let Some(run) = at_clear.filter(|(state, _)| state.call(me).pc == Pc::ClearIte) else { return Ok(None) };
-        let Some(mut run) = self.driver(run, t) else { return Ok(None) };
-        let (length, mut walked) = (self.ring.length(), 0);
+        let run = if run.call(t).pc == clears { run.clone() } else { self.section(run, t)? };
+        let mut run = Some(run).filter(|run| run.call(t).pc == clears).and_then(|run| self.driver(&run, t))?;
+        let mut walked = 0;
         loop {
-            let call = run.0.call(me);
-            match call.pc {
-                Pc::Walk if walked == length.slots() => break,
+            match run.call(t).pc {
+                Pc::Walk if walked == self.ring.length().slots() => break,
                 Pc::Walk => {
                     walked += 1;
-                    let slot = call.check.head.expect("a walk is somewhere");
-                    if self.will_be_written(&run.0, slot) {
-                        return Err(Stop::Unsound);
+                    let slot = run.call(t).check.head.expect("a walk is somewhere");
+                    if self.will_be_written(&run.state, slot) {
+                        self.not_sound();
                     }
                 }
                 Pc::WalkAbort | Pc::StraddlerIqh | Pc::StraddlerLook | Pc::StraddlerSeek | Pc::StraddlerPatch => {}
                 _ => break,
             }
-            match self.driver(run, t) {
-                Some(next) => run = next,
-                None => return Ok(None),
-            }
+            run = self.driver(&run, t)?;
         }
-        Ok(Some(run))
+        Some(run)
     }
 
     /// Whether a WD that is posted or pending writes a slot's status.
-    fn will_be_written(&self, state: &State<N, T, F>, slot: Slot) -> bool {
+    fn will_be_written(&self, state: &LogState, slot: Slot) -> bool {
         let length = self.ring.length();
         let writes = |desc| matches!(desc, Desc::Wd { target, .. } if target == slot);
         let posted = length.distance(state.iqh(), state.iqt());
@@ -83,58 +78,72 @@ impl<const N: usize, const T: usize, const F: usize> Tracker<'_, N, T, F> {
     }
 
     /// The whole post of a submitter that is idle or has to post again, and its first look.
-    pub(super) fn post(&mut self, run: Run<N, T, F>, t: u8, number: usize) -> Result<Option<Run<N, T, F>>, Stop> {
-        let (post, call) = (self.plan.posts[number], run.0.call(t.into()));
-        let slots = u16::from(post.ids.unwrap_or(0)) + 1;
+    pub(super) fn post(&mut self, run: &Run, t: u8, ids: u8) -> Option<Run> {
+        let call = run.call(t);
+        let slots = u16::from(ids) + 1;
         let again = call.pc == Pc::Acquire && call.slots() == slots;
-        if !(call.pc == Pc::Idle || again) || run.0.lock_holder().is_some() {
-            return Ok(None);
+        if !(call.pc == Pc::Idle || again) || run.state.lock_holder().is_some() {
+            return None;
         }
-        let Some(request) = post.request else { return Ok(None) };
-        self.undisturbed(&run.0, run.0.queue().free_head, slots)?;
-        let called = if again { Some(run) } else { self.step(run, Action::Call { t, request }) };
-        let posted = called.and_then(|mut run| {
+        let asks = |request: &Request| request.count() == ids && request.faults() == 0;
+        let request = self.ring.requests().iter().position(asks)? as u8;
+        if !self.is_undisturbed(&run.state, run.state.queue().free_head, slots) {
+            self.not_sound();
+        }
+        let posted = self.at_once(run, |tracker, run| {
+            let mut run = if again { run.clone() } else { tracker.step(run, Action::Call { t, request })? };
             loop {
-                let pc = run.0.call(t.into()).pc;
+                let pc = run.call(t).pc;
                 if pc == Pc::NoRoom {
-                    break None;
+                    return None;
                 }
-                run = self.driver(run, t)?;
+                run = tracker.driver(&run, t)?;
                 if pc == Pc::WriteIqt {
-                    break Some(run);
+                    return Some(run);
                 }
             }
-        });
-        Ok(posted.and_then(|run| if self.sees_done(&run.0, t) { Some(run) } else { self.section(run, t) }))
+        })?;
+        if self.sees_done(&posted.state, t) { Some(posted) } else { self.section(&posted, t) }
     }
 
-    /// Steps of `t` until it drops the lock, or is about to clear ITE, which a line shows, or has walked in vain.
-    pub(super) fn section(&mut self, run: Run<N, T, F>, t: u8) -> Option<Run<N, T, F>> {
-        let mut run = self.driver(run, t)?;
-        let mut walked = 0;
-        while run.0.lock_holder() == Some(t.into()) {
-            match run.0.call(t.into()).pc {
-                Pc::ClearIte => break,
-                Pc::Walk if walked == self.ring.length().slots() => break,
-                Pc::Walk => walked += 1,
-                _ => {}
+    /// Steps of `t` until it drops the lock, or is about to clear a fault, which a line shows, or has walked in vain.
+    pub(super) fn section(&mut self, run: &Run, t: u8) -> Option<Run> {
+        self.at_once(run, |tracker, run| {
+            let mut run = tracker.driver(run, t)?;
+            let mut walked = 0;
+            while run.state.lock_holder() == Some(t.into()) {
+                match run.call(t).pc {
+                    Pc::ClearIte | Pc::ClearIqe => break,
+                    Pc::Walk if walked == tracker.ring.length().slots() => break,
+                    Pc::Walk => walked += 1,
+                    _ => {}
+                }
+                run = tracker.driver(&run, t)?;
             }
-            run = self.driver(run, t)?;
-        }
-        Some(run)
+            Some(run)
+        })
     }
 
-    pub(super) fn sees_abort(&self, state: &State<N, T, F>, t: u8) -> bool {
-        F > 0 && state.status(self.ring.wait_index(&state.call(t.into()))) == Status::Abort
+    pub(super) fn sees_abort(&self, state: &LogState, t: u8) -> bool {
+        state.status(self.ring.wait_index(&state.call(t.into()))) == Status::Abort
     }
 
-    pub(super) fn sees_done(&self, state: &State<N, T, F>, t: u8) -> bool {
+    pub(super) fn sees_done(&self, state: &LogState, t: u8) -> bool {
         let call = state.call(t.into());
         state.status(call.polled_slot(&self.ring.cfg().rules, self.ring.length())) == Status::Done
     }
 
-    /// The premise of [`Grain::Sections`], for a holder of the lock whose slots begin at `first`.
-    fn undisturbed(&self, state: &State<N, T, F>, first: Slot, slots: u16) -> Result<(), Unsound> {
+    /// Whether what `t` does next, under the lock, commutes with what hardware may do.
+    fn commutes_with_hardware(&self, run: &Run, t: u8) -> bool {
+        let call = run.call(t);
+        // Who finds nothing drops the lock, and has written nothing.
+        call.pc == Pc::PollUnlock
+            || call.pc == Pc::RecheckAbort && !self.sees_abort(&run.state, t)
+            || self.is_undisturbed(&run.state, call.index, call.slots())
+    }
+
+    /// The premise of [`Grain::Sections`](super::Grain::Sections), for a holder of the lock whose slots begin at `first`.
+    fn is_undisturbed(&self, state: &LogState, first: Slot, slots: u16) -> bool {
         let length = self.ring.length();
         let own = |slot| length.distance(first, slot) < slots;
         let harmless = |desc| match desc {
@@ -143,33 +152,54 @@ impl<const N: usize, const T: usize, const F: usize> Tracker<'_, N, T, F> {
         };
         let posted = length.distance(state.iqh(), state.iqt());
         let mut unfetched = (0..posted).map(|k| length.add(state.iqh(), k));
-        let sound = unfetched.all(|slot| !own(slot) && harmless(state.desc(slot)))
-            && state.pending().all(|(desc, _)| harmless(desc));
-        if sound { Ok(()) } else { Err(Unsound) }
+        unfetched.all(|slot| !own(slot) && harmless(state.desc(slot)))
+            && state.pending().all(|(desc, _)| harmless(desc))
+    }
+
+    /// Whether `t` can go on, and what it does then comes to an end: it has looked and found something.
+    fn goes_on(&self, run: &Run, t: u8) -> bool {
+        let holder = run.state.lock_holder();
+        let holds = holder == Some(t.into());
+        match run.call(t).pc {
+            Pc::PollAcquire => holder.is_none() && (self.sees_done(&run.state, t) || self.sees_abort(&run.state, t)),
+            Pc::Poll => holds && self.sees_done(&run.state, t),
+            Pc::PollUnlock | Pc::RecheckAbort | Pc::Mark | Pc::Reclaim | Pc::ReclaimFree | Pc::Return => holds,
+            _ => false,
+        }
+    }
+
+    /// The run in which everybody who has found DONE or ABORT has cleaned up, which is as good as each in which somebody has
+    /// not yet. Where it may not be, those are added to what is left to do.
+    pub(super) fn settled(&mut self, mut run: Run, others: &mut Vec<Run>) -> Run {
+        while let Some(t) = (0..MAX_SUBMITTERS as u8).find(|&t| self.goes_on(&run, t)) {
+            let undisturbed = self.commutes_with_hardware(&run, t);
+            let Some(next) = self.section(&run, t) else { break };
+            if !undisturbed {
+                self.not_sound();
+            }
+            // A WD that has outlived an ITE may overwrite what is seen here.
+            let late = self.options.after_ite == AfterIte::WdsRun && self.faulty;
+            if (late || !undisturbed) && self.runs.insert(run.clone()) {
+                let more: Vec<u8> = (t + 1..MAX_SUBMITTERS as u8).filter(|&t| self.goes_on(&run, t)).collect();
+                others.extend(more.into_iter().filter_map(|t| self.section(&run, t)));
+            }
+            run = next;
+        }
+        run
     }
 
     /// Those who can see DONE or ABORT do, and clean up; who holds the lock goes on.
-    pub(super) fn hidden_sections(&mut self, run: Run<N, T, F>, next: &mut Vec<Run<N, T, F>>) -> Result<(), Unsound> {
-        let holder = run.0.lock_holder();
-        for t in 0..self.ring.cfg().submitters as u8 {
-            let holds = holder == Some(t.into());
-            let call = run.0.call(t.into());
-            let sees = |tracker: &Self| tracker.sees_done(&run.0, t) || tracker.sees_abort(&run.0, t);
-            if holds && (call.pc == Pc::ReadFsts || call.pc == Pc::RecheckAbort && !self.sees_abort(&run.0, t)) {
+    pub(super) fn hidden_sections(&mut self, run: &Run, next: &mut Vec<Run>) {
+        for t in 0..MAX_SUBMITTERS as u8 {
+            let holds = run.state.lock_holder() == Some(t.into());
+            if holds && run.call(t).pc == Pc::ReadFsts {
                 next.extend(self.section(run, t));
-                continue;
-            }
-            let cleans_up = match call.pc {
-                Pc::PollAcquire => holder.is_none() && sees(self),
-                Pc::Poll => holds && self.sees_done(&run.0, t),
-                Pc::RecheckAbort | Pc::Mark | Pc::Reclaim => holds,
-                _ => false,
-            };
-            if cleans_up {
-                self.undisturbed(&run.0, call.index, call.slots())?;
+            } else if self.goes_on(run, t) {
+                if !self.commutes_with_hardware(run, t) {
+                    self.not_sound();
+                }
                 next.extend(self.section(run, t));
             }
         }
-        Ok(())
     }
 }

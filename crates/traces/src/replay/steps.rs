@@ -1,31 +1,26 @@
 //! Each hidden step of the ring by itself: [`Grain::Steps`](super::Grain::Steps).
 
-use stateright::Model;
+use super::runs::Run;
+use super::tracker::Tracker;
+use vtd_qi::impl_qi::{Action, MAX_SUBMITTERS, Pc, Request, Step};
 
-use super::tracker::{Run, Tracker};
-use vtd_qi::impl_qi::{Action, HwStep, Step};
-
-impl<const N: usize, const T: usize, const F: usize> Tracker<'_, N, T, F> {
-    /// Every step that no line shows; a call with as many IDs as its IQT write to come will bring.
-    pub(super) fn hidden_steps(&mut self, run: Run<N, T, F>, next: &mut Vec<Run<N, T, F>>) {
-        let mut actions = std::mem::take(&mut self.actions);
-        actions.clear();
-        self.ring.actions(&run.0, &mut actions);
-        let lost: Vec<u8> = if F > 0 { self.unanswered_at(&run.0).collect() } else { Vec::new() };
-        for &action in &actions {
-            let hidden = match action {
-                Action::Call { t, request } => {
-                    let to_come = self.posts[usize::from(t)].last();
-                    to_come.is_some_and(|&number| self.plan.posts[number].request == Some(request))
+impl Tracker {
+    /// Every step that no line shows; a call with as many IDs as its IQT write to come will bring. An ID executes at once.
+    pub(super) fn hidden_steps(&mut self, run: &Run, next: &mut Vec<Run>) {
+        for t in 0..MAX_SUBMITTERS as u8 {
+            let pc = run.call(t).pc;
+            if pc == Pc::Idle {
+                let Some(&ids) = self.to_come.get(usize::from(t)).and_then(|posts| posts.front()) else { continue };
+                let asks = |request: &Request| request.count() == ids && request.faults() == 0;
+                if let Some(request) = self.ring.requests().iter().position(asks) {
+                    next.extend(self.step(run, Action::Call { t, request: request as u8 }));
                 }
-                Action::Driver { step, .. } => !matches!(step, Step::WriteIqt | Step::ClearIte),
-                Action::Hardware(HwStep::Execute { position }) => !lost.contains(&position),
-                Action::Hardware(_) => false,
-            };
-            if hidden {
-                next.extend(self.step(run, action));
+                continue;
+            }
+            let step = pc.step(&self.ring.cfg().rules);
+            if step.is_some_and(|step| !matches!(step, Step::WriteIqt | Step::ClearIte | Step::ClearIqe)) {
+                next.extend(self.driver(run, t));
             }
         }
-        self.actions = actions;
     }
 }

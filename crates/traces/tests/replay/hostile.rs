@@ -37,7 +37,7 @@ type Way = (&'static Generation, Options);
 fn ways() -> Vec<Way> {
     let mut ways = Vec::new();
     for name in ["g1", "g4", "g5", "g5plus"] {
-        for hardware in [Qemu::Stock, Qemu::Async] {
+        for hardware in [Qemu::Auto, Qemu::Stock, Qemu::Async] {
             for grain in [Grain::Sections, Grain::Steps] {
                 let options = Options { hardware, end: End::Anywhere, grain, ..Options::default() };
                 let generation = Generation::named(name).unwrap();
@@ -168,12 +168,18 @@ fn a_replay_that_is_given_up_says_from_where() {
         let replayed = replay(&trace, Rules::G4, Options { grain, ..STOCK }, stop);
         assert_eq!(replayed.verdict, ReplayVerdict::Unknown(GivenUp { line, cause: Cause::Interrupted }));
     }
-    // 16 states are possible at once: the limit is met exactly there.
-    let verdict = |most| Log::excerpt().replay(Rules::G4, Options { most_states: MostStates(most), ..STOCK }).verdict;
-    assert!(matches!(verdict(16), ReplayVerdict::Accepted(_)));
-    let ReplayVerdict::Unknown(GivenUp { line, cause }) = verdict(15) else { panic!("16 states are more than 15") };
-    assert!(line > 15 && line <= 1092, "{line}");
-    assert_eq!(cause.to_string(), "more than 15 states of the ring are possible, and more are not followed");
+    // By single steps as many states are possible as it says: the limit is met exactly there.
+    let steps = |most| Options { grain: Grain::Steps, most_states: MostStates(most), ..STOCK };
+    let log = Log::excerpt().cut_after(242);
+    let most = log.replay(Rules::G4, steps(400_000)).most_states;
+    assert!(most > 15, "{most}");
+    assert!(matches!(log.replay(Rules::G4, steps(most)).verdict, ReplayVerdict::Accepted(_)));
+    let ReplayVerdict::Unknown(GivenUp { line, cause }) = log.replay(Rules::G4, steps(most - 1)).verdict else {
+        panic!("{most} states are more than one less")
+    };
+    assert!(line > 15 && line <= 242, "{line}");
+    let said = format!("more than {} states of the ring are possible, and more are not followed", most - 1);
+    assert_eq!(cause.to_string(), said);
 }
 
 /// An endless repetition of the same lines, with as much of it as is read.
@@ -228,8 +234,8 @@ fn numbers_and_bytes_that_do_not_fit() {
     let error = |lines: &str| read(lines).unwrap_err().to_string();
     let ring = Trace::read("1@0.0:vtd_inv_qi_setup addr 0x0 size 1099511627776\n".as_bytes()).unwrap_err().to_string();
     assert!(ring.contains("says size 1099511627776, which has to be even and from 4 to 256"), "{ring}");
-    assert!(error("18446744073709551616@0.0:x").contains("not of the form"));
-    assert!(error("1@18446744073709.551616:x").contains("not of the form"));
+    assert!(error("18446744073709551616@0.0:x").contains("is neither an event"));
+    assert!(error("1@18446744073709.551616:x").contains("is neither an event"));
     assert_eq!(
         read("18446744073709551615@18446744073709.551615:vtd_x_fsts_write fsts now 0").unwrap().events().len(),
         1
@@ -255,20 +261,22 @@ fn run_within(kilobytes: u32, path: &std::path::Path) -> Output {
 }
 
 #[test]
-fn a_log_that_unpacks_to_gigabytes_takes_no_more_memory_than_said() {
-    // Members of a gzip file stand one behind the other: 40 of 1.3 MB and one line more each make 50 MB out of 150 KB.
+fn a_log_of_any_length_takes_no_more_memory_than_a_short_one() {
+    // Members of a gzip file stand one behind the other: 40 of 2.1 MB and one line more each make 84 MB out of 300 KB. Of the
+    // lines the first fits, and the second is no run.
     let lines = "1@0.0:vtd_inv_qi_tail write tail 1\n".repeat(60_000);
     let bomb = [gzip(SETUP.as_bytes()), gzip(lines.as_bytes()).repeat(40)].concat();
     let bomb = file("replay-bomb.gz", &bomb);
-    let output = run_within(1_500_000, &bomb);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("more than 2000000 lines that concern the ring") && said.lines().count() == 1, "{said}");
-    // A line without an end, and kinds without an end.
+    let output = run_within(700_000, &bomb);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("not a run of any generation: at line 3 IQT is written 1 again"), "{said}");
+    assert!(said.contains("2400001 lines"), "{said}");
+    // A line without an end.
     for (name, text) in
         [("replay-line.gz", "1@0.0:x".repeat(10_000_000)), ("replay-zeros.gz", "\0".repeat(100_000_000))]
     {
-        let output = run_within(1_500_000, &file(name, &gzip(text.as_bytes())));
+        let output = run_within(700_000, &file(name, &gzip(text.as_bytes())));
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains("line 1 is longer than 4096 bytes"), "{said}");
@@ -308,7 +316,7 @@ fn what_is_known_of_other_traces_is_not_lost_with_one_that_is_unusable() {
     let output = run(&["--json", "--generation", "g4", FIXTURE, "no/such/file"]);
     assert_eq!(output.status.code(), Some(2));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((report.as_array().unwrap().len(), &report[0]["verdict"]), (1, &"accepted".into()));
+    assert_eq!((report.as_array().unwrap().len(), &report[0]["verdict"]), (1, &"run".into()));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::*;
 
 /// What an option is given, none of it the default.
 const VALUES: [(&str, &[&str]); 8] = [
-    ("--hardware", &["async"]),
+    ("--hardware", &["stock"]),
     ("--after-ite", &["ids-run"]),
     ("--generation", &["g5"]),
     ("--prefix", &[]),
@@ -59,20 +59,20 @@ fn no_option_beside_another_is_ignored() {
     assert_eq!(listed(), named.into_iter().collect(), "a new option needs a value here");
     // A log to its end, one that is cut off, and one that is told apart by what becomes of fetched work.
     let complete = ["1 post 2", "fetch 0 dev", "fetch 1 wd", "done 1"];
-    let logs = [faults::short(8, &complete), faults::short(8, &complete[..3]), faults::two_lost(&["ite 6 6 1"])];
+    let cut = faults::short(8, &complete[..3]);
+    // Without threads it is not to be seen which unit wrote it.
+    let unnamed = Log(cut.0.iter().map(|line| line.split_once(':').unwrap().1.to_owned()).collect());
+    let logs = [faults::short(8, &complete), cut, faults::two_lost(&["ite 6 6 1"]), unnamed];
     let logs: Vec<PathBuf> = logs
         .iter()
-        .zip(["complete", "cut", "lost"])
+        .zip(["complete", "cut", "lost", "unnamed"])
         .map(|(log, name)| file(&format!("options-{name}.log"), log.0.join("\n").as_bytes()))
         .collect();
     for (i, (one, _)) in VALUES.iter().enumerate() {
         for (other, _) in &VALUES[..i] {
-            // The logs are of a unit with a thread of its own.
-            let needs_hardware = ![*one, *other].iter().any(|option| ["--hardware", "--ndjson"].contains(option));
-            let base: &[&str] = if needs_hardware { &["--hardware"] } else { &[] };
             let matters = |log: &PathBuf| {
-                let both = outcome(&[base, &[*one, *other]].concat(), log)?;
-                let alone = |option: &str| outcome(&[base, &[option]].concat(), log);
+                let both = outcome(&[*one, *other], log)?;
+                let alone = |option: &str| outcome(&[option], log);
                 Some([one, other].iter().all(|option| alone(option).is_none_or(|alone| alone != both)))
             };
             let logs: Vec<Option<bool>> = logs.iter().map(matters).collect();

@@ -1,0 +1,370 @@
+//! What is said of a life of the queue: the verdict first, then each generation.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use vtd_qi::impl_qi::Generation;
+use vtd_qi_terminal::printable;
+use vtd_qi_terminal::style::{BAD, GOOD, Style, UNSURE, painted};
+use vtd_qi_traces::qemu_log::{Facts, Life, Summary};
+use vtd_qi_traces::replay::{
+    Accepted, Breach, Broken, Ending, GivenUp, Grain, Hang, Qemu, Rejection, ReplayVerdict, Replayed, SpecSteps, Stuck,
+};
+
+/// What is said of a life of the queue.
+#[derive(Serialize)]
+pub struct Report {
+    pub file: PathBuf,
+    /// The life's number in the log, from 1, and the unit's.
+    life: usize,
+    unit: usize,
+    /// The line of the set-up.
+    from_line: u64,
+    #[serde(skip)]
+    lives: usize,
+    lines: u64,
+    /// How many threads write IQT; none if the log names no threads.
+    cpus: Option<usize>,
+    slots: u16,
+    summary: Summary,
+    ignored: BTreeMap<String, u64>,
+    /// How many lines are no events of QEMU.
+    other_lines: u64,
+    #[serde(skip)]
+    other_texts: Vec<(u64, String)>,
+    pub verdict: Word,
+    generations: Vec<Fit>,
+}
+
+/// What became of a life, in a word, the best first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// A run that keeps all promises.
+    Run,
+    /// A run at whose end somebody can never return.
+    Stuck,
+    /// A run that breaks a promise.
+    BreaksAPromise,
+    Unknown,
+    NotARun,
+}
+
+impl Display for Word {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Word::Run => "a run",
+            Word::Stuck => "a run that ends stuck",
+            Word::BreaksAPromise => "a run that breaks a promise",
+            Word::Unknown => "unknown",
+            Word::NotARun => "not a run",
+        })
+    }
+}
+
+impl Word {
+    fn style(self) -> Style {
+        match self {
+            Word::Run => GOOD,
+            Word::Unknown => UNSURE,
+            Word::Stuck | Word::BreaksAPromise | Word::NotARun => BAD,
+        }
+    }
+}
+
+/// What became of a life under one generation.
+#[derive(Serialize)]
+struct Fit {
+    generation: &'static str,
+    verdict: Word,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spec_steps: Option<SpecSteps>,
+    /// The promise that is broken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breach: Option<Breach>,
+    /// How it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<Ending>,
+    /// Where and why a replay was rejected or given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<Stopped>,
+    most_states: usize,
+    grain: Grain,
+    /// Which unit may have written it: auto is either.
+    unit: Qemu,
+}
+
+#[derive(Serialize)]
+struct Stopped {
+    line: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    text: String,
+    reason: String,
+}
+
+impl Report {
+    pub fn new(
+        file: &Path,
+        life: Life,
+        cpus: Option<usize>,
+        summary: Summary,
+        judged: Vec<(&'static Generation, Replayed)>,
+    ) -> Report {
+        let generations: Vec<Fit> =
+            judged.into_iter().map(|(generation, replayed)| Fit::of(generation, replayed)).collect();
+        Report {
+            file: file.into(),
+            life: life.number + 1,
+            unit: life.unit + 1,
+            from_line: life.line,
+            lives: 1,
+            lines: 0,
+            cpus,
+            slots: life.length.slots(),
+            summary,
+            ignored: BTreeMap::new(),
+            other_lines: 0,
+            other_texts: Vec::new(),
+            verdict: generations.iter().map(|fit| fit.verdict).min().unwrap_or(Word::Unknown),
+            generations,
+        }
+    }
+
+    /// What is known of the log as a whole once it has been read.
+    pub fn of_log(&mut self, facts: &Facts, lives: usize) {
+        self.lines = facts.lines;
+        self.lives = lives;
+        self.ignored = facts.ignored.clone();
+        self.other_lines = facts.others.count;
+        self.other_texts = facts.others.shown.clone();
+    }
+
+    /// Whether an ITE is set in it.
+    pub fn has_time_outs(&self) -> bool {
+        self.summary.ites > 0
+    }
+
+    pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let Summary { iqt_writes, wds, status_writes, ites, aborted, batches, laps, outstanding, .. } = &self.summary;
+        write!(out, "{}", printable(&self.file.to_string_lossy()))?;
+        if self.lives > 1 {
+            write!(out, ", life {} of {} (unit {}, from line {})", self.life, self.lives, self.unit, self.from_line)?;
+        }
+        writeln!(out, ": {}", self.sentence())?;
+        let cpus = self.cpus.map_or("not named".into(), |cpus| cpus.to_string());
+        writeln!(
+            out,
+            "  {} lines, ring of {} slots, CPUs {cpus}, IQT writes {iqt_writes}, WDs fetched {wds}, status writes \
+             {status_writes}, laps {laps:.1}",
+            self.lines, self.slots
+        )?;
+        if let Some(fit) = self.best().filter(|fit| fit.verdict != Word::NotARun) {
+            writeln!(out, "  written by {}", wrote(fit.unit))?;
+        }
+        writeln!(out, "  batches (IDs per WD): {}", list(batches, |ids, times| format!("{times} of {ids}")))?;
+        let outstanding = list(outstanding, |batches, times| format!("{batches}, {times} times"));
+        writeln!(out, "  outstanding at an IQT write: {outstanding}")?;
+        if *ites > 0 {
+            writeln!(out, "  device time-outs: ITE set {ites} times, WDs aborted {aborted}")?;
+        }
+        for fit in &self.generations {
+            fit.print(out)?;
+        }
+        writeln!(out, "  other events: {}", list(&self.ignored, |kind, times| format!("{kind} {times}")))?;
+        if self.other_lines > 0 {
+            writeln!(out, "  lines that are no events of QEMU: {}", self.other_lines)?;
+            for (line, text) in &self.other_texts {
+                writeln!(out, "    line {line}: {}", printable(text))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The generations of a verdict.
+    fn of(&self, word: Word) -> Vec<&'static str> {
+        self.generations.iter().filter(|fit| fit.verdict == word).map(|fit| fit.generation).collect()
+    }
+
+    /// The first generation that has the life's verdict.
+    fn best(&self) -> Option<&Fit> {
+        self.generations.iter().find(|fit| fit.verdict == self.verdict)
+    }
+
+    /// The verdict in a sentence.
+    fn sentence(&self) -> String {
+        let Some(best) = self.best() else { return "nothing was judged".into() };
+        let word = painted(self.verdict.style(), self.verdict);
+        let names = self.of(self.verdict).join(", ");
+        match self.verdict {
+            Word::Run => {
+                let end = best.end.as_ref().map_or(String::new(), |end| format!("; {}", short(end)));
+                let stuck = self.of(Word::Stuck);
+                let or = match stuck.is_empty() {
+                    true => String::new(),
+                    false => format!(
+                        ". If the machine hung here, it was {}, of which this is a run that ends stuck",
+                        stuck.join(" or ")
+                    ),
+                };
+                format!("{word} of {names}{end}{or}")
+            }
+            Word::Stuck => format!("{word}, of {names}"),
+            Word::BreaksAPromise => match &best.breach {
+                Some(Breach { line, property, harm, .. }) => {
+                    format!("{word} of {names}: at line {line} {property} is broken, {harm}")
+                }
+                None => format!("{word} of {names}"),
+            },
+            Word::Unknown => match &best.stopped {
+                Some(Stopped { line, reason, .. }) => format!("{word} from line {line}: {reason}"),
+                None => format!(
+                    "{word}: it is a run of {names}, but whether somebody is stuck at its end was not found out"
+                ),
+            },
+            Word::NotARun => {
+                // The generation that goes furthest says most.
+                let last = self.generations.iter().filter_map(|fit| Some((fit, fit.stopped.as_ref()?)));
+                match last.max_by_key(|(_, stopped)| stopped.line) {
+                    Some((_, stopped)) if self.generations.len() > 1 => {
+                        format!("{word} of any generation: at line {} {}", stopped.line, stopped.reason)
+                    }
+                    Some((fit, stopped)) => {
+                        format!("{word} of {}: at line {} {}", fit.generation, stopped.line, stopped.reason)
+                    }
+                    None => word,
+                }
+            }
+        }
+    }
+
+    /// What to do next.
+    pub fn next(&self) -> String {
+        let of = |word: Word| self.generations.iter().find(|fit| fit.verdict == word);
+        let stuck = of(Word::Stuck).and_then(|fit| fit.end.as_ref());
+        let broken = of(Word::BreaksAPromise).and_then(|fit| fit.breach.as_ref());
+        match (stuck, broken) {
+            (Some(Ending::Stuck(Stuck { hang: Hang::LostDone, .. })), _) => {
+                "check g3-patch shows the shortest run to this hang".into()
+            }
+            (Some(Ending::Stuck(Stuck { hang: Hang::NobodysIqe, .. })), _) => {
+                "check g5-invalid-id-in-order-2x4 shows the shortest run to such a hang".into()
+            }
+            (Some(Ending::Stuck(Stuck { hang: Hang::EndlessWalk | Hang::MissedWd, .. })), _) => {
+                "check g4-lost-answer-in-order-drop-2x4 shows the shortest run to such a hang".into()
+            }
+            (_, Some(Breach { finding: Some((number, _)), .. })) => {
+                format!("docs/findings.md, finding {number}, has the shortest run and what mends it")
+            }
+            _ if self.verdict == Word::NotARun => {
+                "look at the line above it; --prefix leaves the end of a log that is cut off unjudged".into()
+            }
+            _ if self.verdict == Word::Unknown => "the same with --generation NAME judges one generation".into(),
+            _ => "check g3-patch shows a run that a log cannot show, step by step".into(),
+        }
+    }
+}
+
+/// How a life ends, in short.
+fn short(end: &Ending) -> String {
+    match end {
+        Ending::Middle { .. } => "it ends in the middle of calls that can still return".into(),
+        Ending::Stuck(_) => "it ends stuck".into(),
+        end => end.to_string(),
+    }
+}
+
+/// Which unit wrote a log.
+fn wrote(unit: Qemu) -> &'static str {
+    match unit {
+        Qemu::Auto => "QEMU's own unit or one with a thread of its own",
+        Qemu::Stock => "QEMU's own unit",
+        Qemu::Async => "a unit with a thread of its own",
+    }
+}
+
+fn list<K, V>(entries: &BTreeMap<K, V>, show: impl Fn(&K, &V) -> String) -> String {
+    match entries.is_empty() {
+        true => "none".into(),
+        false => entries.iter().map(|(key, value)| show(key, value)).collect::<Vec<_>>().join(", "),
+    }
+}
+
+impl Fit {
+    fn of(generation: &Generation, replayed: Replayed) -> Fit {
+        let Replayed { verdict, most_states, grain, unit } = replayed;
+        let fit = Fit {
+            generation: generation.name,
+            verdict: Word::Run,
+            spec_steps: None,
+            breach: None,
+            end: None,
+            stopped: None,
+            most_states,
+            grain,
+            unit,
+        };
+        match verdict {
+            ReplayVerdict::Accepted(Accepted { steps, end }) => {
+                let verdict = match end {
+                    Ending::Stuck(_) => Word::Stuck,
+                    Ending::NotFound { .. } => Word::Unknown,
+                    Ending::Idle | Ending::Middle { .. } | Ending::NotJudged => Word::Run,
+                };
+                Fit { verdict, spec_steps: Some(steps), end: Some(end), ..fit }
+            }
+            ReplayVerdict::Broken(Broken { breach, end }) => {
+                Fit { verdict: Word::BreaksAPromise, breach: Some(breach), end: Some(end), ..fit }
+            }
+            ReplayVerdict::Rejected(Rejection { line, text, reason }) => {
+                let stopped = Stopped { line, text: text.into(), reason: reason.to_string() };
+                Fit { verdict: Word::NotARun, stopped: Some(stopped), ..fit }
+            }
+            ReplayVerdict::Unknown(GivenUp { line, cause }) => {
+                let stopped = Stopped { line, text: String::new(), reason: cause.to_string() };
+                Fit { verdict: Word::Unknown, stopped: Some(stopped), ..fit }
+            }
+        }
+    }
+
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let grain = if self.grain == Grain::Steps { " (each hidden step by itself)" } else { "" };
+        write!(out, "  {}: {}{grain}", self.generation, self.verdict)?;
+        if let Some(steps) = self.spec_steps {
+            let SpecSteps { submit, accept, execute, complete, observe, abort, repost, refuse } = steps;
+            write!(
+                out,
+                ", at most {} states at once; steps of the specification: Submit {submit}, Accept {accept}, Execute {execute}, \
+                 Complete {complete}, Observe {observe}",
+                self.most_states
+            )?;
+            if abort > 0 {
+                write!(out, ", Abort {abort}, Repost {repost}")?;
+            }
+            if refuse > 0 {
+                write!(out, ", Refuse {refuse}")?;
+            }
+        }
+        match (self.verdict, &self.stopped) {
+            (Word::Unknown, Some(Stopped { line, reason, .. })) => writeln!(out, " from line {line}: {reason}")?,
+            (_, Some(Stopped { line, text, reason })) if text.is_empty() => writeln!(out, " at line {line}: {reason}")?,
+            (_, Some(Stopped { line, text, reason })) => {
+                writeln!(out, " at line {line}: {reason}\n    {}", printable(text))?;
+            }
+            (_, None) => writeln!(out)?,
+        }
+        if let Some(Breach { line, text, property, harm, finding, before, after }) = &self.breach {
+            writeln!(out, "    line {line}: {property} is broken: {harm}\n    {}", printable(text))?;
+            if let Some((number, title)) = finding {
+                writeln!(out, "    finding {number} of docs/findings.md: {title}")?;
+            }
+            writeln!(out, "    before: {before}\n    after: {after}")?;
+        }
+        match &self.end {
+            None | Some(Ending::Idle | Ending::NotJudged) => Ok(()),
+            Some(end) => writeln!(out, "    {end}"),
+        }
+    }
+}
