@@ -46,6 +46,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use crate::words;
+use serde::{Deserialize, Serialize};
 use stateright::{Model, Property};
 
 pub use assumptions::{ASSUMPTIONS, Assumption, assumption};
@@ -274,7 +275,7 @@ macro_rules! with_wide_ring {
 }
 
 /// A transition of the ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Action {
     /// Submitter `t` enters `qi_submit_sync`.
     Call {

@@ -7,6 +7,8 @@
 //! The machine knows nothing of the memory it runs on. The model checker gives it a packed state, a test gives it atomics
 //! shared by real threads.
 
+use serde::{Deserialize, Serialize};
+
 use super::fsts::Fsts;
 use super::request::Request;
 use super::ring::{Desc, IdKind, Length, Queue, Slot, Status};
@@ -280,7 +282,7 @@ pub struct Call {
 
 listed! {
     /// The name of a driver's step, the same in the TLA+ twin.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
     pub enum Step {
         /// Takes its place in the queue of the lock (FIFO lock only).
         Enqueue,

@@ -12,6 +12,8 @@
 //! Losing an answer and timing out are one step: until it times out, a request whose answer is lost behaves like one that has not
 //! executed yet.
 
+use serde::{Deserialize, Serialize};
+
 use super::faults::{AfterIte, FaultClass, Faults, Itesid, Quirk};
 use super::fsts::Fsts;
 use super::ring::{Desc, IdKind, Length, RingError, Slot, Status};
@@ -100,7 +102,7 @@ pub trait Unit {
 }
 
 /// A step of the hardware.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HwStep {
     /// Fetches the descriptor at IQH and advances IQH.
     Fetch,

@@ -35,7 +35,13 @@ pub struct Difference {
     pub c: String,
     /// The run up to there, the last rows.
     pub timeline: String,
+    /// The steps of the model that lead there; none if they are more than [`MOST_TOLD`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub run: Vec<Action>,
 }
+
+/// How many steps of a run are told with a difference.
+pub const MOST_TOLD: usize = 2_000;
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -485,7 +491,8 @@ fn same_state<const N: usize, const T: usize, const F: usize>(
 fn along(pair: &mut Pair, actions: &[Action], mismatch: Mismatch) -> Difference {
     let (timeline, found) = pair.drawn(actions, 60);
     let (submitter, model, c) = found.unwrap_or(mismatch);
-    Difference { submitter, model, c, timeline: timeline.to_string() }
+    let run = if actions.len() <= MOST_TOLD { actions.to_vec() } else { Vec::new() };
+    Difference { submitter, model, c, timeline: timeline.to_string(), run }
 }
 
 /// Compares along random schedules: so many steps, from the initial state again now and then.

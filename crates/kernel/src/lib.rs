@@ -50,7 +50,7 @@ mod tour;
 
 pub use access::{Access, Field, RawStatus, Register};
 pub use board::{Board, Wrong};
-pub use compare::{Confirmation, Covered, Difference, LAPS, Sameness, Tally, confirm, exhaustive, random};
+pub use compare::{Confirmation, Covered, Difference, LAPS, MOST_TOLD, Sameness, Tally, confirm, exhaustive, random};
 pub use cut::{Broken, CutError, CutText, FUNCTIONS, cut};
 pub use edit::{Edit, EditError, edit};
 pub use isolate::{Death, Pulse, ROOM, isolated};

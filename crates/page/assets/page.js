@@ -422,14 +422,15 @@ function runInWords(run, number, several) {
   return `${number}. ${several ? `${run.scenario}: ` : ""}${run.property} (${steps})`;
 }
 
-function Runs({ runs, words, several, shown, show, shared }) {
+function Runs({ runs, leftOut, words, several, shown, show, shared }) {
   const run = runs[shown.run - 1];
   const go = (step) => show({ ...shown, step: Math.max(0, step) });
   const pick = (event) => show(readHashOf(runs, Number(event.target.value)));
   return html`<section class="runs" aria-label="A run that breaks a promise">
     <div class="picker">
       ${runs.length > 1
-        ? html`<label>Run <select value=${shown.run} onChange=${pick}>${runs.map((run, i) => html`<option value=${i + 1} selected=${shown.run === i + 1}>${runInWords(run, i + 1, several)}</option>`)}</select></label>`
+        ? html`<label>Run <select value=${shown.run} onChange=${pick}>${runs.map((run, i) => html`<option value=${i + 1} selected=${shown.run === i + 1}>${runInWords(run, i + 1, several)}</option>`)}
+          ${leftOut.length > 0 && html`<optgroup label="not on this page, for want of room">${leftOut.map((run) => html`<option disabled>${several ? `${run.scenario}: ` : ""}${run.property} (${run.steps} steps)</option>`)}</optgroup>`}</select></label>`
         : html`<p>${runInWords(run, 1, several).slice(3)}</p>`}
       ${run.compared && html`<label class="check"><input type="checkbox" checked=${shown.beside} onChange=${() => show({ ...shown, beside: !shown.beside, step: Math.min(shown.step, run.stem + run.loop) })} />
         show the same schedule under <code>${run.compared.generation}</code> beside it</label>`}
@@ -542,7 +543,7 @@ function Report({ data }) {
       ${about.own && html`<p class="soft">${about.own}</p>`}
       ${about.interrupted && html`<p class="note bad">The work was interrupted: this is what was known by then.</p>`}
     </header>
-    ${runs.length > 0 && html`<${Runs} runs=${runs} words=${data.words} several=${several} shown=${shown} show=${show} shared=${data.changes} />`}
+    ${runs.length > 0 && html`<${Runs} runs=${runs} leftOut=${data.left_out} words=${data.words} several=${several} shown=${shown} show=${show} shared=${data.changes} />`}
     <section class="all"><h2>${several ? capital(about.things) : scenarios[0].properties.length > 0 ? "Properties" : "What was found"}</h2>
       ${about.not_asked && html`<p class="soft">Not asked, since no driver promises it there: ${about.not_asked.join(", ")}.</p>`}
       ${several ? scenarios.map((scenario) => html`<${Scenario} scenario=${scenario} data=${data} open=${open} />`)

@@ -135,7 +135,40 @@ pub struct Compared {
     pub outcome: String,
 }
 
+/// What there is to say of a run that is no counterexample of a property.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What was looked at.
+    pub scenario: String,
+    /// What the run shows, in a word.
+    pub shows: String,
+    /// The same in a sentence without its full stop.
+    pub means: String,
+    /// What there is to say beside.
+    pub detail: Option<String>,
+    /// What is known about its length.
+    pub length: String,
+}
+
 impl ShownRun {
+    /// A run of the ring, executed once more as far as it can be.
+    pub fn along(cfg: &ValidRing, actions: &[Action], told: Told) -> ShownRun {
+        let frames = with_wide_ring!(cfg.clone(), |ring| frames(&ring, actions));
+        ShownRun {
+            scenario: told.scenario,
+            property: told.shows,
+            means: told.means,
+            detail: told.detail,
+            length: told.length,
+            stem: frames.len() - 1,
+            repeating: 0,
+            harm: harm(&frames),
+            stuck: Vec::new(),
+            film: Film::of(cfg.length.slots(), &frames),
+            compared: None,
+        }
+    }
+
     /// The run that violates a property, executed once more.
     ///
     /// `None` if the property has no counterexample.
@@ -158,12 +191,17 @@ impl ShownRun {
             length: violation.length.to_string(),
             stem: violation.stem,
             repeating: violation.repeating,
-            harm: frames.iter().position(|frame| frame.step.as_ref().is_some_and(|step| step.harm.is_some())),
+            harm: harm(&frames),
             compared: compared(scenario, violation, &frames, &stuck),
             film: Film::of(scenario.cfg.length.slots(), &frames),
             stuck,
         })
     }
+}
+
+/// The frame that a step led to that does harm.
+fn harm(frames: &[Frame]) -> Option<usize> {
+    frames.iter().position(|frame| frame.step.as_ref().is_some_and(|step| step.harm.is_some()))
 }
 
 /// The runs of a report, the most telling of each scenario first: liveness, refinement, safety. A run that violates step refinement
