@@ -23,8 +23,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vtd-qi-page", &["vtd-qi", "stateright-temporal"]),
     // A run made by hand is written down for TLC too.
     ("vtd-qi-explorer", &["vtd-qi", "vtd-qi-tla", "stateright-temporal", "stateright-front", "vtd-qi-page"]),
-    // It is a program, so it may speak to a terminal.
-    ("vtd-qi-kernel", &["vtd-qi", "stateright-temporal", "vtd-qi-subject", "vtd-qi-terminal"]),
+    // It is a program, so it may speak to a terminal, and make a page.
+    ("vtd-qi-kernel", &["vtd-qi", "stateright-temporal", "vtd-qi-page", "vtd-qi-subject", "vtd-qi-terminal"]),
     // So is this one; `check --from-tlc` draws what TLC has found.
     (
         "vtd-qi-examples",

@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 use stateright_temporal::graph::Limits;
 use stateright_temporal::memory::Memory;
 use vtd_qi::impl_qi::{FaultCheck, FaultClass, Faults, Generation, Hardware, Length, RingCfg, ValidRing};
+use vtd_qi::verify::Verdict;
 use vtd_qi_kernel::{
     CutText, DMAR_C, Death, Edit, FoundKind, Machine, Optimise, Program, Pulse, ROOM, Recognised, Sameness, SearchCfg,
     Searched, Source, SourceFile, StopGrain, Strategy, cut, edit, exhaustive, isolated, last_steps, random, recognise,
     replay, search,
 };
+use vtd_qi_page::report::ReportData;
 
 /// Longer than any comparison takes, on a machine that has much else to do too.
 const LONG: Duration = Duration::from_secs(3_600);
@@ -736,4 +738,35 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
         assert_eq!(code, Some(2), "{tree} {cc}: {said}");
         assert!(said.contains(says) && said.lines().count() == 1, "{tree} {cc}: {said}");
     }
+}
+
+#[test]
+fn a_page_steps_through_the_run_on_which_the_c_and_the_model_part() {
+    let folder = tempfile::tempdir().unwrap();
+    tree(folder.path(), &[("\t\tqi->free_cnt -= count + 1;\n", "\t\tqi->free_cnt -= count;\n")]);
+    let page = folder.path().join("page.html");
+    let options = ["--only", "compare", "--ring", "4", "--submitters", "1", "--no-faults", "--html"];
+    let output = command(folder.path()).args(options).arg(&page).arg("--linux").arg(folder.path()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let next = said.split("\nnext: ").last().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(next.contains("page.html is a page that steps through the runs"), "{next}");
+    let html = std::fs::read_to_string(&page).unwrap();
+    let data = html.split(r#"<script type="application/json" id="data">"#).nth(1).unwrap().split("</script>").next();
+    let data: ReportData = serde_json::from_str(data.unwrap()).unwrap();
+    assert!(data.about.command.starts_with("vtd-qi-kernel --only compare "), "{:?}", data.about);
+    let run = data.runs.iter().find(|run| run.scenario.starts_with("1 submitters")).expect("a difference has its run");
+    let detail = run.detail.as_deref().unwrap();
+    assert!(run.property == "difference" && run.stem > 0 && said.contains(detail), "{run:?}");
+    let part = data.scenarios.iter().find(|part| part.name == run.scenario).unwrap();
+    assert!(part.verdict == Verdict::Violated && part.drawings[0].contains("DIFFERS"), "{part:?}");
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_found_out_before_the_tree_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path());
+    let output = command.args(["--linux", "/nonexistent/tree", "--html", "/nonexistent/page.html"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("/nonexistent/page.html cannot be written"), "{said}");
 }

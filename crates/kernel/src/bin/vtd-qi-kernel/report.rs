@@ -1,0 +1,104 @@
+//! What is known when all is done.
+
+use serde::Serialize;
+use vtd_qi::impl_qi::ValidRing;
+use vtd_qi_kernel::{Confirmation, Covered, Death, Difference, Recognised, Sameness, Searched, Tally};
+use vtd_qi_page::run::ShownRun;
+
+/// What is known when all is done.
+#[derive(Default, Serialize)]
+pub struct Report {
+    pub tree: String,
+    pub compiler: String,
+    pub flags: String,
+    pub cut: Vec<String>,
+    pub shimmed: Vec<String>,
+    pub recognised: Option<Recognised>,
+    pub random: Vec<Random>,
+    pub exhaustive: Vec<Exhaustive>,
+    /// Classes of faults with which nothing was compared exhaustively, because nobody asked for them.
+    pub left_out: Vec<&'static str>,
+    pub confirmations: Vec<Confirmed>,
+    pub searches: Vec<Search>,
+    /// Processes that died, and what they were at.
+    pub deaths: Vec<(String, Death)>,
+    /// What was asked for and was not done, and why.
+    pub not_done: Vec<String>,
+}
+
+impl Report {
+    /// What the comparison with the Rust driver comes to, if it was run. A difference of the compiler's making is none.
+    pub fn compared(&self) -> Option<Sameness> {
+        let random = self.random.iter().map(|random| match (&random.difference, random.by_compiler) {
+            (None, _) | (Some(_), Some(true)) => Sameness::Same,
+            (Some(_), _) => Sameness::Differs,
+        });
+        let exhaustive = self.exhaustive.iter().map(|exhaustive| match exhaustive.by_compiler {
+            Some(true) => Sameness::Same,
+            _ => exhaustive.covered.verdict,
+        });
+        let all: Vec<Sameness> = random.chain(exhaustive).collect();
+        let worst = [Sameness::Differs, Sameness::Unknown].into_iter().find(|worst| all.contains(worst));
+        let died = self.deaths.iter().any(|(what, _)| what.starts_with(COMPARE));
+        match worst {
+            Some(Sameness::Differs) => worst,
+            _ if died => Some(Sameness::Unknown),
+            _ => worst.or(all.first().copied()),
+        }
+    }
+
+    /// Whether nothing was found, refuted, left undone or unknown.
+    pub fn is_fine(&self) -> bool {
+        self.deaths.is_empty()
+            && self.not_done.is_empty()
+            && self.recognised.as_ref().is_none_or(|recognised| recognised.generation.is_some())
+            && self.random.iter().all(|random| random.difference.is_none() || random.by_compiler == Some(true))
+            && self.exhaustive.iter().all(|e| e.covered.verdict == Sameness::Same || e.by_compiler == Some(true))
+            && self.confirmations.iter().all(|confirmed| confirmed.confirmation.confirmed)
+            && self.searches.iter().all(|search| search.searched.findings.is_empty())
+    }
+}
+
+/// How what a comparison is called begins.
+pub const COMPARE: &str = "compare ";
+
+#[derive(Serialize)]
+pub struct Random {
+    pub what: String,
+    #[serde(skip)]
+    pub cfg: ValidRing,
+    pub tally: Tally,
+    pub difference: Option<Difference>,
+    /// Whether the difference is gone when the compiler does not optimise.
+    pub by_compiler: Option<bool>,
+}
+
+#[derive(Serialize)]
+pub struct Exhaustive {
+    pub what: String,
+    #[serde(skip)]
+    pub cfg: ValidRing,
+    #[serde(flatten)]
+    pub covered: Covered,
+    pub by_compiler: Option<bool>,
+}
+
+#[derive(Serialize)]
+pub struct Confirmed {
+    pub scenario: String,
+    pub property: &'static str,
+    #[serde(flatten)]
+    pub confirmation: Confirmation,
+    /// The run, if a page is to show it.
+    #[serde(skip)]
+    pub run: Option<ShownRun>,
+}
+
+#[derive(Serialize)]
+pub struct Search {
+    pub what: String,
+    #[serde(flatten)]
+    pub searched: Searched,
+    #[serde(skip)]
+    pub timelines: Vec<String>,
+}
