@@ -17,7 +17,7 @@ use arguments::{Expect, Mode, Request};
 use pool::{How, cores, run_all};
 use print::Look;
 use subjects::Subjects;
-use vtd_qi_page::file::PageFile;
+use vtd_qi_page::file::ReportFile;
 
 mod arguments;
 mod findings;
@@ -68,7 +68,7 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
 
 fn check(out: &mut Output, request: &Request, subjects: Subjects, how: How, width: usize) -> Result<Exit, Failure> {
     let (cancel, args, started) = (interrupt(), &request.args, Instant::now());
-    let page = args.html.as_deref().map(PageFile::create).transpose().map_err(Failure::Unusable)?;
+    let page = args.html.as_deref().map(ReportFile::create).transpose().map_err(Failure::Unusable)?;
     let reports = run_all(&subjects.scenarios, how, cancel, |_, _| ());
     let interrupted = cancel.load(Ordering::Relaxed);
     // First the page: whoever reads the output may go away.

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
 /// A file that is to be a page: it is written beside the place, and takes the place once it is whole.
-pub struct PageFile {
+pub struct ReportFile {
     path: PathBuf,
     place: PathBuf,
     beside: NamedTempFile,
 }
 
-impl PageFile {
+impl ReportFile {
     /// Makes sure that there can be a page, before anything is searched.
     ///
     /// # Errors
     /// One sentence: the folder is not there or cannot be written, or the place is taken by something that is no file.
-    pub fn create(path: &Path) -> Result<PageFile, String> {
+    pub fn create(path: &Path) -> Result<ReportFile, String> {
         let cannot = |why: &dyn std::fmt::Display| format!("{} cannot be written: {why}", path.display());
         // What a link points at is replaced, not the link.
         let place = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
@@ -28,7 +28,7 @@ impl PageFile {
         let mut builder = Builder::new();
         let beside = everybodys(builder.prefix(".vtd-qi-page-")).tempfile_in(folder);
         let beside = beside.map_err(|error| cannot(&error))?;
-        Ok(PageFile { path: path.to_path_buf(), place, beside })
+        Ok(ReportFile { path: path.to_path_buf(), place, beside })
     }
 
     /// Writes the page.

@@ -137,7 +137,7 @@ pub struct LeftOut {
 
 /// One of the things that a page tells of, with its runs, the most telling first.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Part {
+pub struct ReportPart {
     /// What was found.
     pub data: ScenarioData,
     /// Runs that show it.
@@ -156,9 +156,9 @@ pub(crate) struct Turn<'a> {
 
 impl ReportData {
     /// A page of parts, with as many of their runs as there is room for.
-    pub fn of_parts(about: About, sentence: String, parts: Vec<Part>) -> ReportData {
+    pub fn of_parts(about: About, sentence: String, parts: Vec<ReportPart>) -> ReportData {
         let (mut scenarios, mut runs) = (Vec::new(), Vec::new());
-        for Part { data, runs: own } in parts {
+        for ReportPart { data, runs: own } in parts {
             scenarios.push(data);
             runs.push(own);
         }

@@ -40,7 +40,7 @@ random keep no states, and take some megabytes.
 Exit code: 0 recognised, no difference, nothing refuted and nothing found; 1 otherwise, also where a comparison was cut by a limit or
 the process that runs the C was ended or stopped and the result is unknown; 2 unusable arguments or an unusable tree, 130 interrupted. An
 option that nothing heeds of what is asked for is refused.")]
-pub struct Args {
+pub(crate) struct Args {
     /// A kernel source tree, or a tarball of one (.tar, .tar.gz, .tar.xz), Linux 5.8 or newer
     #[arg(long, value_name = "TREE")]
     pub linux: PathBuf,
@@ -107,7 +107,7 @@ pub struct Args {
 pub const WEEK: u64 = 7 * 24 * 3600;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Part {
+pub(crate) enum Part {
     Recognise,
     Compare,
     Confirm,
@@ -154,7 +154,7 @@ pub const HEEDED: [(&str, &[Part]); 12] = [
 ];
 
 /// Arguments each of which means something for what is asked for.
-pub struct Asked(pub Args);
+pub(crate) struct Asked(pub Args);
 
 impl CommandFactory for Asked {
     fn command() -> clap::Command {
@@ -191,13 +191,13 @@ impl FromArgMatches for Asked {
 impl Parser for Asked {}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Picks {
+pub(crate) enum Picks {
     Random,
     Pct,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Grains {
+pub(crate) enum Grains {
     Every,
     Visible,
     Coarse,

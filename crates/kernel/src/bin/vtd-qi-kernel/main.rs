@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use vtd_qi_page::file::PageFile;
+use vtd_qi_page::file::ReportFile;
 use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, interrupt};
 
 use crate::arguments::Asked;
@@ -28,7 +28,7 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(Asked(args)) = arguments::<Asked>(out)? else { return Ok(Exit::Success) };
     interrupt();
     let plan = Plan::of(&args)?;
-    let page = args.html.as_deref().map(PageFile::create).transpose().map_err(Failure::Unusable)?;
+    let page = args.html.as_deref().map(ReportFile::create).transpose().map_err(Failure::Unusable)?;
     let mut report = Report::default();
     let checked = check(&args, &plan, &mut report);
     if report.tree.is_empty() {

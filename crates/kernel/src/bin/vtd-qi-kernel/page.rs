@@ -4,7 +4,7 @@ use vtd_qi::impl_qi::{Generation, ValidRing};
 use vtd_qi::verify::Verdict;
 use vtd_qi_kernel::{Difference, Sameness};
 use vtd_qi_page::about::About;
-use vtd_qi_page::report::{Part, ReportData, ScenarioData};
+use vtd_qi_page::report::{ReportData, ReportPart, ScenarioData};
 use vtd_qi_page::run::{ShownRun, Told};
 
 use crate::print::{
@@ -24,7 +24,7 @@ pub fn page(report: &Report, interrupted: bool) -> String {
         .chain(report.searches.iter().map(search))
         .chain(report.deaths.iter().map(|(what, death)| undone(what, &death.to_string())))
         .chain(report.not_done.iter().map(|what| undone("not done", what)));
-    let mut parts: Vec<Part> = parts.collect();
+    let mut parts: Vec<ReportPart> = parts.collect();
     if parts.is_empty() {
         parts.push(undone("nothing is known", "the work was interrupted before anything was found"));
     }
@@ -45,7 +45,7 @@ fn sentence(report: &Report) -> String {
 }
 
 /// A result with a verdict, and nothing else yet.
-fn part(name: &str, sentence: &str, verdict: Verdict) -> Part {
+fn part(name: &str, sentence: &str, verdict: Verdict) -> ReportPart {
     // Words that stand in columns in a terminal.
     let sentence = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
     let data = ScenarioData {
@@ -63,10 +63,10 @@ fn part(name: &str, sentence: &str, verdict: Verdict) -> Part {
         witnesses: Vec::new(),
         drawings: Vec::new(),
     };
-    Part { data, runs: Vec::new() }
+    ReportPart { data, runs: Vec::new() }
 }
 
-fn recognised(report: &Report) -> Option<Part> {
+fn recognised(report: &Report) -> Option<ReportPart> {
     let known = report.recognised.as_ref()?;
     let lines = recognised_in_words(known, report.compared());
     let verdict = match (&known.generation, report.compared()) {
@@ -87,13 +87,13 @@ fn recognised(report: &Report) -> Option<Part> {
     Some(part)
 }
 
-fn random(random: &Random) -> Part {
+fn random(random: &Random) -> ReportPart {
     let verdict = if random.difference.is_some() { Verdict::Violated } else { Verdict::Holds };
     let part = part(&random.what, &random_in_words(random), verdict);
     with_difference(part, &random.cfg, random.difference.as_ref(), random.by_compiler)
 }
 
-fn exhaustive(exhaustive: &Exhaustive) -> Part {
+fn exhaustive(exhaustive: &Exhaustive) -> ReportPart {
     let verdict = match exhaustive.covered.verdict {
         Sameness::Same => Verdict::Holds,
         Sameness::Differs => Verdict::Violated,
@@ -105,11 +105,11 @@ fn exhaustive(exhaustive: &Exhaustive) -> Part {
 
 /// A difference: what differs, how the C came there, and the model's steps to there.
 fn with_difference(
-    mut part: Part,
+    mut part: ReportPart,
     cfg: &ValidRing,
     difference: Option<&Difference>,
     by_compiler: Option<bool>,
-) -> Part {
+) -> ReportPart {
     let Some(difference) = difference else { return part };
     let what = difference_in_words(difference, by_compiler);
     part.data.surprises.push(what.clone());
@@ -128,7 +128,7 @@ fn with_difference(
 }
 
 /// A run of the model that the C goes too, which is bad news of the C; one that it does not go is bad news of the model.
-fn confirmed(confirmed: &Confirmed) -> Part {
+fn confirmed(confirmed: &Confirmed) -> ReportPart {
     let name = format!("{} {}", confirmed.scenario, confirmed.property);
     let mut part = part(&name, &confirmed_in_words(confirmed), Verdict::Violated);
     if let Some(difference) = &confirmed.confirmation.difference {
@@ -139,7 +139,7 @@ fn confirmed(confirmed: &Confirmed) -> Part {
     part
 }
 
-fn search(search: &Search) -> Part {
+fn search(search: &Search) -> ReportPart {
     let verdict = if search.searched.findings.is_empty() { Verdict::Unknown } else { Verdict::Violated };
     let mut part = part(&search.what, &search_in_words(search), verdict);
     for (finding, timeline) in search.searched.findings.iter().zip(&search.timelines) {
@@ -149,6 +149,6 @@ fn search(search: &Search) -> Part {
     part
 }
 
-fn undone(what: &str, why: &str) -> Part {
+fn undone(what: &str, why: &str) -> ReportPart {
     part(what, &format!("{what}: {why}"), Verdict::Unknown)
 }

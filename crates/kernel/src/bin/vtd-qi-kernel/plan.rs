@@ -14,7 +14,7 @@ use crate::arguments::{Args, CLASSES, EXHAUSTIBLE};
 pub const CONFIRMED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/confirmed.json");
 
 /// What the arguments come to, known to be possible before the tree is looked at: reading one may take minutes.
-pub struct Plan {
+pub(crate) struct Plan {
     pub base: ValidRing,
     /// With which faults every transition is compared, under the rules of the tree.
     pub compared: Vec<Faults>,

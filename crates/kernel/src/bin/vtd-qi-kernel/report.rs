@@ -7,7 +7,7 @@ use vtd_qi_page::run::ShownRun;
 
 /// What is known when all is done.
 #[derive(Default, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     pub tree: String,
     pub compiler: String,
     pub flags: String,
@@ -63,7 +63,7 @@ impl Report {
 pub const COMPARE: &str = "compare ";
 
 #[derive(Serialize)]
-pub struct Random {
+pub(crate) struct Random {
     pub what: String,
     #[serde(skip)]
     pub cfg: ValidRing,
@@ -74,7 +74,7 @@ pub struct Random {
 }
 
 #[derive(Serialize)]
-pub struct Exhaustive {
+pub(crate) struct Exhaustive {
     pub what: String,
     #[serde(skip)]
     pub cfg: ValidRing,
@@ -84,7 +84,7 @@ pub struct Exhaustive {
 }
 
 #[derive(Serialize)]
-pub struct Confirmed {
+pub(crate) struct Confirmed {
     pub scenario: String,
     pub property: &'static str,
     #[serde(flatten)]
@@ -95,7 +95,7 @@ pub struct Confirmed {
 }
 
 #[derive(Serialize)]
-pub struct Search {
+pub(crate) struct Search {
     pub what: String,
     #[serde(flatten)]
     pub searched: Searched,
