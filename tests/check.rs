@@ -324,6 +324,16 @@ fn bad_arguments_are_refused_with_value_and_limit() {
 #[test]
 fn cells_that_are_not_there_are_refused() {
     refused(&["--faults", "g9"], &["\"g9\"", "there is no cell"]);
+    // Cells that are there, but are checked only with another option.
+    refused(
+        &["--faults", "g1-none-in-order-3x8"],
+        &["the 1 cell that g1-none-in-order-3x8 names is checked only with --full"],
+    );
+    refused(&["g1-none"], &["--faults g1-none", "10 in all, 2 of them only with --full"]);
+    let some = run(&["--faults", "g1-none"]);
+    let said = String::from_utf8(some.stderr).unwrap();
+    assert_eq!(some.status.code(), Some(0), "{said}");
+    assert!(said.contains("g1-none names 10 cells, 2 of which are checked only with --full\n"), "{said}");
     refused(&["--faults", "g5-two-faults"], &["g5-two-faults", "--full"]);
 }
 

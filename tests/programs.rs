@@ -237,6 +237,51 @@ fn replay_obeys_a_signal_while_it_reads() {
     assert_eq!(said, "/dev/stdin: not judged: interrupted\n");
 }
 
+/// A pipe with a name, which nobody writes to: opening it waits for ever.
+fn silent_pipe(name: &str) -> PathBuf {
+    let pipe = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_file(&pipe);
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    pipe
+}
+
+/// Whether a process waits in the opening of a pipe, as Linux calls it: one of its threads does.
+fn opens_a_pipe(child: &Child) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).into_iter().flatten().flatten();
+    let mut calls = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("wchan")).ok());
+    calls.any(|call| call == "wait_for_partner")
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_pipe_that_nobody_writes_to() {
+    let cfg = silent_pipe("programs-silent.cfg");
+    let cfg = cfg.to_str().unwrap();
+    for line in [
+        &["check", "--scenarios", cfg][..],
+        &["check", "g4-c01-2x4", "--from-tlc", cfg],
+        &["tlc", cfg],
+        &["tlc", "g3-c01-2x4", "--from-trace", cfg],
+        &["liveness", cfg],
+        &["replay", cfg],
+    ] {
+        for signal in ["TERM", "HUP", "INT"] {
+            let mut child = command(line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+            while !opens_a_pipe(&child) {
+                assert!(child.try_wait().unwrap().is_none(), "{line:?} did not wait");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            send(signal, &child);
+            assert_eq!(ended(&mut child).code(), Some(130), "{line:?} {signal}");
+            let mut said = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            assert!(
+                said.starts_with(cfg) && said.contains("interrupted") && said.lines().count() == 1,
+                "{line:?}: {said}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_signal_that_is_ignored_stays_ignored() {
     let mut ignoring = Command::new("env");

@@ -104,7 +104,8 @@ pub struct Args {
     /// Give a scenario up when it has more states than this; as many as fit into memory if left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_states: Option<u32>,
-    /// How much memory all searches together may take, like 500M or 2G; three quarters of what is available if left out
+    /// How much memory all searches together may take, like 500M or 2G; three quarters of what is available if left out. The program
+    /// itself takes up to 64 MB beside that
     #[arg(long, value_name = "SIZE", value_parser = vtd_qi_terminal::memory::size)]
     pub max_memory: Option<ByteSize>,
     /// Worker threads; as many as there are cores if left out

@@ -10,7 +10,7 @@ use vtd_qi::scenario::Scenario;
 use vtd_qi::timeline::LEGEND;
 use vtd_qi::verify::{Detail, Report, Verdict};
 use vtd_qi_terminal::style::{columns, next, wrapped};
-use vtd_qi_terminal::{Exit, Failure, Output, arguments, interrupt, memory};
+use vtd_qi_terminal::{Exit, Failure, Output, arguments, interrupt, memory, reading};
 use vtd_qi_tla::TlcTrace;
 
 use arguments::{Expect, Mode, Request};
@@ -45,7 +45,7 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     let threads = args.threads.map_or_else(cores, usize::from);
     let memory = memory::allowance(args.max_memory, threads)?;
     let how = How { threads, max_states: args.max_states, memory, detail: Detail::Readable };
-    let subjects = || Subjects::of(&request).map_err(Failure::Unusable);
+    let subjects = || Subjects::of(&request);
     match request.mode {
         Mode::Faults => matrix::run(out, args, how, interrupt()),
         Mode::Mutants => mutants::run(out, args.json, how, interrupt()),
@@ -120,8 +120,8 @@ fn from_tlc(
         let why = "--from-tlc needs exactly 1 scenario, or --generation and the rest of a configuration";
         return Err(Failure::unusable(format_args!("{why}; {} are named", scenarios.len())));
     };
-    let executed =
-        TlcTrace::read(file, memory).and_then(|trace| trace.on_ring(&scenario.cfg)).map_err(Failure::unusable)?;
+    let trace = reading(file, move |file| TlcTrace::read(file, memory))?;
+    let executed = trace.on_ring(&scenario.cfg).map_err(Failure::unusable)?;
     let timeline = executed.timeline.expect("a run of the ring is drawn");
     let (stem, repeating) = (timeline.rows.len() - timeline.repeating, timeline.repeating);
     let lap = if repeating > 0 { format!(", then {repeating} for ever") } else { String::new() };

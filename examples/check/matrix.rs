@@ -30,7 +30,8 @@ pub fn run(out: &mut Output, args: &Args, how: How, cancel: &'static AtomicBool)
         let scenario = Scenario { max_states: Some(further(matrix.limit(cell, scope))), ..cell.scenario.clone() };
         Cell { scenario, ..cell.clone() }
     };
-    let cells = chosen(&matrix, scope, &args.names).map_err(Failure::Unusable)?;
+    let Chosen { cells, left_out } = chosen(&matrix, scope, &args.names).map_err(Failure::Unusable)?;
+    left_out.iter().for_each(complain);
     let cells: Vec<Cell> = cells.into_iter().map(limited).collect();
     let cells: Vec<&Cell> = cells.iter().collect();
     let file = args.keep.as_deref().or_else(|| args.full.then(|| Path::new(KEPT)));
@@ -78,9 +79,15 @@ pub fn run(out: &mut Output, args: &Args, how: How, cancel: &'static AtomicBool)
     Ok(Exit::success_if(cells.iter().all(fine)))
 }
 
-/// The cells of a scope that are named, all if none is.
-fn chosen<'m>(matrix: &'m Matrix, scope: Scope, names: &[String]) -> Result<Vec<&'m Cell>, String> {
-    let mut named: Vec<&str> = Vec::new();
+/// What is checked of the cells that are named, all if none is.
+struct Chosen<'m> {
+    cells: Vec<&'m Cell>,
+    /// A sentence for each name that means cells of a further scope too.
+    left_out: Vec<String>,
+}
+
+fn chosen<'m>(matrix: &'m Matrix, scope: Scope, names: &[String]) -> Result<Chosen<'m>, String> {
+    let (mut named, mut left_out): (Vec<&str>, Vec<String>) = Default::default();
     for name in names {
         let (within, beyond): (Vec<&Cell>, Vec<&Cell>) =
             matrix.select(name).into_iter().partition(|cell| cell.scope <= scope);
@@ -94,12 +101,24 @@ fn chosen<'m>(matrix: &'m Matrix, scope: Scope, names: &[String]) -> Result<Vec<
                 let meant = meant(name, cells.chain(rows.iter().map(String::as_str)));
                 return Err(format!("there is no cell {name:?}{meant}, and no cell's name begins so"));
             }
-            (true, false) => return Err(format!("{name} is checked with --full only")),
-            _ => named.extend(within.iter().map(|cell| cell.scenario.name.as_str())),
+            (true, false) => {
+                let (subject, verb) = if beyond.len() == 1 { ("cell", "is") } else { ("cells", "are") };
+                return Err(format!(
+                    "the {} {subject} that {name} names {verb} checked only with --full",
+                    beyond.len()
+                ));
+            }
+            (false, false) => {
+                let all = within.len() + beyond.len();
+                left_out
+                    .push(format!("{name} names {all} cells, {} of which are checked only with --full", beyond.len()));
+            }
+            (false, true) => {}
         }
+        named.extend(within.iter().map(|cell| cell.scenario.name.as_str()));
     }
     let is_named = |cell: &&Cell| names.is_empty() || named.contains(&cell.scenario.name.as_str());
-    Ok(matrix.cells(scope).filter(is_named).collect())
+    Ok(Chosen { cells: matrix.cells(scope).filter(is_named).collect(), left_out })
 }
 
 /// Roughly how long a cell takes, compared with others.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use vtd_qi::scenario::{Scenario, Table};
 use vtd_qi_subject::{Base, Own, configured, named, properties};
+use vtd_qi_terminal::{Failure, reading};
 
 use crate::arguments::{Args, Mode, Request};
 
@@ -21,13 +22,14 @@ impl Subjects {
     /// What the arguments mean.
     ///
     /// # Errors
-    /// One sentence: a file, a name or a value cannot be used.
-    pub fn of(Request { mode, args }: &Request) -> Result<Subjects, String> {
+    /// One sentence: a file, a name or a value cannot be used, or a signal came while the file was read.
+    pub fn of(Request { mode, args }: &Request) -> Result<Subjects, Failure> {
         if let Some(generation) = &args.configuration.generation {
-            return own(args, Base::generation(generation)?);
+            return Base::generation(generation).and_then(|base| own(args, base)).map_err(Failure::Unusable);
         }
-        let scenarios = selected(args)?;
-        match (mode, scenarios.as_slice()) {
+        let text = args.scenarios.as_deref().map(|file| reading(file, text_of)).transpose()?;
+        let scenarios = selected(args, text.as_deref()).map_err(Failure::Unusable)?;
+        let subjects = match (mode, scenarios.as_slice()) {
             (Mode::Trace, [base]) if args.configuration.changes_something() => own(args, Base::scenario(base)),
             (Mode::Own, [base]) => own(args, Base::scenario(base)),
             (Mode::Own, several) => Err(format!(
@@ -35,8 +37,9 @@ impl Subjects {
                 args.names.join(" "),
                 several.len()
             )),
-            _ => Ok(Subjects { scenarios: asked(args, scenarios)?, own: None }),
-        }
+            _ => asked(args, scenarios).map(|scenarios| Subjects { scenarios, own: None }),
+        };
+        subjects.map_err(Failure::Unusable)
     }
 }
 
@@ -49,11 +52,11 @@ fn own(args: &Args, base: Base) -> Result<Subjects, String> {
     Ok(Subjects { scenarios: vec![scenario], own: Some(own) })
 }
 
-/// The scenarios and cells of the names that are given, all scenarios if none is.
-fn selected(args: &Args) -> Result<Vec<Scenario>, String> {
-    let table = match &args.scenarios {
-        None => Table::embedded(),
-        Some(path) => Table::parse(&text_of(path)?).map_err(|e| format!("{}: {e}", path.display()))?,
+/// The scenarios and cells of the names that are given, all scenarios if none is; of a table whose text is given, if it is.
+fn selected(args: &Args, text: Option<&str>) -> Result<Vec<Scenario>, String> {
+    let table = match (&args.scenarios, text) {
+        (Some(path), Some(text)) => Table::parse(text).map_err(|e| format!("{}: {e}", path.display()))?,
+        _ => Table::embedded(),
     };
     if args.names.is_empty() {
         return Ok(table.scenarios);

@@ -44,16 +44,22 @@ pub fn named(table: &Table, name: &str) -> Result<Vec<Scenario>, String> {
     if !selected.is_empty() {
         return Ok(selected);
     }
-    Err(match matrix.select(name).len() {
-        0 => {
+    let cells = matrix.select(name);
+    let with_full = cells.iter().filter(|cell| cell.scope == Scope::Full).count();
+    Err(match (cells.len(), with_full) {
+        (0, _) => {
             let names = table.scenarios.iter().flat_map(|known| [known.name.as_str(), known.family.as_str()]);
             let meant = meant(name, names.chain(matrix.cells(Scope::Full).map(|cell| cell.scenario.name.as_str())));
             let all = table.scenarios.len();
             format!("there is no scenario or family {name:?}{meant}; check --list shows the {all} there are")
         }
-        cells => format!(
+        (cells, 0) => format!(
             "there is no scenario or family {name:?}; check --faults {name} checks the cells of the matrix that begin so, \
              {cells} in all"
+        ),
+        (cells, full) => format!(
+            "there is no scenario or family {name:?}; check --faults {name} checks the cells of the matrix that begin so, \
+             {cells} in all, {full} of them only with --full"
         ),
     })
 }

@@ -1,6 +1,8 @@
 //! Ctrl-C, SIGTERM and SIGHUP, which mean the same: stop, and write down what is known.
 
+use std::fmt::Display;
 use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::{Exit, complain};
+use crate::{Exit, Failure, complain};
 
 /// How long work that does not look at the flag is waited for after a signal.
 const GRACE: Duration = Duration::from_millis(1000);
@@ -72,6 +74,24 @@ pub fn unless_interrupted<T: Send + 'static>(
         if flag.load(Ordering::Relaxed) && asked.get_or_insert_with(Instant::now).elapsed() > GRACE {
             return None;
         }
+    }
+}
+
+/// Reads a file that a person has named. It may be a pipe that nobody writes to: opening it waits for ever, unless a signal comes.
+///
+/// # Errors
+/// [`Failure::Interrupted`], and [`Failure::Unusable`] with what the reading fails of.
+///
+/// # Panics
+/// If the reading does.
+pub fn reading<T: Send + 'static, E: Display + Send + 'static>(
+    file: &Path,
+    read: impl FnOnce(&Path) -> Result<T, E> + Send + 'static,
+) -> Result<T, Failure> {
+    let owned: PathBuf = file.to_path_buf();
+    match unless_interrupted(move |_| read(&owned)) {
+        Some(read) => read.map_err(Failure::unusable),
+        None => Err(Failure::Interrupted(format!("{}: interrupted before all of it was read", file.display()))),
     }
 }
 

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use anstream::adapter::StripBytes;
 use clap::Parser;
 
-pub use interrupt::{interrupt, unless_interrupted};
+pub use interrupt::{interrupt, reading, unless_interrupted};
 pub use progress::ProgressLine;
 pub use style::Color;
 
@@ -67,6 +67,8 @@ impl Exit {
 pub enum Failure {
     /// Arguments, files or the machine are unusable: exit code 2 and this sentence.
     Unusable(String),
+    /// A signal came before what was asked for could be read: exit code 130 and this sentence.
+    Interrupted(String),
     /// The output cannot be written. A reader that has gone away is silent, with exit code 141 as for SIGPIPE; a full disk is exit
     /// code 2 and one sentence.
     Output(io::Error),
@@ -141,6 +143,10 @@ fn code(out: &mut Output, program: impl FnOnce(&mut Output) -> Result<Exit, Fail
         Err(Failure::Output(error)) => {
             complain(format_args!("error: the output cannot be written: {error}"));
             2
+        }
+        Err(Failure::Interrupted(what)) => {
+            complain(what);
+            Exit::Interrupted.code()
         }
         Err(Failure::Unusable(reason)) => {
             complain(format_args!("error: {reason}"));
@@ -232,6 +238,7 @@ mod tests {
             assert_eq!(Device::new(Ok(Vec::new())).code(|_| Ok(exit)), expected);
         }
         assert_eq!(Device::new(Ok(Vec::new())).code(|_| Err(Failure::unusable("no such file"))), 2);
+        assert_eq!(Device::new(Ok(Vec::new())).code(|_| Err(Failure::Interrupted("half a file".into()))), 130);
         assert_eq!((Exit::success_if(true), Exit::success_if(false)), (Exit::Success, Exit::Negative));
     }
 

@@ -14,7 +14,7 @@ use stateright_temporal::graph::Limits;
 use stateright_temporal::memory::Memory;
 use thiserror::Error;
 use vtd_qi_terminal::style::{columns, next};
-use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt, memory};
+use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt, memory, reading};
 use vtd_qi_twin::{
     Cover, Entry, Manifest, Model, News, Pairer, Pairing, Property, Race, Selection, Side, Theirs, Tlc, TwinError,
     Verdict, cover, race, replay_within, trace_module,
@@ -73,7 +73,8 @@ struct Args {
     /// When TLC is ended: all of its runs of a model together. No limit if it is left out, 600 s with --bench
     #[arg(long, value_name = "SECONDS", alias = "limit", conflicts_with_all = WITHOUT_TLC)]
     timeout: Option<u64>,
-    /// How much memory the Rust side may take, like 500M or 2G; three quarters of what is available if left out
+    /// How much memory the Rust side's searches may take, like 500M or 2G; three quarters of what is available if left out. The program
+    /// itself takes up to 64 MB beside that
     #[arg(long, value_name = "SIZE", value_parser = memory::size, conflicts_with_all = ["list", "write_models"])]
     max_memory: Option<ByteSize>,
     /// Without TLC: how many states a model may have that the embedded checker is to run, 2000 if it is left out
@@ -140,6 +141,7 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
         Ok(exit) => Ok(exit),
         Err(Trouble::Twin(error)) => Err(Failure::unusable(error)),
         Err(Trouble::Output(error)) => Err(error.into()),
+        Err(Trouble::Ended(failure)) => Err(failure),
     }
 }
 
@@ -150,6 +152,15 @@ enum Trouble {
     Twin(#[from] TwinError),
     #[error(transparent)]
     Output(#[from] io::Error),
+    /// A file that was named was not read.
+    #[error("{0:?}")]
+    Ended(Failure),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Trouble {
+        Trouble::Ended(failure)
+    }
 }
 
 /// What is asked for.
@@ -453,12 +464,12 @@ enum Named {
 
 impl Named {
     /// The manifest tells at once whether a name is known; only where files are written may it be of a model that is new.
-    fn of(args: &Args, name: &str) -> Result<Named, TwinError> {
+    fn of(args: &Args, name: &str) -> Result<Named, Trouble> {
         if name.ends_with(".cfg") {
-            return Model::read(Path::new(name)).map(Named::File);
+            return Ok(Named::File(reading(Path::new(name), Model::read)?));
         }
         if args.write_models.is_none() && !Manifest::read(&args.spec.join("manifest.json"))?.0.contains_key(name) {
-            return Err(no_model(name));
+            return Err(no_model(name).into());
         }
         Ok(Named::Listed(name.into()))
     }
@@ -591,7 +602,8 @@ fn show_trace(out: &mut Output, file: &Path, models: &[Model], memory: usize) ->
     let [model] = models else {
         return Err(TwinError::Model(format!("a trace is of 1 model, and {} are named", models.len())).into());
     };
-    let replayed = replay_within(file, &model.subject, memory)?;
+    let subject = model.subject.clone();
+    let replayed = reading(file, move |file| replay_within(file, &subject, memory))?;
     if let Some(timeline) = &replayed.timeline {
         write!(out, "{timeline}")?;
     }

@@ -77,7 +77,8 @@ struct Args {
     /// wd-eventually-observed-done first
     #[arg(long, value_name = "NAME")]
     property: Option<String>,
-    /// How much memory may be taken, like 500M or 2G; three quarters of what is available if left out
+    /// How much memory the search may take, like 500M or 2G; three quarters of what is available if left out. The program itself takes
+    /// up to 64 MB beside that
     #[arg(long, value_name = "SIZE", value_parser = memory::size)]
     max_memory: Option<ByteSize>,
     /// Where to listen; with port 0, any free port

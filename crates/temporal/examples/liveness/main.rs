@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use stateright_temporal::memory::Memory;
 use vtd_qi_terminal::style::{columns, next};
-use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, memory, printable, unless_interrupted};
+use vtd_qi_terminal::{Exit, Failure, Output, arguments, memory, printable, reading};
 
 use examine::{Examined, Undecided, Unknown, examine};
 use file::{Case, Word};
@@ -69,12 +69,8 @@ fn main() -> ExitCode {
 fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
     let interrupted = vtd_qi_terminal::interrupt();
-    let (file, allowance) = (args.file.clone(), memory::allowance(None, 1)?);
-    let Some(cases) = unless_interrupted(move |_| load(&file, allowance)) else {
-        complain(format_args!("{}: interrupted before all of it was read", args.file.display()));
-        return Ok(Exit::Interrupted);
-    };
-    let cases = cases?;
+    let allowance = memory::allowance(None, 1)?;
+    let cases = reading(&args.file, move |file| load(file, allowance))?;
     // Half of what is left now. The other half is for what is not counted: a case's transitions, once more.
     let memory = Memory::of(memory::allowance(None, 1)? / 2);
     let expected = cases.iter().map(|case| expected(case, args.expect)).collect::<Result<Vec<_>, _>>()?;
@@ -119,8 +115,8 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     Ok(outcome.exit())
 }
 
-fn load(path: &Path, memory: usize) -> Result<Vec<Case>, Failure> {
-    let unusable = |why: String| Failure::Unusable(printable(&format!("{}: {why}", path.display())).into_owned());
+fn load(path: &Path, memory: usize) -> Result<Vec<Case>, String> {
+    let unusable = |why: String| printable(&format!("{}: {why}", path.display())).into_owned();
     let mut text = Vec::new();
     let longest = LONGEST.min((memory / BYTES_PER_BYTE) as u64);
     let read = File::open(path).and_then(|file| file.take(longest + 1).read_to_end(&mut text));
