@@ -214,7 +214,7 @@ ObservedAfterExecution == \A t \in Submitters : done[t] # Nothing => done[t] = s
 \* Every WD is eventually observed done.
 WdEventuallyObservedDone == \A t \in Submitters : Waiting(t) ~> ~Waiting(t)
 
-\* With faults: every call is over some day, if aborts come to an end.
+\* With faults: if aborts come to an end, every call is eventually over.
 AbortsEnd == <>[][~Abort]_vars
 WdEventuallyObservedDoneIfAbortsEnd == AbortsEnd => WdEventuallyObservedDone
 

@@ -45,12 +45,12 @@ CONSTANTS
     TimeOutRule,    \* What a call does if ITESID names a device that is gone.
     IteClearRule,   \* When ITE is cleared.
     StraddlerRule,  \* What becomes of the batch that IQH stands in.
-    IqeAtRule,      \* Which invalid descriptor is one's own.
+    IqeAtRule,      \* Which invalid descriptor a caller takes for its own.
     IqePatchRule,   \* What is written over it.
     IqeReturnRule,  \* When -EINVAL is returned.
     PresenceRule    \* Whether a post asks first if its devices are there.
 
-Odd == "odd"                                \* Up to G4: the odd ones, since every WD of G1 lies in one.
+Odd == "odd"                                \* Up to G4: the odd ones, in which every WD of G1 lies.
 Every == "every"                            \* G5: all of them.
 Retry == "retry"                            \* ITESID is not read; the batch is posted again.
 GiveUpIfGone == "return"                    \* Since Linux 6.9: it returns -ETIMEDOUT.
@@ -58,10 +58,10 @@ BeforeWalk == "before-walk"                 \* Before statuses are set QI_ABORT.
 AfterWalk == "after-walk"                   \* g5plus: after that.
 Ignore == "ignore"                          \* Nothing.
 WriteAbort == "write-abort"                 \* g5plus: its WD is made to write QI_ABORT.
-First == "first"                            \* The first of one's batch.
-AnyOfBatch == "any"                         \* g5plus: every one of one's batch.
+First == "first"                            \* The first descriptor of its batch.
+AnyOfBatch == "any"                         \* g5plus: every descriptor of its batch.
 CopyWd == "copy-wd"                         \* A copy of the own WD.
-NullWd == "null-wd"                         \* g5plus: a WD that tells nobody anything.
+NullWd == "null-wd"                         \* g5plus: a WD that writes QI_IN_USE, which no caller waits for.
 AtOnce == "at-once"                         \* When IQE has been cleared.
 WhenDone == "when-done"                     \* g5plus: when the own WD has completed or was aborted.
 Unasked == "unasked"                        \* It does not.
@@ -145,7 +145,7 @@ Einval == "Invalid"
 TimedOut == "TimedOut"
 
 \* A WD writes data to desc_status[s].
-Wd(s, data) == [kind |-> "wd", target |-> s, data |-> data]
+WdWriting(s, data) == [kind |-> "wd", target |-> s, data |-> data]
 InvalidWd(s) == [kind |-> "invalid-wd", target |-> s]
 
 \* d is a WD that tells its owner something.
@@ -244,15 +244,15 @@ ReadIqh(t) ==
 \* stands in send its owner back.  Whose the slot is does not change.
 PatchDesc(t) ==
     /\ \/ /\ pc[t] = "PatchDesc" /\ Goto(t, "ClearIqe")
-          /\ LET own == Wd(check.head, QI_DONE)
-                 null == Wd(check.head, QI_IN_USE)
+          /\ LET own == WdWriting(check.head, QI_DONE)
+                 null == WdWriting(check.head, QI_IN_USE)
              IN  desc' = [desc EXCEPT ![check.head] =
                              IF IqePatchRule = CopyWd THEN desc[WaitIndex(t)]
                              ELSE IF check.head = WaitIndex(t) THEN own ELSE null]
           /\ check' = [check EXCEPT !.head = NoSlot]
           /\ UNCHANGED <<at, outcome>>
        \/ /\ pc[t] = "StraddlerPatch"
-          /\ desc' = [desc EXCEPT ![check.head] = Wd(check.head, QI_ABORT)]
+          /\ desc' = [desc EXCEPT ![check.head] = WdWriting(check.head, QI_ABORT)]
           /\ Walked(t)
     /\ UNCHANGED <<desc_status, world, elsewhere>>
 

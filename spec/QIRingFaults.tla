@@ -28,7 +28,7 @@ Id(number, asks) == [kind |-> "id", target |-> NoSlot, number |-> number, asks |
 Descriptors ==
     {Blank}
     \cup {Id(number, asks) : number \in 0 .. Length - 3, asks \in Asks}
-    \cup {Wd(s, data) : s \in Slots, data \in {QI_DONE, QI_IN_USE, QI_ABORT}}
+    \cup {WdWriting(s, data) : s \in Slots, data \in {QI_DONE, QI_IN_USE, QI_ABORT}}
     \cup {InvalidWd(s) : s \in Slots}
 
 \* The unit refuses d.
@@ -120,7 +120,8 @@ Leave(t) ==
     /\ reposting' = [reposting EXCEPT ![t] = outcome[t] = Again]
     /\ IF outcome[t] = Again
        THEN /\ Goto(t, "Acquire")
-            /\ index' = [index EXCEPT ![t] = 0] /\ at' = [at EXCEPT ![t] = 0]
+            /\ index' = [index EXCEPT ![t] = 0]
+            /\ at' = [at EXCEPT ![t] = 0]
             /\ UNCHANGED <<count, request, owners, executed, executed_ids>>
        ELSE /\ Ring!Leave(t)
             /\ request' = [request EXCEPT ![t] = Plain]
@@ -144,7 +145,7 @@ WdInUse(t) == Ring!WdInUse(t) /\ UNCHANGED faulty
 WriteWd(t) ==
     /\ pc[t] = "WriteWd" /\ Ring!AfterWd(t)
     /\ SetDesc(t, WaitIndex(t),
-               IF request[t].wd = "valid" THEN Wd(WaitIndex(t), QI_DONE) ELSE InvalidWd(WaitIndex(t)))
+               IF request[t].wd = "valid" THEN WdWriting(WaitIndex(t), QI_DONE) ELSE InvalidWd(WaitIndex(t)))
     /\ UNCHANGED <<fields, desc_status, unit, locking, batch, at, done_by, pending_by, executed, faulty>>
 
 WriteIqt(t) ==

@@ -11,10 +11,11 @@
 (* the head register IQH up to IQT.  At its end the call gives slots back. *)
 (*                                                                         *)
 (* One action is at most one access that hardware can also make (a status, *)
-(* a descriptor, a register), or one operation on the lock.  The fields    *)
-(* free_head, free_tail and free_cnt are read and written in the action    *)
-(* beside which they stand; this is sound because only the holder of the   *)
-(* lock uses them, which LockHeldOnAccess checks.                          *)
+(* a descriptor, a register), or one operation on the lock.  Hardware      *)
+(* never sees the fields free_head, free_tail and free_cnt, so an access   *)
+(* to one of them is no action of its own: it is part of the nearest       *)
+(* action.  This is sound because only the holder of the lock uses these   *)
+(* fields, which LockHeldOnAccess checks.                                  *)
 (*                                                                         *)
 (* QIRing is the same ring with the first generation G1 and rules that can *)
 (* be set one by one; QIRingFaults adds faults and the fault check.        *)
@@ -44,7 +45,7 @@ AllFree == "all-free"                       \* MARK sets all slots of the batch 
 WhileDone == "while-done"                   \* RECLAIM takes slots that are QI_DONE and sets them QI_FREE.
 WhileFreeToHead == "while-free-to-head"     \* RECLAIM takes slots that are QI_FREE, up to free_head.
 
-G3 == [mark |-> IdsDone, reclaim |-> WhileDone]             \* Linux 5.8 to 6.11.2.
+G3 == [mark |-> IdsDone, reclaim |-> WhileDone]             \* Linux 5.8 to 6.11.2: g3 and g3t.
 G4 == [mark |-> AllFree, reclaim |-> WhileFreeToHead]       \* Linux 6.11.3 and later.
 Rules == IF Generation = "G3" THEN G3 ELSE G4
 

@@ -62,14 +62,6 @@ fn unsupported(property: Property) -> Option<&'static str> {
     }
 }
 
-/// Why models of QIRingFaults are not run.
-const CONFUSED: &str = "of two definitions of one name, in a module and in its INSTANCE, it takes the wrong one";
-
-/// Whether a module of a model has an INSTANCE of another module of the ring, with definitions of the same names.
-fn confuses_definitions(model: &Model) -> bool {
-    model.subject.module() == "MCQIRingFaults"
-}
-
 /// The specification with a step that stands beside `Next`.
 const EARLY_DONE: &str = "EarlyDoneSpec";
 
@@ -97,7 +89,7 @@ impl Embedded {
         let ours = check_within(model, limits)?;
         let too_large = || format!("it has {} states, more than {}", ours.states, self.most_states);
         let beyond = (ours.states > self.most_states).then(too_large);
-        if let Some(why) = beyond.or_else(|| confuses_definitions(model).then(|| CONFUSED.to_string())) {
+        if let Some(why) = beyond {
             let not_run = vec![(model.name.clone(), why)];
             return Ok(EmbeddedPairing { ours, theirs: None, not_run, differences: Vec::new() });
         }
@@ -177,9 +169,16 @@ impl Embedded {
             CheckResult::InvariantViolation(..)
             | CheckResult::PropertyViolation(..)
             | CheckResult::LivenessViolation(..) => Ok(Verdict::Violated),
-            other => Err(refused(checker::check_result_to_json(&other, &prepared.spec))),
+            other => Err(refused(sentence(&checker::check_result_to_json(&other, &prepared.spec)))),
         }
     }
+}
+
+/// What the checker says when it gives no verdict, without the trace that it shows beside.
+fn sentence(result: &str) -> String {
+    let result: serde_json::Value = serde_json::from_str(result).unwrap_or_default();
+    let text = |field| result.get(field).and_then(serde_json::Value::as_str);
+    text("error").or(text("status")).unwrap_or("it does not say why").to_string()
 }
 
 /// The Rust side with nothing but some of its verdicts.
@@ -281,6 +280,7 @@ fn state(text: &str) -> Result<Value, String> {
 mod tests {
     use super::*;
     use crate::check;
+    use vtd_qi::impl_qi::Safety;
 
     fn pairing(name: &str, most_states: usize) -> (Embedded, Model) {
         let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec");
@@ -312,9 +312,28 @@ mod tests {
         let pairing = embedded.pair(&model, Limits::default()).unwrap();
         assert_eq!(pairing.theirs, None);
         assert_eq!(pairing.not_run, [("spec-c01-2".into(), "it has 73 states, more than 72".into())]);
-        let (mut embedded, model) = self::pairing("faults-g1-ice", 2_000);
+    }
+
+    #[test]
+    fn a_ring_with_faults_is_paired() {
+        let (mut embedded, model) = pairing("faults-g1-ice", 2_000);
         let pairing = embedded.pair(&model, Limits::default()).unwrap();
-        assert_eq!((pairing.theirs, pairing.not_run), (None, vec![("faults-g1-ice".into(), CONFUSED.into())]));
+        assert_eq!(pairing.differences, Vec::<String>::new());
+        let verdicts = pairing.theirs.unwrap().verdicts;
+        assert!(verdicts.contains(&(Property::Ring(Check::Safety(Safety::NoStrayStatusWrite)), Verdict::Holds)));
+        let (not_run, why) = &pairing.not_run[0];
+        assert_eq!(not_run, "RefinesSpec");
+        assert!(why.contains("INSTANCE"), "{why}");
+    }
+
+    #[test]
+    fn no_verdict_is_a_sentence() {
+        assert_eq!(
+            sentence(r#"{"status": "invariant_error", "error": "it did not parse", "trace": []}"#),
+            "it did not parse"
+        );
+        assert_eq!(sentence(r#"{"status": "deadlock", "trace": []}"#), "deadlock");
+        assert_eq!(sentence("no JSON"), "it does not say why");
     }
 
     #[test]
