@@ -553,6 +553,13 @@ impl<const N: usize, const T: usize, const F: usize> Ring<N, T, F> {
         self.accepted.hardware.steps(&self.accepted.faults, &unit, |step| actions.push(Action::Hardware(step)));
     }
 
+    /// The state without what the hardware holds at a position, oldest first; it does not act any more.
+    pub fn without_pending(&self, state: &State<N, T, F>, position: usize) -> State<N, T, F> {
+        let mut next = *state;
+        Unit::discard(&mut self.memory(&mut next, 0), position);
+        next
+    }
+
     /// The state as it were if the ID that was posted in a slot were one that the unit refuses, and the call that brought it had
     /// asked for that; `None` if no present call has posted an ID there or no call that can be made asks for that.
     pub fn had_invalid(&self, state: &State<N, T, F>, slot: Slot) -> Option<State<N, T, F>> {

@@ -5,7 +5,9 @@ use super::seen::Open;
 use super::tracker::{Stop, Tracker};
 use super::{Cause, Grain, Left, Qemu, Reason};
 use crate::qemu_log::{Fetched, What};
-use vtd_qi::impl_qi::{Action, Desc, Fsts, HwStep, Length, MAX_DEPTH, MAX_IDS, MAX_SUBMITTERS, Pc, Slot, WdData};
+use vtd_qi::impl_qi::{
+    Action, AfterIte, Desc, Fsts, HwStep, Length, MAX_DEPTH, MAX_IDS, MAX_SUBMITTERS, Pc, Slot, WdData,
+};
 
 /// Who does something.
 #[derive(Clone, Copy)]
@@ -136,6 +138,7 @@ impl Tracker {
     }
 
     pub(super) fn head(&mut self, thread: Option<u64>, slot: u64) -> Result<(), Stop> {
+        let mut is_full = false;
         let can_be_read = |tracker: &mut Self, run: &Run, next: &mut Vec<Run>| {
             let Left { iqh, iqt, .. } = Left::of(&run.state);
             if iqh == iqt {
@@ -148,23 +151,45 @@ impl Tracker {
                 tracker.seen.works(thread)?;
                 return Err(Reason::Stopped(slot));
             }
-            next.push(run.clone());
+            match tracker.with_room(run) {
+                Some(run) => next.push(run),
+                None => is_full = true,
+            }
             Ok(())
         };
-        let next = self.continued(can_be_read, |_| unreachable!("each run says why"))?;
+        let next = self.continued(can_be_read, |_| Reason::NoDescriptor(slot));
+        if is_full && next.is_err() {
+            return Err(Stop::GivenUp(Cause::Depth(MAX_DEPTH)));
+        }
+        let next = next?;
         self.seen.works(thread)?;
         let left = Left::of(&next[0].state);
         // The stock unit has written the status of a WD before it fetches on.
         if left.due.is_some() {
             self.seen.not_stock(Reason::NoFetch { slot, left })?;
         }
-        if next[0].state.pending().count() == MAX_DEPTH {
-            return Err(Stop::GivenUp(Cause::Depth(MAX_DEPTH)));
-        }
         self.replace(next);
         self.seen.open = Some(Open { slot: slot as Slot, fetched: None });
         self.seen.stalled = false;
         Ok(())
+    }
+
+    /// The run with room for one more descriptor in hardware. What lies behind an ID that gets no answer will be dropped when that
+    /// times out, if all is, and may as well be dropped before.
+    fn with_room(&mut self, run: &Run) -> Option<Run> {
+        let Some(last) = run.state.pending().count().checked_sub(1) else { return Some(run.clone()) };
+        if last + 1 < MAX_DEPTH {
+            return Some(run.clone());
+        }
+        let lost = unanswered(&run.state).next().map(usize::from);
+        if self.options.after_ite != AfterIte::Drop || lost.is_none_or(|lost| lost >= last) {
+            return None;
+        }
+        let is_wd = matches!(run.state.pending().last(), Some((Desc::Wd { .. }, _)));
+        let state = self.ring.without_pending(&run.state, last);
+        let mut next = Run { state, beside: run.beside + u64::from(is_wd), ..run.clone() };
+        self.judge(run, &mut next);
+        Some(next)
     }
 
     /// A descriptor; `None` if it is open yet what becomes of it: an ID may turn out to be refused, or to get no answer.
@@ -350,12 +375,13 @@ impl Tracker {
             let lost = |action: &Action| matches!(action, Action::Hardware(HwStep::LoseAnswer { position, .. }) if *position == oldest);
             let before = next.len();
             for action in actions.iter().copied().filter(lost) {
-                let dropped = |after: &Run| wds(&run.state) - wds(&after.state) == aborted as usize;
-                next.extend(tracker.step(run, action).filter(dropped));
+                let dropped = |after: &Run| (wds(&run.state) - wds(&after.state)) as u64 + run.beside == aborted;
+                let after = tracker.step(run, action).filter(dropped);
+                next.extend(after.map(|after| Run { beside: 0, ..after }));
             }
             tracker.actions = actions;
             match next.len() == before {
-                true => Err(Reason::Aborted { aborted, pending: wds(&run.state) }),
+                true => Err(Reason::Aborted { aborted, pending: wds(&run.state) + run.beside as usize }),
                 false => Ok(()),
             }
         };

@@ -22,6 +22,8 @@ pub(super) struct Run {
     pub steps: SpecSteps,
     /// The first promise that it breaks.
     pub breach: Option<Arc<Breach>>,
+    /// How many WDs hardware holds beside those of the state, all behind an ID that gets no answer.
+    pub beside: u64,
 }
 
 impl Run {

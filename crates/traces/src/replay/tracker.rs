@@ -120,7 +120,7 @@ impl Tracker {
         let ring = log_ring(length, rules, &options);
         let mut runs = Runs::default();
         for state in ring.init_states() {
-            runs.insert(Run { state, steps: SpecSteps::default(), breach: None });
+            runs.insert(Run { state, steps: SpecSteps::default(), breach: None, beside: 0 });
         }
         let promises = ring.properties().into_iter().filter(|promise| promise.expectation == Expectation::Always);
         Tracker {

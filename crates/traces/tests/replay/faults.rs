@@ -344,6 +344,40 @@ fn readings_of_what_becomes_of_fetched_work() {
 }
 
 #[test]
+fn more_wds_wait_behind_an_id_than_the_modelled_unit_holds() {
+    // Six CPUs: the first one's ID gets no answer, and six WDs wait behind it.
+    let mut script = vec!["1 post 2".to_owned(), "fetch 0 lost".into(), "fetch 1 wd".into()];
+    for cpu in 2..=6 {
+        let first = 2 * (cpu - 1);
+        script.extend([
+            format!("{cpu} post {}", first + 2),
+            format!("fetch {first} dev"),
+            format!("fetch {} wd", first + 1),
+        ]);
+    }
+    let with = |rest: &[&str]| {
+        let rest = rest.iter().map(|line| line.to_string());
+        let script: Vec<String> = script.iter().cloned().chain(rest).collect();
+        short(32, &script.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let options = Options { end: End::Anywhere, ..ASYNC };
+    let again = ["ite 12 12 6", "3 clear", "2 post 14", "fetch 12 dev", "fetch 13 wd", "done 13"];
+    let steps = both(&with(&again), Rules::G5, options).unwrap();
+    assert_eq!((steps.submit, steps.complete, steps.abort, steps.repost), (6, 1, 6, 1));
+    // The ITE is the line behind the set-up, the post, two fetches with the line of no answer, and five times a post and two fetches.
+    assert_eq!(
+        both(&with(&["ite 12 12 5"]), Rules::G5, options),
+        Err((33, Reason::Aborted { aborted: 5, pending: 6 }))
+    );
+    // One that is aborted cannot be written.
+    assert_eq!(both(&with(&["done 11"]), Rules::G5, options).unwrap_err().0, 33);
+    // Where fetched work may live on, it is not known what becomes of what the modelled unit does not hold.
+    let options = Options { after_ite: AfterIte::IdsRun, ..options };
+    let verdict = with(&again).replay(Rules::G5, options).verdict;
+    assert!(matches!(verdict, ReplayVerdict::Unknown(_)), "{verdict:?}");
+}
+
+#[test]
 fn any_number_of_time_outs() {
     // On a ring of 8 slots, a batch of an ID and a WD that fails 100 times.
     let mut script = Vec::new();
