@@ -170,8 +170,12 @@ impl Report {
         if *ites > 0 {
             writeln!(out, "  device time-outs: ITE set {ites} times, WDs aborted {aborted}")?;
         }
-        for fit in &self.generations {
-            fit.print(out)?;
+        let said = self.generations.iter().map(Fit::said).collect::<Vec<_>>();
+        // Generations of which the same is to be said stand together.
+        for (first, text) in said.iter().enumerate().filter(|(at, text)| !said[..*at].contains(text)) {
+            let alike = self.generations.iter().zip(&said).skip(first).filter(|(_, other)| *other == text);
+            let names: Vec<&str> = alike.map(|(fit, _)| fit.generation).collect();
+            writeln!(out, "  {}: {text}", names.join(", "))?;
         }
         writeln!(out, "  other events: {}", list(&self.ignored, |kind, times| format!("{kind} {times}")))?;
         if self.other_lines > 0 {
@@ -211,7 +215,12 @@ impl Report {
                 };
                 format!("{word} of {names}{end}{or}")
             }
-            Word::Stuck => format!("{word}, of {names}"),
+            Word::Stuck => match &best.end {
+                Some(Ending::Stuck(Stuck { hang, .. })) => {
+                    format!("{word}, of {names}: {}; {}", hang.what(), hang.fix())
+                }
+                _ => format!("{word}, of {names}"),
+            },
             Word::BreaksAPromise => match &best.breach {
                 Some(Breach { line, property, harm, .. }) => {
                     format!("{word} of {names}: at line {line} {property} is broken, {harm}")
@@ -329,42 +338,41 @@ impl Fit {
         }
     }
 
-    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+    /// What is said of the generation, behind its name.
+    fn said(&self) -> String {
         let grain = if self.grain == Grain::Steps { " (each hidden step by itself)" } else { "" };
-        write!(out, "  {}: {}{grain}", self.generation, self.verdict)?;
+        let mut said = format!("{}{grain}", self.verdict);
         if let Some(steps) = self.spec_steps {
             let SpecSteps { submit, accept, execute, complete, observe, abort, repost, refuse } = steps;
-            write!(
-                out,
+            said += &format!(
                 ", at most {} states at once; steps of the specification: Submit {submit}, Accept {accept}, Execute {execute}, \
                  Complete {complete}, Observe {observe}",
                 self.most_states
-            )?;
+            );
             if abort > 0 {
-                write!(out, ", Abort {abort}, Repost {repost}")?;
+                said += &format!(", Abort {abort}, Repost {repost}");
             }
             if refuse > 0 {
-                write!(out, ", Refuse {refuse}")?;
+                said += &format!(", Refuse {refuse}");
             }
         }
-        match (self.verdict, &self.stopped) {
-            (Word::Unknown, Some(Stopped { line, reason, .. })) => writeln!(out, " from line {line}: {reason}")?,
-            (_, Some(Stopped { line, text, reason })) if text.is_empty() => writeln!(out, " at line {line}: {reason}")?,
-            (_, Some(Stopped { line, text, reason })) => {
-                writeln!(out, " at line {line}: {reason}\n    {}", printable(text))?;
+        if let Some(Stopped { line, text, reason }) = &self.stopped {
+            let from = if self.verdict == Word::Unknown { "from" } else { "at" };
+            said += &format!(" {from} line {line}: {reason}");
+            if !text.is_empty() {
+                said += &format!("\n    {}", printable(text));
             }
-            (_, None) => writeln!(out)?,
         }
         if let Some(Breach { line, text, property, harm, finding, before, after }) = &self.breach {
-            writeln!(out, "    line {line}: {property} is broken: {harm}\n    {}", printable(text))?;
+            said += &format!("\n    line {line}: {property} is broken: {harm}\n    {}", printable(text));
             if let Some((number, title)) = finding {
-                writeln!(out, "    finding {number} of docs/findings.md: {title}")?;
+                said += &format!("\n    finding {number} of docs/findings.md: {title}");
             }
-            writeln!(out, "    before: {before}\n    after: {after}")?;
+            said += &format!("\n    before: {before}\n    after: {after}");
         }
         match &self.end {
-            None | Some(Ending::Idle | Ending::NotJudged) => Ok(()),
-            Some(end) => writeln!(out, "    {end}"),
+            None | Some(Ending::Idle | Ending::NotJudged) => said,
+            Some(end) => format!("{said}\n    {end}"),
         }
     }
 }

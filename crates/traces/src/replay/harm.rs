@@ -35,7 +35,7 @@ impl Tracker {
         };
         let Some(property) = property else { return };
         let (before, after) = (self.describe(&run.state), self.describe(&next.state));
-        let spec = |state: String| format!(" (to the specification: {state})");
+        let spec = |state: String| format!(" (to the specification: {})", without_idle(&state));
         let (from, to) = refused.map_or_else(Default::default, |(from, to)| (spec(from), spec(to)));
         next.breach = Some(Arc::new(Breach {
             line: self.line,
@@ -124,10 +124,22 @@ impl Tracker {
         if fetched > 0 {
             let strangers = state.pending().filter(|(_, owner)| *owner == Owner::Returned).count();
             let of = if strangers > 0 { ", some of calls that have returned" } else { "" };
-            said += &format!("; {fetched} WDs are fetched and not completed{of}");
+            let wds = if fetched == 1 { "1 WD is".into() } else { format!("{fetched} WDs are") };
+            said += &format!("; {wds} fetched and not completed{of}");
         }
         said
     }
+}
+
+/// A state of the specification without the submitters that are idle.
+fn without_idle(state: &str) -> String {
+    let (calls, rest) = state.split_once(" | ").unwrap_or((state, ""));
+    let words: Vec<&str> = calls.split(' ').collect();
+    let calls: Vec<String> =
+        words.chunks(2).filter(|call| call.last() != Some(&"idle")).map(|call| call.join(" ")).collect();
+    let parts = [calls.join(" "), rest.to_string()];
+    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { "all idle".into() } else { parts.join(" | ") }
 }
 
 /// The finding that a property belongs to: its number in docs/findings.md, from 1, and its title.

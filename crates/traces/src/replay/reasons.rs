@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::MAX_IDS;
 use super::runs::LogState;
 use crate::qemu_log::AddressError;
-use vtd_qi::impl_qi::{Desc, IdKind, Slot, Status};
+use vtd_qi::impl_qi::{Desc, IdKind, Slot, Status, WdData};
 
 /// Why no state is left.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -365,6 +365,9 @@ impl Display for Shown {
             Desc::Blank => write!(f, "nothing yet"),
             Desc::Id { kind: IdKind::Device(_), .. } => write!(f, "an ID for a device"),
             Desc::Id { .. } => write!(f, "an ID"),
+            Desc::Wd { target, data } if data != WdData::Done => {
+                write!(f, "a WD that writes {} to desc_status[{target}]", data.status().name())
+            }
             Desc::Wd { target, .. } | Desc::InvalidWd { target } => {
                 write!(f, "a WD that writes desc_status[{target}]")
             }

@@ -402,12 +402,10 @@ fn the_example_counts_what_is_posted_again() {
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("device time-outs: ITE set 2 times, WDs aborted 2"), "{text}");
-    for generation in every_slot() {
-        let accepted = format!("  {}: a run", generation.name);
-        let line = text.lines().find(|line| line.contains(&accepted)).unwrap_or_else(|| panic!("{text}"));
-        assert!(line.ends_with(", Abort 2, Repost 2"), "{line}");
-    }
-    let said = "g4: not a run at line 1227: CPU 3162 cannot have gone on, since CPU 3161 holds the lock for ever";
+    let accepted =
+        text.lines().find(|line| line.starts_with("  g5, g5r, g5plus: a run")).unwrap_or_else(|| panic!("{text}"));
+    assert!(accepted.ends_with(", Abort 2, Repost 2"), "{accepted}");
+    let said = "g3, g3t, g4, g4r: not a run at line 1227: CPU 3162 cannot have gone on, since CPU 3161 holds the lock for ever";
     assert!(text.contains(said), "{text}");
     let output = run(&["--after-ite", "perhaps", FIXTURE]);
     assert_eq!(output.status.code(), Some(2));
