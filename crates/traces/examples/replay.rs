@@ -19,7 +19,7 @@ use vtd_qi_terminal::{
     Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, memory, unless_interrupted,
 };
 use vtd_qi_traces::events::{VisibleEvent, events_module};
-use vtd_qi_traces::qemu_log::{Entry, Facts, Life, Reader, Summary, Trace, TraceError, What};
+use vtd_qi_traces::qemu_log::{Facts, Life, LogEntry, Reader, Summary, Trace, TraceError, What};
 use vtd_qi_traces::replay::{End, Grain, Judge, MostStates, Options, Qemu};
 
 #[path = "replay/report.rs"]
@@ -338,7 +338,7 @@ fn judge(
     let mut numbers = 0;
     for entry in reader.by_ref() {
         match entry.map_err(of(file))? {
-            Entry::Life(life) => {
+            LogEntry::Life(life) => {
                 numbers += 1;
                 if let Some(before) = lives.iter().position(|other| other.life.unit == life.unit) {
                     end(lives.remove(before), life.line - 1, &mut go_on);
@@ -346,7 +346,7 @@ fn judge(
                 let judge = Judge::new(life, generations, options);
                 lives.push(Judging { life, judge, summary: Summary::new(life.length), cpus: Vec::new() });
             }
-            Entry::Event { life, event, text } => {
+            LogEntry::Event { life, event, text } => {
                 if event.line % 16_384 == 0 || at.load(Ordering::Relaxed) == 0 {
                     let of = generation.map_or(String::new(), |generation| format!("{}: ", generation.name));
                     line.show(&format!("{of}{} lines are judged", event.line));

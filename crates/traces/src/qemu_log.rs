@@ -70,7 +70,7 @@ mod trace;
 use thiserror::Error;
 
 pub use error::TraceError;
-pub use reader::{Entry, Facts, Life, Others, Reader};
+pub use reader::{Facts, Life, LogEntry, Others, Reader};
 pub use summary::Summary;
 pub use trace::{Statuses, Trace};
 

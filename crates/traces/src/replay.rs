@@ -13,7 +13,7 @@
 //! known.
 //!
 //! # The answers
-//! A run keeps every promise ([`Accepted`]), or every run breaks one ([`Broken`]: the line, the property, the finding, the states
+//! A run keeps every promise ([`Accepted`]), or every run breaks one ([`BrokenPromise`]: the line, the property, the finding, the states
 //! before and after), or there is none ([`Rejection`]: the line and the reason). Runs that break a promise are followed too, and count
 //! where no other is left. A run ends idle, in the middle, or stuck ([`Ending`]): somebody can never return, whatever the others that
 //! are in calls and the hardware do; that is looked for in the graph of all that can still happen.
@@ -117,10 +117,10 @@ mod seen;
 mod steps;
 mod tracker;
 
-pub use ending::{Ending, Hang, Stuck};
+pub use ending::{Ending, KnownHang, Stuck};
 pub use judge::{Judge, replay};
 pub use options::{End, Grain, MostStates, Options, Qemu};
-pub use outcome::{Accepted, Breach, Broken, Cause, GivenUp, Rejection, ReplayVerdict, Replayed, SpecSteps};
+pub use outcome::{Accepted, Breach, BrokenPromise, Cause, GivenUp, Rejection, ReplayVerdict, Replayed, SpecSteps};
 pub use reasons::{Left, Reason};
 
 /// Most IDs in one batch: the kernel's `QI_MAX_BATCHED_DESC_COUNT`, since 6.12; before, fewer.

@@ -52,7 +52,7 @@ use vtd_qi::impl_qi::{
 };
 use vtd_qi_traces::qemu_log::{AddressError, Trace, TraceError};
 use vtd_qi_traces::replay::{
-    Accepted, Breach, Broken, End, Ending, Grain, MostStates, Options, Qemu, Reason, ReplayVerdict, Replayed,
+    Accepted, Breach, BrokenPromise, End, Ending, Grain, MostStates, Options, Qemu, Reason, ReplayVerdict, Replayed,
     SpecSteps, replay,
 };
 
@@ -182,7 +182,7 @@ impl Log {
     #[track_caller]
     fn broken(&self, rules: Rules, options: Options) -> (Breach, Ending) {
         match self.replay(rules, options).verdict {
-            ReplayVerdict::Broken(Broken { breach, end }) => (breach, end),
+            ReplayVerdict::Broken(BrokenPromise { breach, end }) => (breach, end),
             verdict => panic!("{verdict:?}"),
         }
     }

@@ -11,7 +11,8 @@ use vtd_qi_terminal::printable;
 use vtd_qi_terminal::style::{BAD, GOOD, Style, UNSURE, painted};
 use vtd_qi_traces::qemu_log::{Facts, Life, Summary};
 use vtd_qi_traces::replay::{
-    Accepted, Breach, Broken, Ending, GivenUp, Grain, Hang, Qemu, Rejection, ReplayVerdict, Replayed, SpecSteps, Stuck,
+    Accepted, Breach, BrokenPromise, Ending, GivenUp, Grain, KnownHang, Qemu, Rejection, ReplayVerdict, Replayed,
+    SpecSteps, Stuck,
 };
 
 /// What is said of a life of the queue.
@@ -255,13 +256,13 @@ impl Report {
         let stuck = of(Word::Stuck).and_then(|fit| fit.end.as_ref());
         let broken = of(Word::BreaksAPromise).and_then(|fit| fit.breach.as_ref());
         match (stuck, broken) {
-            (Some(Ending::Stuck(Stuck { hang: Hang::LostDone, .. })), _) => {
+            (Some(Ending::Stuck(Stuck { hang: KnownHang::LostDone, .. })), _) => {
                 "check g3-patch shows the shortest run to this hang".into()
             }
-            (Some(Ending::Stuck(Stuck { hang: Hang::NobodysIqe, .. })), _) => {
+            (Some(Ending::Stuck(Stuck { hang: KnownHang::NobodysIqe, .. })), _) => {
                 "check g5-invalid-id-in-order-2x4 shows the shortest run to such a hang".into()
             }
-            (Some(Ending::Stuck(Stuck { hang: Hang::EndlessWalk | Hang::MissedWd, .. })), _) => {
+            (Some(Ending::Stuck(Stuck { hang: KnownHang::EndlessWalk | KnownHang::MissedWd, .. })), _) => {
                 "check g4-lost-answer-in-order-drop-2x4 shows the shortest run to such a hang".into()
             }
             (_, Some(Breach { finding: Some((number, _)), .. })) => {
@@ -324,7 +325,7 @@ impl Fit {
                 };
                 Fit { verdict, spec_steps: Some(steps), end: Some(end), ..fit }
             }
-            ReplayVerdict::Broken(Broken { breach, end }) => {
+            ReplayVerdict::Broken(BrokenPromise { breach, end }) => {
                 Fit { verdict: Word::BreaksAPromise, breach: Some(breach), end: Some(end), ..fit }
             }
             ReplayVerdict::Rejected(Rejection { line, text, reason }) => {

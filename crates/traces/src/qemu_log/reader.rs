@@ -17,7 +17,7 @@ const SHOWN: usize = 5;
 /// A log that is read line by line. What it takes of memory does not depend on how long the log is.
 ///
 /// ```
-/// use vtd_qi_traces::qemu_log::{Entry, Reader, What};
+/// use vtd_qi_traces::qemu_log::{LogEntry, Reader, What};
 ///
 /// // Written by QEMU 10.1 without times, with a message of QEMU in between; the queue is set up twice.
 /// let log = "\
@@ -27,8 +27,8 @@ const SHOWN: usize = 5;
 /// vtd_inv_qi_enable enabled 0
 /// vtd_inv_qi_setup addr 0x1000 size 256\n";
 /// let mut reader = Reader::new(log.as_bytes());
-/// let entries = reader.by_ref().collect::<Result<Vec<Entry>, _>>()?;
-/// let lives = entries.iter().filter(|entry| matches!(entry, Entry::Life(_))).count();
+/// let entries = reader.by_ref().collect::<Result<Vec<LogEntry>, _>>()?;
+/// let lives = entries.iter().filter(|entry| matches!(entry, LogEntry::Life(_))).count();
 /// assert_eq!((entries.len(), lives, reader.facts().lines), (3, 2, 5));
 /// assert_eq!(reader.facts().others.shown[0], (2, "qemu-system-x86_64: warning: something else".into()));
 /// # Ok::<(), vtd_qi_traces::qemu_log::TraceError>(())
@@ -40,8 +40,8 @@ pub struct Reader<R> {
     units: Vec<Unit>,
     lives: usize,
     /// A write of 0 to IQT, which belongs to the life before only if no set-up follows.
-    held: Vec<Entry>,
-    ready: VecDeque<Entry>,
+    held: Vec<LogEntry>,
+    ready: VecDeque<LogEntry>,
     ended: bool,
 }
 
@@ -67,7 +67,7 @@ pub struct Others {
 
 /// What a log consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum LogEntry {
     /// The queue of a unit is set up: a life of it begins, and the one before, if there was one, is over.
     Life(Life),
     /// An event of a life.
@@ -225,7 +225,7 @@ impl<R: BufRead> Reader<R> {
         self.lives += 1;
         self.units[unit].life = Some(Alive { number, slots: length.slots().into(), head: 0, tail: 0, read: None });
         self.knows(unit, line.thread);
-        self.ready.push_back(Entry::Life(Life { number, unit, line: line.number, address, length }));
+        self.ready.push_back(LogEntry::Life(Life { number, unit, line: line.number, address, length }));
         Ok(())
     }
 
@@ -242,7 +242,7 @@ impl<R: BufRead> Reader<R> {
             };
         };
         let event = Event { line: line.number, thread: line.thread, what };
-        let entry = Entry::Event { life: alive.number, event, text: text.into() };
+        let entry = LogEntry::Event { life: alive.number, event, text: text.into() };
         match what {
             What::Register { value: 0 } if self.held.is_empty() => {
                 self.held.push(entry);
@@ -269,7 +269,7 @@ impl<R: BufRead> Reader<R> {
     /// What was held back belongs to the life in which it came.
     fn release(&mut self) {
         for entry in std::mem::take(&mut self.held) {
-            if let Entry::Event { life, event, .. } = &entry {
+            if let LogEntry::Event { life, event, .. } = &entry {
                 let of =
                     self.units.iter().position(|unit| unit.life.as_ref().is_some_and(|alive| alive.number == *life));
                 if let Some(unit) = of {
@@ -343,7 +343,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    fn advance(&mut self) -> Result<Option<Entry>, TraceError> {
+    fn advance(&mut self) -> Result<Option<LogEntry>, TraceError> {
         while self.ready.is_empty() && !self.ended {
             if !self.read_line()? {
                 self.ended = true;
@@ -360,7 +360,7 @@ impl<R: BufRead> Reader<R> {
 }
 
 impl<R: BufRead> Iterator for Reader<R> {
-    type Item = Result<Entry, TraceError>;
+    type Item = Result<LogEntry, TraceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.advance();

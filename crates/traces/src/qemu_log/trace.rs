@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 
 use super::{
-    AddressError, Entry, Event, Facts, Fetched, Life, MAX_EVENTS, MAX_TEXT, Reader, Summary, TraceError, What,
+    AddressError, Event, Facts, Fetched, Life, LogEntry, MAX_EVENTS, MAX_TEXT, Reader, Summary, TraceError, What,
 };
 use vtd_qi::impl_qi::{Length, Slot};
 
@@ -95,8 +95,8 @@ impl Trace {
         let (mut events, mut bytes) = (0, 0);
         for entry in reader.by_ref() {
             match entry? {
-                Entry::Life(life) => lives.push(Trace::begin(life)),
-                Entry::Event { life, event, text } => {
+                LogEntry::Life(life) => lives.push(Trace::begin(life)),
+                LogEntry::Event { life, event, text } => {
                     (events, bytes) = (events + 1, bytes + text.len());
                     let too_much = |what, limit| Err(TraceError::TooMuch { line: event.line, what, limit });
                     if events > MAX_EVENTS {

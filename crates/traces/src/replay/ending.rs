@@ -38,7 +38,7 @@ pub struct Stuck {
     /// The CPUs whose calls they are.
     pub cpus: Vec<u64>,
     /// What kind of hang it is.
-    pub hang: Hang,
+    pub hang: KnownHang,
     /// The state, in one of the runs.
     pub state: String,
 }
@@ -46,7 +46,7 @@ pub struct Stuck {
 /// The known hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Hang {
+pub enum KnownHang {
     /// Who handles an ITE walks for ever, with the lock held and interrupts off.
     EndlessWalk,
     /// A WD was aborted in hardware and the walk has stepped over it: its owner polls for ever.
@@ -59,41 +59,41 @@ pub enum Hang {
     Other,
 }
 
-impl Hang {
+impl KnownHang {
     /// What it is, in a sentence.
     pub fn what(self) -> &'static str {
         match self {
-            Hang::EndlessWalk => {
+            KnownHang::EndlessWalk => {
                 "a hard lockup: the walk over odd slots after an ITE never meets its end, with the lock held and interrupts off"
             }
-            Hang::MissedWd => {
+            KnownHang::MissedWd => {
                 "a soft lockup: the walk over odd slots after an ITE has stepped over an aborted WD (missed WD), whose owner polls for ever"
             }
-            Hang::LostDone => {
+            KnownHang::LostDone => {
                 "a soft lockup: another CPU has reclaimed a DONE before its owner had looked (lost DONE), who polls for ever"
             }
-            Hang::NobodysIqe => {
+            KnownHang::NobodysIqe => {
                 "a soft lockup: the unit has refused an ID that is not the first of its batch, no CPU takes that IQE for its own, \
                  and the unit fetches nothing any more"
             }
-            Hang::Other => "no known hang: those who are in calls wait for what never comes",
+            KnownHang::Other => "no known hang: those who are in calls wait for what never comes",
         }
     }
 
     /// What mends it: the commit to look for, and the kernels that have it.
     pub fn fix(self) -> &'static str {
         match self {
-            Hang::EndlessWalk | Hang::MissedWd => {
+            KnownHang::EndlessWalk | KnownHang::MissedWd => {
                 "the 2026 fix, commit fe89277c9ceb, mends it: Linux 7.0, 6.12.78 and, as a backport, 6.1.167 have it"
             }
-            Hang::LostDone => {
+            KnownHang::LostDone => {
                 "the 2024 fix, commit 3cf74230c139 (CVE-2024-49993), mends it: Linux 6.11.3 and, as a backport, 6.1.113 have it"
             }
-            Hang::NobodysIqe => {
+            KnownHang::NobodysIqe => {
                 "no published commit mends it; the rules iqe-at=any and iqe-patch=null-wd would (docs/findings.md, \
                  \"An invalid ID that is not its batch's first is nobody's\")"
             }
-            Hang::Other => "nothing that is known mends it",
+            KnownHang::Other => "nothing that is known mends it",
         }
     }
 }
@@ -182,14 +182,14 @@ impl Tracker {
     }
 
     /// Which hang it is.
-    fn hang(&self, state: &LogState, stuck: &[u8]) -> Hang {
+    fn hang(&self, state: &LogState, stuck: &[u8]) -> KnownHang {
         let walks = |t: usize| matches!(state.call(t).pc, Pc::Walk | Pc::WalkAbort);
         let odd = self.ring.cfg().rules.ite_walk == vtd_qi::impl_qi::IteWalk::Odd;
         if state.lock_holder().is_some_and(walks) {
-            return Hang::EndlessWalk;
+            return KnownHang::EndlessWalk;
         }
         if state.fsts().has(Fsts::IQE) {
-            return Hang::NobodysIqe;
+            return KnownHang::NobodysIqe;
         }
         let passed = |&t: &u8| {
             let wd = self.ring.wait_index(&state.call(t.into()));
@@ -201,9 +201,9 @@ impl Tracker {
             self.ring.waiting(state, t.into()) && state.call(t.into()).outcome == Outcome::Success && free
         };
         match () {
-            () if odd && stuck.iter().any(passed) => Hang::MissedWd,
-            () if stuck.iter().any(lost) => Hang::LostDone,
-            () => Hang::Other,
+            () if odd && stuck.iter().any(passed) => KnownHang::MissedWd,
+            () if stuck.iter().any(lost) => KnownHang::LostDone,
+            () => KnownHang::Other,
         }
     }
 }

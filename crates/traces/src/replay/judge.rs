@@ -21,7 +21,7 @@ const KEPT: usize = 100_000;
 /// use std::ops::ControlFlow;
 ///
 /// use vtd_qi::impl_qi::GENERATIONS;
-/// use vtd_qi_traces::qemu_log::{Entry, Reader};
+/// use vtd_qi_traces::qemu_log::{LogEntry, Reader};
 /// use vtd_qi_traces::replay::{Accepted, Ending, Judge, Options, ReplayVerdict};
 ///
 /// let log = "\
@@ -33,8 +33,8 @@ const KEPT: usize = 100_000;
 /// let (mut go_on, mut judge) = (|| ControlFlow::Continue(()), None);
 /// for entry in Reader::new(log.as_bytes()) {
 ///     match entry? {
-///         Entry::Life(life) => judge = Some(Judge::new(life, GENERATIONS.iter(), Options::default())),
-///         Entry::Event { event, text, .. } => judge.as_mut().unwrap().event(&event, &text, &mut go_on),
+///         LogEntry::Life(life) => judge = Some(Judge::new(life, GENERATIONS.iter(), Options::default())),
+///         LogEntry::Event { event, text, .. } => judge.as_mut().unwrap().event(&event, &text, &mut go_on),
 ///     }
 /// }
 /// let judged = judge.unwrap().end(5, &mut go_on);

@@ -25,7 +25,7 @@ pub enum ReplayVerdict {
     /// Some run of ring and specification looks like this.
     Accepted(Accepted),
     /// Runs of the ring look like this, and each breaks a promise.
-    Broken(Broken),
+    Broken(BrokenPromise),
     /// No run does.
     Rejected(Rejection),
     /// The replay was given up: up to here some run looks like this.
@@ -43,7 +43,7 @@ pub struct Accepted {
 
 /// Runs that break a promise.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Broken {
+pub struct BrokenPromise {
     /// The promise that is broken, by the run that breaks one last.
     pub breach: Breach,
     /// How that run ends.

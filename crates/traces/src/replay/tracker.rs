@@ -9,7 +9,7 @@ use stateright::{Expectation, Model, Property};
 use super::abstraction::Abstraction;
 use super::runs::{LogRing, LogState, Run, Runs};
 use super::seen::{Open, Seen};
-use super::{Accepted, Broken, Cause, End, Ending, GivenUp, Grain, Left, Options, Reason, Rejection};
+use super::{Accepted, BrokenPromise, Cause, End, Ending, GivenUp, Grain, Left, Options, Reason, Rejection};
 use super::{Breach, ReplayVerdict, Replayed, SpecSteps};
 use crate::qemu_log::{Event, Fetched, What};
 use vtd_qi::impl_qi::{
@@ -407,7 +407,7 @@ impl Tracker {
     fn ends(&self, run: Run, end: Ending) -> Replayed {
         self.verdict(match run.breach {
             None => ReplayVerdict::Accepted(Accepted { steps: run.steps, end }),
-            Some(breach) => ReplayVerdict::Broken(Broken { breach: Breach::clone(&breach), end }),
+            Some(breach) => ReplayVerdict::Broken(BrokenPromise { breach: Breach::clone(&breach), end }),
         })
     }
 

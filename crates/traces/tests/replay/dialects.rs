@@ -1,7 +1,7 @@
 //! Every form in which QEMU has written its events, and what else a log may hold, each with the answer derived by hand.
 
-use vtd_qi_traces::qemu_log::{Entry, Reader};
-use vtd_qi_traces::replay::{Hang, Judge};
+use vtd_qi_traces::qemu_log::{LogEntry, Reader};
+use vtd_qi_traces::replay::{Judge, KnownHang};
 
 use super::*;
 
@@ -178,7 +178,7 @@ fn an_invalid_id_that_is_not_the_first_of_its_batch_is_nobodys() {
     ];
     let log = Log(lines.map(str::to_owned).to_vec());
     let Ending::Stuck(stuck) = log.end(Rules::G5, Options { end: End::Anywhere, ..STOCK }) else { panic!("not stuck") };
-    assert_eq!((stuck.hang, stuck.cpus), (Hang::NobodysIqe, vec![8, 6]));
+    assert_eq!((stuck.hang, stuck.cpus), (KnownHang::NobodysIqe, vec![8, 6]));
     // g5plus knows it for its own.
     assert!(matches!(log.end(Rules::G5_PLUS, Options { end: End::Anywhere, ..STOCK }), Ending::Middle { .. }));
 }
@@ -256,8 +256,8 @@ fn judged(log: &Log) -> Vec<(&'static str, Replayed)> {
     let (mut go_on, mut judge) = (|| ControlFlow::Continue(()), None);
     for entry in Reader::new(text.as_bytes()) {
         match entry.unwrap() {
-            Entry::Life(life) => judge = Some(Judge::new(life, GENERATIONS, EITHER)),
-            Entry::Event { event, text, .. } => judge.as_mut().unwrap().event(&event, &text, &mut go_on),
+            LogEntry::Life(life) => judge = Some(Judge::new(life, GENERATIONS, EITHER)),
+            LogEntry::Event { event, text, .. } => judge.as_mut().unwrap().event(&event, &text, &mut go_on),
         }
     }
     let judged = judge.unwrap().end(log.0.len() as u64, &mut go_on);
@@ -289,7 +289,7 @@ fn a_log_that_ends_in_the_hang_that_it_shows_says_which() {
         match end {
             Ending::Stuck(stuck) => {
                 assert!(["g3", "g3t", "g4", "g4r"].contains(&name), "{name}");
-                assert_eq!((stuck.hang, stuck.cpus.contains(&3161)), (Hang::EndlessWalk, true));
+                assert_eq!((stuck.hang, stuck.cpus.contains(&3161)), (KnownHang::EndlessWalk, true));
             }
             Ending::Middle { .. } => assert!(name.starts_with("g5"), "{name}"),
             end => panic!("{name}: {end:?}"),
@@ -315,7 +315,7 @@ fn a_missed_wd_is_a_soft_lockup() {
     let rest = ["fetch 3 id", "fetch 4 dev", "fetch 5 wd", "done 5"];
     let log = faults::short(8, &[&script[..], &rest].concat());
     let Ending::Stuck(stuck) = log.end(Rules::G4, EITHER) else { panic!("not stuck") };
-    assert_eq!((stuck.hang, stuck.cpus), (Hang::MissedWd, vec![1]));
+    assert_eq!((stuck.hang, stuck.cpus), (KnownHang::MissedWd, vec![1]));
     assert!(matches!(log.end(Rules::G5, EITHER), Ending::Middle { .. }));
 }
 
