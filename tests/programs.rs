@@ -12,14 +12,18 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 const LOG: &str = "tests/fixtures/k612mf.qemu.log.gz";
+const RING: &str = "crates/diagnose/tests/fixtures/at-work.txt";
 const CASES: &str = "tests/fixtures/liveness-cases.json";
 
 /// What each program is run with, so that it ends soon, has something to say, and has no reason to fail.
-const SHORT: [&[&str]; 14] = [
+const SHORT: [&[&str]; 17] = [
     &["check", "--help"],
     &["check", "--list"],
     &["check", "g3-c01-2x4"],
     &["check", "g4-c01-2x4", "--json"],
+    &["diagnose", "--help"],
+    &["diagnose", RING],
+    &["diagnose", "--json", RING],
     &["explore", "--help"],
     &["liveness", "--help"],
     &["liveness", CASES],

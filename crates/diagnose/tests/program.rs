@@ -1,0 +1,87 @@
+//! The program: exit codes, what it prints where, and its JSON.
+
+#![cfg(target_os = "linux")]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+
+const HANG: &str = "tests/fixtures/hang-6.12.43.txt";
+const WORK: &str = "tests/fixtures/at-work.txt";
+
+/// Runs the program, which is built beside the tests.
+fn diagnose(arguments: &[&str], input: &[u8]) -> (i32, String, String) {
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("examples/diagnose");
+    assert!(program.exists(), "{} is missing: cargo build -p vtd-qi-diagnose --examples", program.display());
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn the_verdict_stands_first_and_what_to_do_last() {
+    let (code, out, errors) = diagnose(&[HANG], b"");
+    assert_eq!((code, errors.as_str()), (1, ""));
+    assert!(out.starts_with("dmar0: hangs: the bug of 2026"), "{out}");
+    assert!(out.contains("commit fe89277c9ceb mends it") && out.contains("walk: ID3.2=QI_ABORT"), "{out}");
+    assert!(out.trim_end().lines().rev().take(3).any(|line| line.starts_with("next: ")), "{out}");
+    let (code, out, _) = diagnose(&[WORK], b"");
+    assert_eq!(code, 0);
+    assert!(out.starts_with("dmar0: healthy: at work, 2 batch(es)"), "{out}");
+}
+
+#[test]
+fn input_may_come_from_a_pipe_and_be_compressed() {
+    let plain = std::fs::read(WORK).unwrap();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(&plain).unwrap();
+    let packed = packed.finish().unwrap();
+    for input in [&plain, &packed] {
+        let (code, out, _) = diagnose(&["-"], input);
+        assert!(code == 0 && out.contains("healthy"), "{out}");
+    }
+    let (code, _, errors) = diagnose(&["-"], &packed[..packed.len() / 2]);
+    assert!(code == 2 && errors.contains("cannot be unpacked"), "{errors}");
+}
+
+#[test]
+fn what_cannot_be_used_is_said_and_the_rest_is_judged() {
+    let (code, out, errors) = diagnose(&["/nowhere", WORK, "Cargo.toml"], b"");
+    assert_eq!(code, 2);
+    assert!(out.contains("healthy"), "{out}");
+    assert!(errors.contains("/nowhere: cannot be opened") && errors.contains("Cargo.toml: none of its"), "{errors}");
+    let gap: String = std::fs::read_to_string(WORK)
+        .unwrap()
+        .lines()
+        .filter(|line| !line.starts_with("    7\t"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let (code, _, errors) = diagnose(&["-"], gap.as_bytes());
+    assert!(code == 2 && errors.contains("line 11: index 8 follows 6"), "{errors}");
+}
+
+#[test]
+fn the_document_says_the_same() {
+    let (code, out, _) = diagnose(&["--json", HANG], b"");
+    let document: Value = serde_json::from_str(&out).unwrap();
+    let unit = &document["units"][0];
+    assert_eq!((code, &document["healthy"], &unit["state"]), (1, &Value::Bool(false), &"hangs".into()));
+    assert_eq!(unit["bugs"][0]["bug"], "odd-walk-2026");
+    assert_eq!(document["kernel"][1][0], "g4");
+    let reached = |name: &str| {
+        let generations = unit["generations"].as_array().unwrap();
+        generations.iter().find(|generation| generation["generation"] == name).unwrap()["reached"]
+            .as_str()
+            .unwrap()
+            .to_string()
+    };
+    assert_eq!(["g3", "g4", "g5"].map(reached), ["no", "yes", "for moments"]);
+    assert!(unit["generations"][3]["ways"][0]["run"].as_array().unwrap().len() > 40);
+}
