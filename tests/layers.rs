@@ -17,8 +17,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vtd-qi-tla", &["vtd-qi", "stateright-temporal"]),
     ("vtd-qi-twin", &["vtd-qi", "vtd-qi-tla", "stateright-temporal"]),
     ("vtd-qi-traces", &["vtd-qi", "stateright-temporal"]),
-    // What a hung machine leaves behind; its program speaks to a terminal, the crate does not.
-    ("vtd-qi-diagnose", &["vtd-qi", "stateright-temporal"]),
+    // What a hung machine leaves behind, a QEMU log among it.
+    ("vtd-qi-diagnose", &["vtd-qi", "stateright-temporal", "vtd-qi-traces"]),
     // What shows runs in a browser, for whoever has one.
     ("vtd-qi-page", &["vtd-qi", "stateright-temporal"]),
     // A run made by hand is written down for TLC too.

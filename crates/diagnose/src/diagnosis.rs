@@ -7,6 +7,7 @@ use crate::ftrace::{CallTrace, meaning};
 use crate::judge::Bounds;
 use crate::material::Material;
 use crate::patterns::{KnownPattern, patterns};
+use crate::qemu::{JudgedLife, judge_log};
 use crate::unit::{Circumstances, JudgedUnit, judge_unit};
 
 /// The answer.
@@ -18,6 +19,8 @@ pub struct Diagnosis {
     pub log: KernelLog,
     /// The known patterns in it.
     pub patterns: Vec<KnownPattern>,
+    /// The QEMU logs, by the name of their texts: each life of a queue, or why the log cannot be judged.
+    pub qemu: Vec<(String, Result<Vec<JudgedLife>, String>)>,
 }
 
 impl Diagnosis {
@@ -37,7 +40,12 @@ impl Diagnosis {
             units.entry(&dump.unit).or_default().push(dump);
         }
         let units = units.values().map(|dumps| judge_unit(dumps, &circumstances, bounds)).collect();
-        Diagnosis { units, patterns: patterns(&log), log }
+        let judge = |material: &Material| {
+            let judged = judge_log(&material.qemu_log, &circumstances.generations, bounds.cancel);
+            (material.name.clone(), judged.map_err(|error| error.to_string()))
+        };
+        let qemu = materials.iter().filter(|material| material.qemu > 0).map(judge).collect();
+        Diagnosis { units, patterns: patterns(&log), log, qemu }
     }
 }
 

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use crate::descriptor::{DescriptorKind, slot_of_address, type_name};
+use crate::ftrace::is_trace;
 use crate::kernels::KernelGenerations;
 
 /// The kind of a fault.
@@ -155,10 +156,13 @@ impl KernelLog {
         let mut kept: Vec<ReportedFault> = Vec::new();
         for fault in std::mem::take(&mut self.faults) {
             let same = |other: &&mut ReportedFault| {
-                let of = |fault: &ReportedFault| {
-                    (fault.seconds.map(f64::to_bits), fault.kind, fault.number, fault.head, fault.prior)
-                };
-                fault.seconds.is_some() && of(other) == of(&fault)
+                let of = |fault: &ReportedFault| (fault.seconds.map(f64::to_bits), fault.kind, fault.number);
+                let alike =
+                    |a: Option<ShownDescriptor>, b: Option<ShownDescriptor>| a.is_none() || b.is_none() || a == b;
+                fault.seconds.is_some()
+                    && of(other) == of(&fault)
+                    && alike(other.head, fault.head)
+                    && alike(other.prior, fault.prior)
             };
             match kept.iter_mut().find(same) {
                 Some(first) => first.cleared |= fault.cleared,
@@ -209,7 +213,8 @@ impl KernelLog {
             self.lockups.push(ReportedLockup { line, seconds, hard: any(&hard), in_driver: false });
             return true;
         }
-        let in_driver = ["qi_submit_sync", "qi_check_fault"].iter().any(|name| text.contains(name));
+        // A line of a stack, not one of a trace that stands in the same text.
+        let in_driver = any(&["qi_submit_sync+0x", "qi_check_fault+0x"]) && !is_trace(text);
         match self.lockups.last_mut() {
             Some(lockup) if in_driver && line - lockup.line <= REPORT => {
                 lockup.in_driver = true;

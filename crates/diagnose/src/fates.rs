@@ -7,7 +7,7 @@ use stateright_temporal::graph::{Edge, Graph, StateId};
 use stateright_temporal::liveness::{Checker, Condition, LivenessVerdict};
 use vtd_qi::impl_qi::{Fsts, Label, Pc, SlotFairness, Status};
 
-use crate::judge::Hang;
+use crate::judge::HangKind;
 use crate::model::{SmallRing, SmallState, is_active};
 
 /// What becomes of calls when the ring is left to itself.
@@ -30,7 +30,7 @@ impl<'a, const F: usize> Fates<'a, F> {
     }
 
     /// How some call hangs; `None` if each can return.
-    pub(crate) fn of(&self, state: &SmallState<F>) -> Option<Hang> {
+    pub(crate) fn of(&self, state: &SmallState<F>) -> Option<HangKind> {
         let id = self.numbers[&self.ring.canonical(state)];
         let hung: Vec<usize> = (0..self.returns.len()).filter(|&t| !self.returns[t][id as usize]).collect();
         if hung.is_empty() {
@@ -42,7 +42,7 @@ impl<'a, const F: usize> Fates<'a, F> {
                 state.call(holder).pc,
                 Pc::Walk | Pc::WalkAbort | Pc::ClearIte | Pc::IteIqt | Pc::IteIqh | Pc::ReadIqer
             );
-            return Some(if walks { Hang::EndlessWalk } else { Hang::LockKept });
+            return Some(if walks { HangKind::EndlessWalk } else { HangKind::LockKept });
         }
         let end = self.far_from(id);
         let late = self.graph.state(end);
@@ -52,12 +52,12 @@ impl<'a, const F: usize> Fates<'a, F> {
         };
         let retries = || self.reachable(end).iter().any(|&id| self.graph.edges(id).any(|edge| self.is_time_out(edge)));
         Some(match () {
-            () if !self.drops_lock[end as usize] => Hang::EndlessWalk,
-            () if late.fsts().has(Fsts::IQE) => Hang::NobodysIqe,
-            () if retries() => Hang::EndlessRetry,
-            () if hung.iter().any(|&t| waits_for(t, Status::Free)) => Hang::LostDone,
-            () if hung.iter().any(|&t| self.ring.waiting(late, t)) => Hang::MissedAbort,
-            () => Hang::NoRoom,
+            () if !self.drops_lock[end as usize] => HangKind::EndlessWalk,
+            () if late.fsts().has(Fsts::IQE) => HangKind::NobodysIqe,
+            () if retries() => HangKind::EndlessRetry,
+            () if hung.iter().any(|&t| waits_for(t, Status::Free)) => HangKind::LostDone,
+            () if hung.iter().any(|&t| self.ring.waiting(late, t)) => HangKind::MissedAbort,
+            () => HangKind::NoRoom,
         })
     }
 
@@ -72,7 +72,7 @@ impl<'a, const F: usize> Fates<'a, F> {
     ///
     /// # Errors
     /// Why that is not known.
-    pub(crate) fn may_hang(&self, cancel: Option<&AtomicBool>) -> Result<Option<(SmallState<F>, Hang)>, String> {
+    pub(crate) fn may_hang(&self, cancel: Option<&AtomicBool>) -> Result<Option<(SmallState<F>, HangKind)>, String> {
         let borne = self.graph.labels();
         let mut fairness = self.ring.fairness(SlotFairness::Unfair, borne);
         // Who does nothing any more has no steps to be fair to.
@@ -85,7 +85,7 @@ impl<'a, const F: usize> Fates<'a, F> {
             let verdict = checker.check(&self.ring.returned(t), cancel).map_err(|error| error.to_string())?;
             if let LivenessVerdict::Violated(lasso) = verdict {
                 let retries = lasso.cycle.iter().any(|edge| self.is_time_out(*edge));
-                let hang = if retries { Hang::EndlessRetry } else { Hang::MissedAbort };
+                let hang = if retries { HangKind::EndlessRetry } else { HangKind::MissedAbort };
                 return Ok(Some((*self.graph.state(lasso.start), hang)));
             }
         }

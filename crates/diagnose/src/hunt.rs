@@ -8,7 +8,7 @@ use vtd_qi::impl_qi::{
 use vtd_qi::timeline::Timeline;
 
 use crate::fates::Fates;
-use crate::judge::{Bounds, Evidence, FaultGuess, Hang, Reached, Sighting};
+use crate::judge::{Bounds, Evidence, FaultGuess, HangKind, Reached, Sighting};
 use crate::model::{Onward, Planned, PlannedState, SLOTS, SUBMITTERS, SmallRing, SmallState, at_rest};
 use crate::picture::{BatchPicture, Picture};
 
@@ -54,7 +54,7 @@ fn cannot(error: RingError) -> Reached {
 struct Fitting {
     states: Vec<StateId>,
     /// How a call may hang in them, where none is bound to.
-    possible: Option<Hang>,
+    possible: Option<HangKind>,
 }
 
 impl<'a, const F: usize> Hunt<'a, F> {
@@ -218,7 +218,7 @@ impl<'a, const F: usize> Hunt<'a, F> {
         let fate = || fates.of(&state.ring);
         (!self.evidence.hangs || fate().is_some())
             && (!self.evidence.still || fate().is_some() || self.leaks(&state.ring))
-            && (!self.evidence.hard || matches!(fate(), Some(Hang::EndlessWalk | Hang::LockKept)))
+            && (!self.evidence.hard || matches!(fate(), Some(HangKind::EndlessWalk | HangKind::LockKept)))
     }
 
     fn drawn(&self, graph: &Graph<PlannedState<F>, Label>, path: &[Edge]) -> Timeline {

@@ -79,7 +79,7 @@ pub struct Evidence {
 /// How a call hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Hang {
+pub enum HangKind {
     /// The ITE walk never meets its end: lock held, interrupts off.
     EndlessWalk,
     /// The lock is kept for ever for another reason.
@@ -102,7 +102,7 @@ pub struct Sighting {
     /// What has gone wrong with hardware.
     pub guess: FaultGuess,
     /// How calls hang in the states that look like this; `None` if none hangs.
-    pub hang: Option<Hang>,
+    pub hang: Option<HangKind>,
     /// Whether in some of these states no call hangs and no slot is lost.
     pub may_live: bool,
     /// Whether some of those that hang or have lost slots can last: whatever follows leads back to them.
@@ -140,11 +140,13 @@ pub struct Bounds<'a> {
     pub states: usize,
     /// Stops the work when it becomes true.
     pub cancel: Option<&'a AtomicBool>,
+    /// Is told before each search what is searched for.
+    pub progress: Option<&'a (dyn Fn(&str) + Sync)>,
 }
 
 impl Default for Bounds<'_> {
     fn default() -> Self {
-        Bounds { states: 400_000, cancel: None }
+        Bounds { states: 400_000, cancel: None, progress: None }
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`picture`], [`reduction`] | the busy part of a ring, and the same with what repeats left out |
 //! | [`model`], [`judge`] | the model's runs to such a picture, for each generation and kind of fault, and whether calls hang there |
 //! | [`naming`] | which published bug or finding a hang is |
+//! | [`qemu`] | a QEMU log, judged by the bridge that replays logs |
 //! | [`unit`], [`diagnosis`] | all of it together |
 //! | [`report`] | the answer as data, and its verdict as a sentence |
 //!
@@ -43,6 +44,7 @@ pub mod model;
 pub mod naming;
 pub mod patterns;
 pub mod picture;
+pub mod qemu;
 pub mod reduction;
 pub mod report;
 pub mod unit;

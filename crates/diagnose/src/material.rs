@@ -19,6 +19,8 @@ pub struct Material {
     pub trace: CallTrace,
     /// How many of its lines are QEMU's about its unit.
     pub qemu: usize,
+    /// Those lines, each at its place, the others empty; nothing without any.
+    pub qemu_log: String,
 }
 
 impl Material {
@@ -38,13 +40,20 @@ impl Material {
         let (dumps, of_dump) = dump::read(text)?;
         let skip = |line: usize| of_dump[line - 1];
         let of_qemu = |line: &&str| ["vtd_inv_", "vtd_reg_", "vtd_x_"].iter().any(|kind| line.contains(kind));
+        let qemu = text.lines().filter(of_qemu).count();
+        let only = |line| if of_qemu(&line) { line } else { "" };
+        let qemu_log: String = match qemu {
+            0 => String::new(),
+            _ => text.lines().flat_map(|line| [only(line), "\n"]).collect(),
+        };
         Ok(Material {
             name: name.to_string(),
             lines: of_dump.len(),
             dumps,
             log: KernelLog::read(text, skip),
             trace: CallTrace::read(text, skip),
-            qemu: text.lines().filter(of_qemu).count(),
+            qemu,
+            qemu_log,
         })
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use vtd_qi::campaign::findings::Findings;
 use vtd_qi::impl_qi::{FaultClass, IteWalk, Reclaim, Rules};
 
-use crate::judge::{Bounds, Evidence, Hang, Reached, Sighting, search};
+use crate::judge::{Bounds, Evidence, HangKind, Reached, Sighting, search};
 use crate::picture::Picture;
 
 /// A bug that explains a state.
@@ -77,9 +77,11 @@ pub fn name(
         matches!(again, Reached::No { .. })
     };
     Some(match hang {
-        Hang::LostDone if rules.reclaim == Reclaim::WhileDone => KnownBug::LostDone2024,
-        Hang::EndlessWalk if rules.ite_walk == IteWalk::Odd => KnownBug::OddWalk2026,
-        Hang::MissedAbort | Hang::NoRoom | Hang::LostDone if rules.ite_walk == IteWalk::Odd && from_odd_walk() => {
+        HangKind::LostDone if rules.reclaim == Reclaim::WhileDone => KnownBug::LostDone2024,
+        HangKind::EndlessWalk if rules.ite_walk == IteWalk::Odd => KnownBug::OddWalk2026,
+        HangKind::MissedAbort | HangKind::NoRoom | HangKind::LostDone
+            if rules.ite_walk == IteWalk::Odd && from_odd_walk() =>
+        {
             KnownBug::OddWalk2026
         }
         _ => finding(sighting.guess.class, "call-eventually-returns"),

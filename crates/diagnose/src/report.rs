@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::diagnosis::{Diagnosis, wrong_in};
 use crate::dmesg::{ReportedFault, ReportedLockup};
 use crate::ftrace::TracedCall;
-use crate::judge::Hang;
+use crate::judge::HangKind;
 use crate::material::Material;
 use crate::naming::KnownBug;
 use crate::patterns::KnownPattern;
@@ -30,6 +30,39 @@ pub struct DiagnosisData {
     pub lockups: Vec<ReportedLockup>,
     /// Known patterns in faults and lockups.
     pub patterns: Vec<KnownPattern>,
+    /// The lives of queues in QEMU logs.
+    pub lives: Vec<LifeData>,
+}
+
+/// A life of a queue in a QEMU log.
+#[derive(Clone, Debug, Serialize)]
+pub struct LifeData {
+    /// The file.
+    pub file: String,
+    /// The line at which the queue is set up; null if the log cannot be judged.
+    pub line: Option<u64>,
+    /// Whether some generation explains it without a broken promise and without a hang.
+    pub fine: bool,
+    /// What it comes to, in a sentence; or why it cannot be judged.
+    pub verdict: String,
+}
+
+impl LifeData {
+    fn of(diagnosis: &Diagnosis) -> Vec<LifeData> {
+        let mut lives = Vec::new();
+        for (file, judged) in &diagnosis.qemu {
+            match judged {
+                Err(why) => lives.push(LifeData { file: file.clone(), line: None, fine: false, verdict: why.clone() }),
+                Ok(judged) => lives.extend(judged.iter().map(|life| LifeData {
+                    file: file.clone(),
+                    line: Some(life.life.line),
+                    fine: life.is_fine(),
+                    verdict: life.verdict(),
+                })),
+            }
+        }
+        lives
+    }
 }
 
 /// A file.
@@ -107,7 +140,7 @@ pub struct WayData {
     /// What has gone wrong with hardware.
     pub fault: String,
     /// How a call hangs; null: none does.
-    pub hang: Option<Hang>,
+    pub hang: Option<HangKind>,
     /// Whether in some state that looks like this no call hangs and no slot is lost.
     pub may_live: bool,
     /// Whether somebody holds the lock in all of them.
@@ -130,6 +163,7 @@ impl DiagnosisData {
             faults: diagnosis.log.faults.clone(),
             lockups: diagnosis.log.lockups.clone(),
             patterns: diagnosis.patterns.clone(),
+            lives: LifeData::of(diagnosis),
         }
     }
 }
@@ -137,6 +171,7 @@ impl DiagnosisData {
 /// Whether nothing wrong was found.
 pub fn is_healthy(materials: &[Material], diagnosis: &Diagnosis) -> bool {
     diagnosis.units.iter().all(|unit| unit.state.is_healthy())
+        && LifeData::of(diagnosis).iter().all(|life| life.fine)
         && diagnosis.log.faults.is_empty()
         && diagnosis.log.in_driver().next().is_none()
         && materials.iter().all(|material| wrong_in(&material.trace).is_empty())

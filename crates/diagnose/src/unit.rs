@@ -263,6 +263,9 @@ fn ask(
     let pictures: Vec<&Picture> =
         pictures.iter().filter(|picture| !generation.rules.one_id_only() || one_id(picture)).collect();
     for guess in FaultGuess::ALL.into_iter().filter(|guess| circumstances.allows(*guess)) {
+        if let Some(progress) = bounds.progress {
+            progress(&format!("asking whether {} comes to this state {}", generation.name, guess.text()));
+        }
         let walks = guess.class.is_some_and(FaultClass::times_out) && generation.rules.ite_walk == IteWalk::Odd;
         let sides = if walks { Sides::Kept } else { Sides::Free };
         for picture in pictures.iter().map(|picture| picture.reduced(sides)) {

@@ -28,7 +28,8 @@ fn diagnose(arguments: &[&str], input: &[u8]) -> (i32, String, String) {
 #[test]
 fn the_verdict_stands_first_and_what_to_do_last() {
     let (code, out, errors) = diagnose(&[HANG], b"");
-    assert_eq!((code, errors.as_str()), (1, ""));
+    // On a slow machine there is progress.
+    assert!(code == 1 && errors.lines().all(|line| line.contains("asking whether")), "{errors}");
     assert!(out.starts_with("dmar0: hangs: the bug of 2026"), "{out}");
     assert!(out.contains("commit fe89277c9ceb mends it") && out.contains("walk: ID3.2=QI_ABORT"), "{out}");
     assert!(out.trim_end().lines().rev().take(3).any(|line| line.starts_with("next: ")), "{out}");

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 use flate2::read::MultiGzDecoder;
@@ -12,14 +13,16 @@ use vtd_qi_diagnose::diagnosis::Diagnosis;
 use vtd_qi_diagnose::judge::Bounds;
 use vtd_qi_diagnose::material::Material;
 use vtd_qi_diagnose::report::{DiagnosisData, is_healthy};
-use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, interrupt, printable, unless_interrupted};
+use vtd_qi_terminal::{
+    Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, printable, unless_interrupted,
+};
 
 mod print;
 
 /// Says what is wrong with a machine's invalidation queue, from what it leaves behind.
 ///
 /// Give it any mixture of: dumps of debugfs (/sys/kernel/debug/iommu/intel/invalidation_queue), dmesg or a journal, a trace of ftrace or
-/// trace-cmd with intel_iommu:qi_submit and probes on qi_submit_sync. Kinds are told apart by content; several may be in one file.
+/// trace-cmd with intel_iommu:qi_submit and probes on qi_submit_sync, a log of QEMU's with -trace 'vtd_*'. Kinds are told apart by content; several may be in one file.
 ///
 /// Each ring is mapped into the model: which generations of the driver come to such a state, after which fault, whether calls hang
 /// there, which published bug or finding that is, and the shortest run that leads there. What one file says of a lockup counts for the
@@ -38,7 +41,7 @@ struct Args {
     /// Print one JSON document instead of text
     ///
     /// It has healthy, files (each with what it holds, wrong_calls and open_calls), kernel (release and generations), units, faults,
-    /// lockups and patterns. A unit has unit, state (idle, at-work, no-queue; hangs, may-hang, after-fault, leaks, impossible,
+    /// lockups, patterns and lives (of queues in QEMU logs). A unit has unit, state (idle, at-work, no-queue; hangs, may-hang, after-fault, leaks, impossible,
     /// unreached; unknown), verdict, bugs, ring (iqh, iqt, what is inferred, batches) and generations (each with reached and ways: fault,
     /// hang, may_live, lock_held, bug and the run).
     #[arg(long)]
@@ -70,7 +73,13 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     }
     let states = args.max_states as usize;
     let given = materials.clone();
-    let judged = unless_interrupted(move |cancel| Diagnosis::of(&given, Bounds { states, cancel: Some(cancel) }));
+    let judged = unless_interrupted(move |cancel| {
+        let line = Mutex::new(ProgressLine::new());
+        let progress = |what: &str| line.lock().unwrap_or_else(PoisonError::into_inner).show(what);
+        let diagnosis = Diagnosis::of(&given, Bounds { states, cancel: Some(cancel), progress: Some(&progress) });
+        line.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        diagnosis
+    });
     let Some(diagnosis) = judged else { return Ok(Exit::Interrupted) };
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &DiagnosisData::of(&materials, &diagnosis)).map_err(io::Error::from)?;
@@ -81,6 +90,8 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     if interrupt().load(Ordering::Relaxed) {
         return Ok(Exit::Interrupted);
     }
+    let logs = diagnosis.qemu.iter().filter_map(|(file, judged)| Some((file, judged.as_ref().err()?)));
+    unusable.extend(logs.map(|(file, why)| format!("{}: its QEMU log cannot be judged: {why}", printable(file))));
     // All that can be used has been; the rest is said at the end.
     if let Some((last, others)) = unusable.split_last() {
         others.iter().for_each(|why| complain(format_args!("error: {why}")));

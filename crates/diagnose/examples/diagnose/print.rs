@@ -7,7 +7,7 @@ use vtd_qi::timeline::{LEGEND, Part};
 use vtd_qi_diagnose::diagnosis::{Diagnosis, wrong_in};
 use vtd_qi_diagnose::dmesg::KernelLog;
 use vtd_qi_diagnose::ftrace::{CallTrace, meaning};
-use vtd_qi_diagnose::judge::{Hang, Sighting};
+use vtd_qi_diagnose::judge::{HangKind, Sighting};
 use vtd_qi_diagnose::material::Material;
 use vtd_qi_diagnose::naming::KnownBug;
 use vtd_qi_diagnose::picture::{BatchPicture, Content};
@@ -41,6 +41,7 @@ pub fn diagnosis(out: &mut impl Write, materials: &[Material], diagnosis: &Diagn
             writeln!(out, "{}", painted(BAD, wrapped(&sentence, width, 0, 2)))?;
         }
     }
+    lives(out, diagnosis, width)?;
     log_verdict(out, diagnosis, width)?;
     if let Some(kernel) = &diagnosis.log.kernel {
         writeln!(out, "{}", wrapped(&printable(&kernel.text()), width, 0, 2))?;
@@ -61,6 +62,23 @@ pub fn diagnosis(out: &mut impl Write, materials: &[Material], diagnosis: &Diagn
     }
     let next = wrapped(&format!("next: {}", next(materials, diagnosis)), width, 0, 6);
     writeln!(out, "\n{}", next.replacen("next:", &painted(STRONG, "next:"), 1))
+}
+
+/// What the QEMU logs come to.
+fn lives(out: &mut impl Write, diagnosis: &Diagnosis, width: usize) -> Result<()> {
+    for (file, judged) in &diagnosis.qemu {
+        let Ok(judged) = judged else { continue };
+        let several = judged.len() > 1;
+        for life in judged {
+            let which = if several { format!(", queue set up at line {}", life.life.line) } else { String::new() };
+            let sentence = printable(&format!("{file}{which}: {}.", life.verdict())).into_owned();
+            writeln!(out, "{}", painted(if life.is_fine() { GOOD } else { BAD }, wrapped(&sentence, width, 0, 2)))?;
+        }
+        if judged.is_empty() {
+            writeln!(out, "{}: its QEMU log never uses a queue.", printable(file))?;
+        }
+    }
+    Ok(())
 }
 
 fn log_verdict(out: &mut impl Write, diagnosis: &Diagnosis, width: usize) -> Result<()> {
@@ -202,15 +220,15 @@ fn fate(sighting: &Sighting) -> String {
     }
 }
 
-fn of(hang: Hang) -> &'static str {
+fn of(hang: HangKind) -> &'static str {
     match hang {
-        Hang::EndlessWalk => "the ITE walk never meets its end",
-        Hang::LockKept => "the lock is kept for ever",
-        Hang::NobodysIqe => "nobody takes the invalid descriptor at IQH for its own",
-        Hang::EndlessRetry => "the request times out and is posted again for ever",
-        Hang::LostDone => "an owner waits for a DONE that was taken away",
-        Hang::MissedAbort => "an owner waits for a WD that hardware has dropped",
-        Hang::NoRoom => "there are never enough free slots",
+        HangKind::EndlessWalk => "the ITE walk never meets its end",
+        HangKind::LockKept => "the lock is kept for ever",
+        HangKind::NobodysIqe => "nobody takes the invalid descriptor at IQH for its own",
+        HangKind::EndlessRetry => "the request times out and is posted again for ever",
+        HangKind::LostDone => "an owner waits for a DONE that was taken away",
+        HangKind::MissedAbort => "an owner waits for a WD that hardware has dropped",
+        HangKind::NoRoom => "there are never enough free slots",
     }
 }
 
@@ -325,6 +343,9 @@ fn next(materials: &[Material], diagnosis: &Diagnosis) -> String {
         Some(KnownBug::Finding { number, .. }) => {
             let finding = &Findings::embedded().findings[number - 1];
             format!("check {} draws finding {number}, explore {} walks through it", finding.cell, finding.cell)
+        }
+        _ if diagnosis.qemu.iter().any(|(_, judged)| judged.is_ok()) => {
+            "replay judges a QEMU log line by line, and shows the states before and after".to_string()
         }
         _ if diagnosis.units.is_empty() => {
             "give a dump of the ring too: cat /sys/kernel/debug/iommu/intel/invalidation_queue, as root".to_string()

@@ -254,6 +254,10 @@ fn known_patterns_are_named() {
     assert!(
         of("watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [dd:210]\nRIP: 0010:ext4_readdir+0x1/0x2\n").is_empty()
     );
+    // A trace in the same text is no stack.
+    let stall = "[   39.0] rcu: INFO: rcu_preempt self-detected stall on CPU\n dd-7     [001] d..1.    49.199990: enter: \
+                 (qi_submit_sync+0x4/0x830) count=1\n";
+    assert!(of(stall).is_empty());
     // The numbers that the sentences name are those of the findings.
     let titles: Vec<String> = Findings::embedded().findings.into_iter().map(|finding| finding.title).collect();
     assert!(
@@ -298,6 +302,25 @@ fn one_text_may_hold_all_kinds() {
     let material = Material::read("a test", &text).unwrap();
     assert_eq!((material.dumps.len(), material.trace.calls.len(), material.qemu), (1, 6, 1));
     assert_eq!(material.kinds().len(), 4);
+    // What QEMU's lines come to is said by the bridge that replays them.
+    let log = "\
+7@1.000002:vtd_inv_qi_setup addr 0x1000 size 256
+8@1.000004:vtd_inv_qi_tail write tail 2
+8@1.000005:vtd_inv_qi_head read head 0
+8@1.000006:vtd_inv_qi_head read head 1
+8@1.000007:vtd_inv_desc invalidate desc type wait high 0x100004 low 0x200000025
+8@1.000008:vtd_inv_desc_wait_sw wait invalidate status write addr 0x100004 data 0x2
+";
+    let judged = |log: &str| {
+        let material = Material::read("a test", &(log.to_string() + "qemu-system-x86_64: warning\n")).unwrap();
+        let diagnosis = Diagnosis::of(std::slice::from_ref(&material), Bounds::default());
+        let lives = diagnosis.qemu[0].1.as_ref().unwrap();
+        (is_healthy(&[material], &diagnosis), lives[0].verdict())
+    };
+    let (healthy, told) = judged(log);
+    assert!(healthy && told.starts_with("a run of ") && told.contains("g5"), "{told}");
+    let (healthy, told) = judged(&log.replace("tail 2", "tail 1"));
+    assert!(!healthy && told.starts_with("no run of any generation"), "{told}");
     assert!(Material::read("a test", "Dear colleague,\nit hangs.\n").unwrap().is_unknown());
 }
 
@@ -342,7 +365,7 @@ fn no_text_makes_it_panic() {
             text.replace_range(at..end, words[random.usize(..words.len())]);
         }
         if let Ok(material) = Material::read("fuzz", &text) {
-            let bounds = Bounds { states: 200, cancel: None };
+            let bounds = Bounds { states: 200, ..Bounds::default() };
             let diagnosis = Diagnosis::of(std::slice::from_ref(&material), bounds);
             let data = vtd_qi_diagnose::report::DiagnosisData::of(&[material], &diagnosis);
             assert!(serde_json::to_string(&data).is_ok());

@@ -1,0 +1,100 @@
+//! A QEMU log, judged by the bridge that replays logs: each life of each queue under each generation.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use vtd_qi::impl_qi::{GENERATIONS, Generation};
+use vtd_qi_traces::qemu_log::{Life, Trace, TraceError};
+use vtd_qi_traces::replay::{End, Ending, Options, ReplayVerdict, Replayed, replay};
+
+/// A life of a queue, judged.
+#[derive(Clone, Debug)]
+pub struct JudgedLife {
+    /// Which life of which unit.
+    pub life: Life,
+    /// What became of it under each generation that was asked.
+    pub verdicts: Vec<(&'static Generation, Replayed)>,
+}
+
+/// Judges every life in a log, under the generations that the kernel may have, or under all.
+///
+/// # Errors
+/// [`TraceError`], if the log cannot be read or never sets a queue up.
+pub fn judge_log(log: &str, kernel: &[&str], cancel: Option<&AtomicBool>) -> Result<Vec<JudgedLife>, TraceError> {
+    let options = Options { end: End::Anywhere, ..Options::default() };
+    let asked = |generation: &&Generation| match kernel {
+        [] => generation.name != "g5plus",
+        kernel => kernel.contains(&generation.name),
+    };
+    let go_on = |_| match cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    let lives = Trace::read_all(log.as_bytes())?;
+    let judged = lives.iter().filter(|trace| trace.uses_the_ring()).map(|trace| {
+        let asked = GENERATIONS.iter().filter(asked);
+        let verdicts = asked.map(|generation| (generation, replay(trace, generation.rules, options, go_on))).collect();
+        JudgedLife { life: trace.life(), verdicts }
+    });
+    Ok(judged.collect())
+}
+
+impl JudgedLife {
+    /// Whether some generation explains it without a broken promise and without a hang.
+    pub fn is_fine(&self) -> bool {
+        self.verdicts.iter().any(|(_, replayed)| replayed.is_fine())
+    }
+
+    /// What it comes to, in one sentence: of the generations that say most for it.
+    pub fn verdict(&self) -> String {
+        let of = |wanted: &dyn Fn(&Replayed) -> bool| -> Vec<&(&'static Generation, Replayed)> {
+            self.verdicts.iter().filter(|(_, replayed)| wanted(replayed)).collect()
+        };
+        let names = |those: &[&(&'static Generation, Replayed)]| {
+            those.iter().map(|(generation, _)| generation.name).collect::<Vec<_>>().join(", ")
+        };
+        let fine = of(&|replayed| replayed.is_fine());
+        let accepted = of(&|replayed| matches!(replayed.verdict, ReplayVerdict::Accepted(_)));
+        let broken = of(&|replayed| matches!(replayed.verdict, ReplayVerdict::Broken(_)));
+        let first = [&fine, &accepted, &broken].into_iter().find(|those| !those.is_empty());
+        let Some(those) = first else { return self.not_accepted() };
+        match &those[0].1.verdict {
+            ReplayVerdict::Accepted(accepted) => format!("a run of {}; {}", names(those), ended(&accepted.end)),
+            ReplayVerdict::Broken(broken) => {
+                let breach = &broken.breach;
+                let finding = breach.finding.as_ref().map_or(String::new(), |(number, title)| {
+                    format!(", finding {number} of docs/findings.md ({title})")
+                });
+                let (names, end) = (names(those), ended(&broken.end));
+                let (line, harm) = (breach.line, breach.harm);
+                format!("a run of {names} that breaks a promise at line {line}: {harm}{finding}; {end}")
+            }
+            _ => self.not_accepted(),
+        }
+    }
+
+    /// Why no generation explains it: the one that follows it furthest.
+    fn not_accepted(&self) -> String {
+        let stopped = self.verdicts.iter().map(|(generation, replayed)| match &replayed.verdict {
+            ReplayVerdict::Rejected(rejection) => (rejection.line, generation.name, rejection.reason.to_string()),
+            ReplayVerdict::Unknown(given_up) => {
+                (given_up.line, generation.name, format!("not decided: {}", given_up.cause))
+            }
+            ReplayVerdict::Accepted(_) | ReplayVerdict::Broken(_) => (0, generation.name, String::new()),
+        });
+        match stopped.max_by_key(|(line, _, _)| *line) {
+            Some((line, name, reason)) => {
+                format!("no run of any generation that was asked; {name} follows it to line {line}: {reason}")
+            }
+            None => "no generation was asked".to_string(),
+        }
+    }
+}
+
+fn ended(end: &Ending) -> String {
+    match end {
+        Ending::Stuck(stuck) => format!("it ends stuck: {}; {}", stuck.hang.what(), stuck.hang.fix()),
+        Ending::Middle { .. } => "it ends in the middle, and each call can still return".to_string(),
+        other => other.to_string(),
+    }
+}
