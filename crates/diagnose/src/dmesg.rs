@@ -2,6 +2,8 @@
 //!
 //! Lines are known by their words, wherever they stand in the line, so that log levels, times and a journal's host names do no harm.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::descriptor::{DescriptorKind, slot_of_address, type_name};
@@ -9,7 +11,7 @@ use crate::ftrace::is_trace;
 use crate::kernels::KernelGenerations;
 
 /// The kind of a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum FaultKind {
     /// Invalidation queue error: an invalid descriptor at IQH.
@@ -154,19 +156,25 @@ impl KernelLog {
     /// A console and the log itself often stand one behind the other: what comes again with the same time is no second fault.
     fn drop_copies(&mut self) {
         let mut kept: Vec<ReportedFault> = Vec::new();
+        let mut places: HashMap<(u64, FaultKind, u64), Vec<usize>> = HashMap::new();
         for fault in std::mem::take(&mut self.faults) {
-            let same = |other: &&mut ReportedFault| {
-                let of = |fault: &ReportedFault| (fault.seconds.map(f64::to_bits), fault.kind, fault.number);
-                let alike =
-                    |a: Option<ShownDescriptor>, b: Option<ShownDescriptor>| a.is_none() || b.is_none() || a == b;
-                fault.seconds.is_some()
-                    && of(other) == of(&fault)
-                    && alike(other.head, fault.head)
-                    && alike(other.prior, fault.prior)
+            let Some(seconds) = fault.seconds else {
+                kept.push(fault);
+                continue;
             };
-            match kept.iter_mut().find(same) {
-                Some(first) => first.cleared |= fault.cleared,
-                None => kept.push(fault),
+            let places = places.entry((seconds.to_bits(), fault.kind, fault.number)).or_default();
+            let alike = |a: Option<ShownDescriptor>, b: Option<ShownDescriptor>| a.is_none() || b.is_none() || a == b;
+            let same = |at: &&usize| alike(kept[**at].head, fault.head) && alike(kept[**at].prior, fault.prior);
+            match places.iter().find(same).copied() {
+                Some(at) => {
+                    let first = &mut kept[at];
+                    first.cleared |= fault.cleared;
+                    (first.head, first.prior) = (first.head.or(fault.head), first.prior.or(fault.prior));
+                }
+                None => {
+                    places.push(kept.len());
+                    kept.push(fault);
+                }
             }
         }
         self.faults = kept;

@@ -40,6 +40,15 @@ pub fn diagnosis(out: &mut impl Write, materials: &[Material], diagnosis: &Diagn
             let sentence = format!("{}: {}.", printable(&material.name), printable(&wrong));
             writeln!(out, "{}", painted(BAD, wrapped(&sentence, width, 0, 2)))?;
         }
+        let trace = &material.trace;
+        if trace.says_something() && wrong_in(trace).is_empty() {
+            let open = trace.open().count();
+            let returned = trace.calls.len() - open;
+            let rest = if open > 0 { format!("; {open} had just begun when the trace ended") } else { String::new() };
+            let sentence =
+                format!("{}: healthy: {returned} call(s), each of which returned{rest}.", printable(&material.name));
+            writeln!(out, "{}", painted(GOOD, wrapped(&sentence, width, 0, 2)))?;
+        }
     }
     lives(out, diagnosis, width)?;
     log_verdict(out, diagnosis, width)?;
@@ -88,6 +97,9 @@ fn log_verdict(out: &mut impl Write, diagnosis: &Diagnosis, width: usize) -> Res
         writeln!(out, "{}", wrapped(&format!("do: {}.", pattern.advice), width, 2, 6))?;
     }
     match diagnosis.log.faults.len() {
+        0 if diagnosis.log.says_something() && diagnosis.patterns.is_empty() => {
+            writeln!(out, "{}", painted(GOOD, "log: no fault of the queue, and no lockup in qi_submit_sync."))
+        }
         0 => Ok(()),
         count if diagnosis.patterns.is_empty() => {
             writeln!(out, "{}", painted(BAD, format!("log: {count} fault(s) of the queue.")))

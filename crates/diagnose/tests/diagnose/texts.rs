@@ -226,6 +226,23 @@ fn a_kernel_log_is_read_behind_any_prefix() {
     }
 }
 
+/// A console behind the log itself, cut off at its end: each fault counts once.
+#[test]
+fn what_a_log_says_twice_is_one_fault() {
+    let fault = |seconds: u32| {
+        format!(
+            "[{seconds:5}.000001] DMAR: VT-d detected Invalidation Time-out Error: SID 0\n[{seconds:5}.000002] DMAR: QI HEAD: IOTLB \
+             Invalidation qw0 = 0x300f2, qw1 = 0x{seconds:x}\n"
+        )
+    };
+    let log: String = (0..20_000).map(fault).collect();
+    let again = log.replace("qw1", "DMAR") + "DMAR: Invalidation Time-out Error (ITE) cleared\n";
+    let read = KernelLog::read(&(log + &again), |_| false);
+    assert_eq!(read.faults.len(), 20_000);
+    let last = &read.faults[19_999];
+    assert!(last.cleared && last.head.is_some() && !read.faults[0].cleared);
+}
+
 #[test]
 fn known_patterns_are_named() {
     let ite = |slot: u64, seconds: f64| {
