@@ -241,8 +241,11 @@ fn each(out: &mut Output, args: &Args, file: &Path, memory: usize, reports: &mut
     let line = at.clone();
     let judged = unless_interrupted(move |interrupted| judge(&owned, generation, options, interrupted, &line));
     let Some(judged) = judged else {
-        let line = at.load(Ordering::Relaxed);
-        complain(format_args!("{}: not judged: interrupted at line {line}", file.display()));
+        let at = match at.load(Ordering::Relaxed) {
+            0 => String::new(),
+            line => format!(" at line {line}"),
+        };
+        complain(format_args!("{}: not judged: interrupted{at}", file.display()));
         return Ok(());
     };
     let Judged { reports: lives, facts, interrupted } = judged?;

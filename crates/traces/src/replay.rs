@@ -73,7 +73,7 @@
 //! | `judge.rs` | a life of the queue judged as it is read, under several generations at once; a trace replayed under one |
 //! | `tracker.rs`, `runs.rs` | the set of runs, and how it follows from line to line |
 //! | `seen.rs` | what the lines have said beside the ring: threads, descriptors, what is not decided yet |
-//! | `lines.rs` | what each kind of line does to that set |
+//! | `lines.rs`, `faults.rs` | what each kind of line does to that set |
 //! | `sections.rs`, `steps.rs` | the hidden steps, under the lock at once or one by one |
 //! | `abstraction.rs`, `harm.rs` | the specification, followed step by step; which promise is broken |
 //! | `ending.rs` | how a trace ends |
@@ -105,6 +105,7 @@
 mod abstraction;
 mod blame;
 mod ending;
+mod faults;
 mod harm;
 mod judge;
 mod lines;
