@@ -327,10 +327,17 @@ fn judge(
     let mut reader = Reader::new(open(file)?);
     let mut lives: Vec<Judging> = Vec::new();
     let mut reports = Vec::new();
-    let mut line = ProgressLine::new();
-    let mut go_on = || match interrupted.load(Ordering::Relaxed) {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
+    let (mut line, mut asked) = (ProgressLine::new(), 0_u64);
+    let name = generation.map_or(String::new(), |generation| format!("{}: ", generation.name));
+    let mut go_on = || {
+        asked += 1;
+        if asked.is_multiple_of(1_024) {
+            line.show(&format!("{name}{} lines are read", at.load(Ordering::Relaxed)));
+        }
+        match interrupted.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     };
     let mut end = |life: Judging, lines: u64, go_on: &mut dyn FnMut() -> ControlFlow<()>| {
         if life.judge.uses_the_ring() {
@@ -350,10 +357,6 @@ fn judge(
                 lives.push(Judging { life, judge, summary: Summary::new(life.length), cpus: Vec::new() });
             }
             LogEntry::Event { life, event, text } => {
-                if event.line % 16_384 == 0 || at.load(Ordering::Relaxed) == 0 {
-                    let of = generation.map_or(String::new(), |generation| format!("{}: ", generation.name));
-                    line.show(&format!("{of}{} lines are judged", event.line));
-                }
                 at.store(event.line, Ordering::Relaxed);
                 let Some(life) = lives.iter_mut().find(|other| other.life.number == life) else { continue };
                 life.summary.count(&event.what);
@@ -371,9 +374,10 @@ fn judge(
     }
     let facts = reader.facts().clone();
     lives.into_iter().for_each(|life| end(life, facts.lines, &mut go_on));
+    let interrupted = go_on().is_break();
     line.clear();
     reports.iter_mut().for_each(|report| report.of_log(&facts, numbers));
-    Ok(Judged { reports, facts, interrupted: go_on().is_break() })
+    Ok(Judged { reports, facts, interrupted })
 }
 
 /// What stands before the events of a trace, so that several of them can stand in one file.
