@@ -78,6 +78,27 @@ pub struct ScenarioData {
     pub drawings: Vec<String>,
 }
 
+impl ScenarioData {
+    /// Something of which no more is told than its name, a sentence and a verdict.
+    pub fn told(name: &str, sentence: &str, verdict: Verdict) -> ScenarioData {
+        ScenarioData {
+            name: name.to_string(),
+            sentence: sentence.to_string(),
+            verdict,
+            generation: String::new(),
+            configuration: Vec::new(),
+            why: None,
+            fairness: Vec::new(),
+            counts: Vec::new(),
+            cut: None,
+            surprises: Vec::new(),
+            properties: Vec::new(),
+            witnesses: Vec::new(),
+            drawings: Vec::new(),
+        }
+    }
+}
+
 /// A property and its verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -14,7 +14,8 @@ use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
 use thiserror::Error;
 use vtd_qi::impl_qi::{AfterIte, GENERATIONS, Generation};
-use vtd_qi_terminal::style::{STRONG, painted};
+use vtd_qi_page::file::ReportFile;
+use vtd_qi_terminal::style::{columns, next};
 use vtd_qi_terminal::{
     Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, memory, unless_interrupted,
 };
@@ -22,6 +23,8 @@ use vtd_qi_traces::events::{VisibleEvent, events_module};
 use vtd_qi_traces::qemu_log::{Facts, Life, LogEntry, Reader, Summary, Trace, TraceError, What};
 use vtd_qi_traces::replay::{End, Grain, Judge, MostStates, Options, Qemu};
 
+#[path = "replay/page.rs"]
+mod page;
 #[path = "replay/report.rs"]
 mod report;
 
@@ -81,6 +84,9 @@ struct Args {
     /// Take each hidden step by itself: slow, and decides the same; of logs that name threads
     #[arg(long)]
     steps: bool,
+    /// Write what is said as a page: it needs no network, and steps through the model's run to a known hang
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Print one JSON document instead of text
     #[arg(long)]
     json: bool,
@@ -91,7 +97,7 @@ struct Args {
     /// after it, up to the next Trace, are of that file, and have `line`. WriteIqt: `cpu` (submitters from 1), `slot`, `count` of IDs posted. Fetch: `slot`, `desc`
     /// (ID or WD), `target` of a WD. Complete: `target`, `data`. LoseAnswer (ITE is set): `aborted` WDs. ClearIte: `cpu`. What
     /// cannot be told is null.
-    #[arg(long, verbatim_doc_comment, conflicts_with_all = ["hardware", "after_ite", "generation", "prefix", "steps", "json"])]
+    #[arg(long, verbatim_doc_comment, conflicts_with_all = ["hardware", "after_ite", "generation", "prefix", "steps", "json", "html"])]
     ndjson: bool,
     /// Write the visible events to DIR/QITraceData.tla too, for TLC and spec/QITrace.tla; of one trace only
     #[arg(long, value_name = "DIR")]
@@ -172,6 +178,7 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     if args.after_ite.is_some() && args.hardware == HardwareArg::Stock {
         return Err(Unusable::NoTimeOuts.into());
     }
+    let page = args.html.as_deref().map(ReportFile::create).transpose().map_err(Failure::Unusable)?;
     let memory = memory::allowance(None, THREADS)?;
     let (mut reports, mut unusable) = (Vec::new(), Vec::new());
     for file in &args.files {
@@ -180,6 +187,10 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
             Err(Failure::Unusable(why)) => unusable.push(why),
             ended => ended?,
         }
+    }
+    if let Some(file) = page {
+        let interrupted = interrupt().load(Ordering::Relaxed);
+        file.write(&page::page(&reports, interrupted, memory)?).map_err(Failure::Unusable)?;
     }
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &reports).map_err(io::Error::from)?;
@@ -201,7 +212,11 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
         return Err(Failure::Unusable(why));
     }
     if let Some(report) = reports.iter().max_by_key(|report| report.verdict).filter(|_| !args.json) {
-        writeln!(out, "\n{} {}", painted(STRONG, "next:"), report.next())?;
+        let text = match &args.html {
+            Some(page) => format!("{} is a page of it to send: open it in a browser", page.display()),
+            None => report.next(),
+        };
+        next(out, &text, columns())?;
     }
     Ok(Exit::success_if(reports.iter().all(|report| report.verdict == Word::Run)))
 }

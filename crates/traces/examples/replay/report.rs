@@ -6,13 +6,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use vtd_qi::campaign::findings::Findings;
 use vtd_qi::impl_qi::Generation;
 use vtd_qi_terminal::printable;
 use vtd_qi_terminal::style::{BAD, GOOD, Style, UNSURE, painted};
 use vtd_qi_traces::qemu_log::{Facts, Life, Summary};
 use vtd_qi_traces::replay::{
-    Accepted, Breach, BrokenPromise, Ending, GivenUp, Grain, KnownHang, Qemu, Rejection, ReplayVerdict, Replayed,
-    SpecSteps, Stuck,
+    Accepted, Breach, BrokenPromise, Ending, GivenUp, Grain, Qemu, Rejection, ReplayVerdict, Replayed, SpecSteps, Stuck,
 };
 
 /// What is said of a life of the queue.
@@ -148,13 +148,17 @@ impl Report {
         self.summary.ites > 0
     }
 
+    /// Prints the verdict, and what there is to say beside.
     pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let word = self.verdict.to_string();
+        let sentence = self.sentence().replacen(&word, &painted(self.verdict.style(), &word), 1);
+        writeln!(out, "{}: {sentence}", self.name())?;
+        self.print_details(out)
+    }
+
+    /// Prints what there is to say beside the verdict.
+    pub fn print_details(&self, out: &mut impl Write) -> io::Result<()> {
         let Summary { iqt_writes, wds, status_writes, ites, aborted, batches, laps, outstanding, .. } = &self.summary;
-        write!(out, "{}", printable(&self.file.to_string_lossy()))?;
-        if self.lives > 1 {
-            write!(out, ", life {} of {} (unit {}, from line {})", self.life, self.lives, self.unit, self.from_line)?;
-        }
-        writeln!(out, ": {}", self.sentence())?;
         let cpus = self.cpus.map_or("not named".into(), |cpus| cpus.to_string());
         writeln!(
             out,
@@ -188,6 +192,17 @@ impl Report {
         Ok(())
     }
 
+    /// What the log, and the life in it, is called.
+    pub fn name(&self) -> String {
+        let file = printable(&self.file.to_string_lossy()).into_owned();
+        match self.lives {
+            1 => file,
+            lives => {
+                format!("{file}, life {} of {lives} (unit {}, from line {})", self.life, self.unit, self.from_line)
+            }
+        }
+    }
+
     /// The generations of a verdict.
     fn of(&self, word: Word) -> Vec<&'static str> {
         self.generations.iter().filter(|fit| fit.verdict == word).map(|fit| fit.generation).collect()
@@ -199,9 +214,9 @@ impl Report {
     }
 
     /// The verdict in a sentence.
-    fn sentence(&self) -> String {
+    pub fn sentence(&self) -> String {
         let Some(best) = self.best() else { return "nothing was judged".into() };
-        let word = painted(self.verdict.style(), self.verdict);
+        let word = self.verdict;
         let names = self.of(self.verdict).join(", ");
         match self.verdict {
             Word::Run => {
@@ -244,30 +259,34 @@ impl Report {
                     Some((fit, stopped)) => {
                         format!("{word} of {}: at line {} {}", fit.generation, stopped.line, stopped.reason)
                     }
-                    None => word,
+                    None => word.to_string(),
                 }
             }
         }
     }
 
+    /// The first generation with a verdict.
+    fn first(&self, word: Word) -> Option<&Fit> {
+        self.generations.iter().find(|fit| fit.verdict == word)
+    }
+
+    /// The scenario or cell that has the shortest run to the hang or the broken promise, if that is a known one.
+    pub fn known_as(&self) -> Option<String> {
+        let stuck = self.first(Word::Stuck).and_then(|fit| fit.end.as_ref());
+        let broken = self.first(Word::BreaksAPromise).and_then(|fit| fit.breach.as_ref());
+        match (stuck, broken) {
+            (Some(Ending::Stuck(Stuck { hang, .. })), _) => hang.shown_by().map(String::from),
+            (_, Some(Breach { finding: Some((number, _)), .. })) => {
+                Findings::embedded().findings.get(number - 1).map(|finding| finding.cell.clone())
+            }
+            _ => None,
+        }
+    }
+
     /// What to do next.
     pub fn next(&self) -> String {
-        let of = |word: Word| self.generations.iter().find(|fit| fit.verdict == word);
-        let stuck = of(Word::Stuck).and_then(|fit| fit.end.as_ref());
-        let broken = of(Word::BreaksAPromise).and_then(|fit| fit.breach.as_ref());
-        match (stuck, broken) {
-            (Some(Ending::Stuck(Stuck { hang: KnownHang::LostDone, .. })), _) => {
-                "check g3-patch shows the shortest run to this hang".into()
-            }
-            (Some(Ending::Stuck(Stuck { hang: KnownHang::NobodysIqe, .. })), _) => {
-                "check g5-invalid-id-in-order-2x4 shows the shortest run to such a hang".into()
-            }
-            (Some(Ending::Stuck(Stuck { hang: KnownHang::EndlessWalk | KnownHang::MissedWd, .. })), _) => {
-                "check g4-lost-answer-in-order-drop-2x4 shows the shortest run to such a hang".into()
-            }
-            (_, Some(Breach { finding: Some((number, _)), .. })) => {
-                format!("docs/findings.md, finding {number}, has the shortest run and what mends it")
-            }
+        match self.known_as() {
+            Some(name) => format!("check {name} shows the shortest run to such a state, and why"),
             _ if self.verdict == Word::NotARun => {
                 "look at the line above it; --prefix leaves the end of a log that is cut off unjudged".into()
             }

@@ -91,9 +91,19 @@ impl KnownHang {
             }
             KnownHang::NobodysIqe => {
                 "no published commit mends it; the rules iqe-at=any and iqe-patch=null-wd would (docs/findings.md, \
-                 \"An invalid ID that is not its batch's first is nobody's\")"
+                 \"An invalid ID that is not the first of its batch is never repaired\")"
             }
             KnownHang::Other => "nothing that is known mends it",
+        }
+    }
+
+    /// The scenario or cell that has a run to such a hang.
+    pub fn shown_by(self) -> Option<&'static str> {
+        match self {
+            KnownHang::EndlessWalk | KnownHang::MissedWd => Some("g4-lost-answer-in-order-drop-2x4"),
+            KnownHang::LostDone => Some("g3-patch-2x4"),
+            KnownHang::NobodysIqe => Some("g5-invalid-id-in-order-2x4"),
+            KnownHang::Other => None,
         }
     }
 }
@@ -255,5 +265,24 @@ impl Model for Pending<'_> {
 
     fn next_state(&self, state: &LogState, action: Action) -> Option<LogState> {
         self.ring.next_state(state, action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vtd_qi::scenario::{Check, Table};
+    use vtd_qi_subject::named;
+
+    /// A hang shows in liveness, and what is said to show it is expected to violate that.
+    #[test]
+    fn what_shows_a_hang_is_expected_to_hang() {
+        for hang in [KnownHang::EndlessWalk, KnownHang::MissedWd, KnownHang::LostDone, KnownHang::NobodysIqe] {
+            let shown_by = named(&Table::embedded(), hang.shown_by().unwrap()).unwrap();
+            let [scenario] = &shown_by[..] else { panic!("{hang:?}: {} scenarios", shown_by.len()) };
+            let liveness = |name: &str| Check::named(name).is_some_and(|check| !check.is_safety());
+            let hangs = scenario.expected.iter().any(|(name, expected)| expected.violated && liveness(name));
+            assert!(hangs, "{hang:?}: {:?}", scenario.expected.keys());
+        }
     }
 }

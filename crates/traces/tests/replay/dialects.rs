@@ -1,5 +1,7 @@
 //! Every form in which QEMU has written its events, and what else a log may hold, each with the answer derived by hand.
 
+use vtd_qi_page::report::ReportData;
+use vtd_qi_page::run::ShownRun;
 use vtd_qi_traces::qemu_log::{LogEntry, Reader};
 use vtd_qi_traces::replay::{Judge, KnownHang};
 
@@ -306,6 +308,17 @@ fn a_log_that_ends_in_the_hang_that_it_shows_says_which() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("If the machine hung here, it was g3 or g3t or g4 or g4r"), "{text}");
     assert!(text.trim_end().lines().last().unwrap().starts_with("next: check g4-lost-answer"), "{text}");
+    let page = path.with_extension("html");
+    let output = run(&["--html", page.to_str().unwrap(), path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+    let html = std::fs::read_to_string(&page).unwrap();
+    let data = html.split(r#"<script type="application/json" id="data">"#).nth(1).unwrap().split("</script>").next();
+    let data: ReportData = serde_json::from_str(data.unwrap()).unwrap();
+    assert!(data.sentence.contains("If the machine hung here, it was g3 or g3t or g4 or g4r"), "{}", data.sentence);
+    assert!(text.contains(&data.scenarios[0].drawings[0]), "{:?}", data.scenarios[0].drawings);
+    // The model's run to the hang that it may have been.
+    let hangs = |run: &ShownRun| run.scenario == "g4-lost-answer-in-order-drop-2x4" && !run.stuck.is_empty();
+    assert!(data.runs.iter().any(hangs), "{} runs", data.runs.len());
 }
 
 #[test]

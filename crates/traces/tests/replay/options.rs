@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// What an option is given, none of it the default.
-const VALUES: [(&str, &[&str]); 8] = [
+const VALUES: [(&str, &[&str]); 9] = [
     ("--hardware", &["stock"]),
     ("--after-ite", &["ids-run"]),
     ("--generation", &["g5"]),
     ("--prefix", &[]),
     ("--steps", &[]),
+    ("--html", &["page.html"]),
     ("--json", &[]),
     ("--ndjson", &[]),
     ("--tla", &["."]),
@@ -26,12 +27,13 @@ fn listed() -> BTreeSet<String> {
     options.filter(|option| !["--help", "--version"].contains(&option.as_str())).collect()
 }
 
-/// What comes of a run: the exit code, the output, and the module if one was written.
+/// What comes of a run: the exit code, the output, and the files that were written.
 #[derive(PartialEq)]
 struct Outcome {
     code: Option<i32>,
     stdout: Vec<u8>,
     module: Option<Vec<u8>>,
+    page: Option<Vec<u8>>,
 }
 
 /// `None` if refused.
@@ -42,8 +44,9 @@ fn outcome(options: &[&str], log: &PathBuf) -> Option<Outcome> {
     let Output { status, stdout, .. } =
         Command::new(example()).args(args).arg(log).current_dir(&folder).output().unwrap();
     let module = std::fs::read(folder.join("QITraceData.tla")).ok();
+    let page = std::fs::read(folder.join("page.html")).ok();
     std::fs::remove_dir_all(folder).unwrap();
-    (status.code() != Some(2)).then_some(Outcome { code: status.code(), stdout, module })
+    (status.code() != Some(2)).then_some(Outcome { code: status.code(), stdout, module, page })
 }
 
 /// An empty folder beside a log.

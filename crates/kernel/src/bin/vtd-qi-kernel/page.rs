@@ -48,22 +48,7 @@ fn sentence(report: &Report) -> String {
 fn part(name: &str, sentence: &str, verdict: Verdict) -> ReportPart {
     // Words that stand in columns in a terminal.
     let sentence = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
-    let data = ScenarioData {
-        name: name.to_string(),
-        sentence,
-        verdict,
-        generation: String::new(),
-        configuration: Vec::new(),
-        why: None,
-        fairness: Vec::new(),
-        counts: Vec::new(),
-        cut: None,
-        surprises: Vec::new(),
-        properties: Vec::new(),
-        witnesses: Vec::new(),
-        drawings: Vec::new(),
-    };
-    ReportPart { data, runs: Vec::new() }
+    ReportPart { data: ScenarioData::told(name, &sentence, verdict), runs: Vec::new() }
 }
 
 fn recognised(report: &Report) -> Option<ReportPart> {
