@@ -12,7 +12,7 @@
 //! | [`model`], [`judge`] | the model's runs to such a picture, for each generation and kind of fault, and whether calls hang there |
 //! | [`naming`] | which published bug or finding a hang is |
 //! | [`qemu`] | a QEMU log, judged by the bridge that replays logs |
-//! | [`unit`], [`diagnosis`] | all of it together |
+//! | [`mod@unit`], [`diagnosis`] | all of it together |
 //! | [`report`] | the answer as data, and its verdict as a sentence |
 //!
 //! ```

@@ -8,7 +8,7 @@
 //! | [`picture`] | one step of a run as a picture for a document |
 //! | [`report`] | the page of `--html`: verdicts, reasons and runs in one file that needs nothing else |
 //! | `checked` | such a page of what `check` has found |
-//! | [`about`], [`file`] | what a page says of itself, and the file that it goes to |
+//! | [`about`], [`mod@file`] | what a page says of itself, and the file that it goes to |
 //!
 //! The renderer is `assets/page.js`, in plain JavaScript on Preact and htm (`assets/vendor`). It shows what is serialised here; a
 //! page of another kind mounts its components on frames that come one by one.
