@@ -1,10 +1,13 @@
 //! The ring as debugfs prints it: `/sys/kernel/debug/iommu/intel/invalidation_queue`.
 //!
 //! For each unit there are a line with its name, a line with Base, Head and Tail, a line of titles, and a row for each slot: index,
-//! two words of a descriptor of 16 bytes or four of one of 32, and the slot's status. [`read`] takes them out of any text, tabs or
-//! spaces between, and refuses what it would have to guess.
+//! two words of a descriptor of 16 bytes or four of one of 32, and the slot's status. A unit that uses no queue is not named at all.
+//! [`read`] takes the dumps out of any text, tabs or spaces between, whatever a console or a journal has written before each line, and
+//! refuses what it would have to guess.
 
 use thiserror::Error;
+
+use crate::prefix::without_prefix;
 
 /// One unit's part of a dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +16,11 @@ pub struct RingDump {
     pub unit: String,
     /// The number of the line that names the unit, from 1.
     pub line: usize,
-    /// Head and Tail, in slots; `None` where the unit uses no queue.
-    pub registers: Option<(u64, u64)>,
+    /// Head and Tail, in slots.
+    pub registers: (u64, u64),
     /// Words in a descriptor: 2 or 4.
     pub words: usize,
-    /// The rows, in order, with no gap.
+    /// The rows, one for each slot, in order.
     pub rows: Vec<DumpRow>,
 }
 
@@ -93,13 +96,27 @@ pub enum DumpError {
         /// What stands there.
         word: String,
     },
-    /// A unit has Head and Tail but no row.
-    #[error("line {line}: {unit} has Head and Tail, but no row")]
-    NoRow {
+    /// A unit is named, and its registers do not follow.
+    #[error(
+        "line {line}: {unit} is named, but no line with Base, Head and Tail follows; a unit that uses no queue is not named"
+    )]
+    NameOnly {
         /// The line.
         line: usize,
         /// The unit.
         unit: String,
+    },
+    /// Rows are missing at the end.
+    #[error(
+        "line {line}: the dump of {unit} has {rows} row(s) behind its Head and Tail; the ring has 256 slots, with a row for each"
+    )]
+    Cut {
+        /// The line that names the unit.
+        line: usize,
+        /// The unit.
+        unit: String,
+        /// How many rows there are.
+        rows: usize,
     },
 }
 
@@ -111,40 +128,64 @@ pub fn begins(line: &str) -> bool {
     line.contains(TITLE)
 }
 
+/// Rows of a dump.
+const ROWS: usize = 256;
+
 /// Reads all dumps in a text. The second value says for each line whether it belongs to one.
 ///
 /// # Errors
 /// Any [`DumpError`].
 ///
 /// ```
-/// let text = "Invalidation queue on IOMMU: dmar1\n Base: 0x1672c9000\tHead: 1\tTail: 1\nIndex\t\tqw0\t\t\tqw1\t\t\tstatus\n    \
-///             0\t0000000200000025\t00000001672be800\t0000000000000000\n";
-/// let (dumps, _) = vtd_qi_diagnose::dump::read(text)?;
-/// assert_eq!((dumps[0].registers, dumps[0].rows.len()), (Some((1, 1)), 1));
+/// let mut text = "Invalidation queue on IOMMU: dmar1\n Base: 0x1672c9000\tHead: 1\tTail: 1\nIndex\tqw0\tqw1\tstatus\n".to_string();
+/// for slot in 0..256 {
+///     text += &format!("{slot}\t0000000200000025\t{:016x}\t0000000000000000\n", 0x1672be800_u64 + 4 * slot);
+/// }
+/// let (dumps, _) = vtd_qi_diagnose::dump::read(&text)?;
+/// assert_eq!((dumps[0].registers, dumps[0].rows.len()), ((1, 1), 256));
 /// # Ok::<(), vtd_qi_diagnose::dump::DumpError>(())
 /// ```
 pub fn read(text: &str) -> Result<(Vec<RingDump>, Vec<bool>), DumpError> {
     let mut dumps: Vec<RingDump> = Vec::new();
     let mut taken = Vec::new();
+    let mut open: Option<OpenDump> = None;
     let mut inside = false;
     for (number, line) in (1..).zip(text.lines()) {
         if let Some((_, unit)) = line.split_once(TITLE) {
-            let unit = unit.trim().to_string();
-            dumps.push(RingDump { unit, line: number, registers: None, words: 0, rows: Vec::new() });
+            let begun = OpenDump { unit: unit.trim().to_string(), line: number, ..OpenDump::default() };
+            dumps.extend(open.replace(begun).map(OpenDump::close).transpose()?);
             inside = true;
-        } else if inside && !line.trim().is_empty() {
-            let dump = dumps.last_mut().expect("a unit has been named");
-            inside = dump.take(number, line)?;
+        } else if let Some(dump) = open.as_mut().filter(|_| inside) {
+            let line = without_prefix(line);
+            inside = line.is_empty() || dump.take(number, line)?;
         }
         taken.push(inside || begins(line));
     }
-    match dumps.iter().find(|dump| dump.registers.is_some() && dump.rows.is_empty()) {
-        Some(dump) => Err(DumpError::NoRow { line: dump.line, unit: dump.unit.clone() }),
-        None => Ok((dumps, taken)),
-    }
+    dumps.extend(open.map(OpenDump::close).transpose()?);
+    Ok((dumps, taken))
 }
 
-impl RingDump {
+/// A dump that is being read.
+#[derive(Default)]
+struct OpenDump {
+    unit: String,
+    line: usize,
+    registers: Option<(u64, u64)>,
+    words: usize,
+    rows: Vec<DumpRow>,
+}
+
+impl OpenDump {
+    /// The dump, if all of it is there.
+    fn close(self) -> Result<RingDump, DumpError> {
+        let OpenDump { unit, line, registers, words, rows } = self;
+        match registers {
+            None => Err(DumpError::NameOnly { line, unit }),
+            Some(_) if rows.len() < ROWS => Err(DumpError::Cut { line, unit, rows: rows.len() }),
+            Some(registers) => Ok(RingDump { unit, line, registers, words, rows }),
+        }
+    }
+
     /// Takes a line; `false` if it is none of this unit's.
     fn take(&mut self, line: usize, text: &str) -> Result<bool, DumpError> {
         let columns: Vec<&str> = text.split_whitespace().collect();

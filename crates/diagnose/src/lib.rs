@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`material`] | a text told apart by its content |
 //! | [`dump`] | the ring as debugfs prints it |
+//! | [`prefix`] | what a console or a journal writes before a line |
 //! | [`dmesg`], [`kernels`], [`patterns`] | what a kernel says: faults, lockups, its version, and what is known of such a log |
 //! | [`ftrace`] | calls of `qi_submit_sync`, what they have posted and how they return |
 //! | [`descriptor`] | a descriptor as two words |
@@ -23,6 +24,9 @@
 //!
 //! let mut text = "Invalidation queue on IOMMU: dmar1\n Base: 0x1672c9000\tHead: 2\tTail: 2\nIndex\tqw0\tqw1\tstatus\n".to_string();
 //! text += "0\t0000000000000004\t0000000000000000\t0000000000000000\n1\t0000000200000025\t00000001672be804\t0000000000000000\n";
+//! for slot in 2..256 {
+//!     text += &format!("{slot}\t{:016x}\t{:016x}\t{:016x}\n", 0, 0, 0);
+//! }
 //! let diagnosis = Diagnosis::of(&[Material::read("a dump", &text)?], Bounds::default());
 //! assert_eq!(verdict(&diagnosis.units[0]), "healthy: nothing is outstanding, every slot is free");
 //! # Ok::<(), vtd_qi_diagnose::dump::DumpError>(())
@@ -44,6 +48,7 @@ pub mod model;
 pub mod naming;
 pub mod patterns;
 pub mod picture;
+pub mod prefix;
 pub mod qemu;
 pub mod reduction;
 pub mod report;

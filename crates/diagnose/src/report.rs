@@ -83,13 +83,13 @@ pub struct FileData {
 pub struct UnitData {
     /// Its name.
     pub unit: String,
-    /// `idle`, `at-work`, `no-queue`; `hangs`, `may-hang`, `after-fault`, `leaks`, `impossible`, `unreached`; `unknown`.
+    /// `idle`, `at-work`; `hangs`, `may-hang`, `after-fault`, `leaks`, `impossible`, `unreached`; `unknown`.
     pub state: &'static str,
     /// The verdict in a sentence.
     pub verdict: String,
     /// The bugs that explain it, likeliest first.
     pub bugs: Vec<KnownBug>,
-    /// The ring: null if it is none.
+    /// The ring: null if no driver can have left it behind.
     pub ring: Option<RingData>,
     /// What each generation says.
     pub generations: Vec<GenerationData>,
@@ -273,7 +273,6 @@ pub fn verdict(judged: &JudgedUnit) -> String {
         several => format!("; {} generations fit: {}", several.len(), several.join(", ")),
     };
     match &judged.state {
-        UnitState::NoQueue => "this unit uses no queue".to_string(),
         UnitState::Idle if !judged.generations.is_empty() => {
             "the ring itself is healthy: every slot is free, and with the batches that it still shows no search has found a call that \
              hangs so"

@@ -24,7 +24,7 @@ pub struct JudgedUnit {
     pub dump: (usize, usize),
     /// Whether all dumps of it are alike though something is outstanding.
     pub stands_still: bool,
-    /// The ring, if it is one.
+    /// The ring, if a driver can have left it behind.
     pub window: Option<RingWindow>,
     /// What it comes to.
     pub state: UnitState,
@@ -37,8 +37,6 @@ pub struct JudgedUnit {
 /// What a unit's ring comes to.
 #[derive(Clone, Debug)]
 pub enum UnitState {
-    /// The unit uses no queue.
-    NoQueue,
     /// Nothing is outstanding.
     Idle,
     /// Something is outstanding, as in any ring at work.
@@ -62,13 +60,12 @@ pub enum UnitState {
 impl UnitState {
     /// Whether nothing is wrong.
     pub fn is_healthy(&self) -> bool {
-        matches!(self, UnitState::NoQueue | UnitState::Idle | UnitState::AtWork)
+        matches!(self, UnitState::Idle | UnitState::AtWork)
     }
 
     /// One word.
     pub fn word(&self) -> &'static str {
         match self {
-            UnitState::NoQueue => "no-queue",
             UnitState::Idle => "idle",
             UnitState::AtWork => "at-work",
             UnitState::AfterFault => "after-fault",
@@ -170,13 +167,10 @@ pub fn judge_unit(dumps: &[&RingDump], circumstances: &Circumstances, bounds: Bo
         dump: (dump.line, dumps.len()),
         stands_still: false,
         window: None,
-        state: UnitState::NoQueue,
+        state: UnitState::Idle,
         kernel: circumstances.generations.clone(),
         generations: Vec::new(),
     };
-    if dump.registers.is_none() {
-        return judged;
-    }
     let window = match RingWindow::of(dump) {
         Ok(window) => window,
         Err(impossible) => return JudgedUnit { state: UnitState::Impossible(impossible), ..judged },

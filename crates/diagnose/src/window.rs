@@ -27,8 +27,6 @@ pub struct RingWindow {
     pub batches: Vec<BatchPicture>,
     /// The number, in `batches`, of the oldest of which something is not over; the length of `batches` if all are over.
     pub oldest: usize,
-    /// Slots of which the dump has no row.
-    pub missing: usize,
 }
 
 /// Why a dump is none of a driver's that is modelled.
@@ -110,11 +108,8 @@ impl RingWindow {
     ///
     /// # Errors
     /// [`Impossible`], with the first slot that shows it.
-    ///
-    /// # Panics
-    /// If the dump has no registers: see [`RingDump::registers`].
     pub fn of(dump: &RingDump) -> Result<RingWindow, Impossible> {
-        let (head, tail) = dump.registers.expect("a unit with a queue");
+        let (head, tail) = dump.registers;
         let register = |register, value| Slot::try_from(value).map_err(|_| Impossible::Register { register, value });
         let (iqh, iqt) = (register("Head", head)?, register("Tail", tail)?);
         let slots = known(&dump.rows)?;
@@ -130,8 +125,7 @@ impl RingWindow {
         let is_busy = |slot: &Slot| ring.status(*slot) != Status::Free;
         let free_tail = (0..RING.distance(first, iqt)).map(|k| RING.add(first, k)).find(is_busy).unwrap_or(iqt);
         let free_cnt = 256 - RING.distance(free_tail, iqt);
-        let missing = 256 - dump.rows.len();
-        Ok(RingWindow { iqh, iqt, free_tail, free_cnt, status_base, batches, oldest, missing })
+        Ok(RingWindow { iqh, iqt, free_tail, free_cnt, status_base, batches, oldest })
     }
 
     /// Whether nothing is outstanding.

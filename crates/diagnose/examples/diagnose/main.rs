@@ -41,7 +41,7 @@ struct Args {
     /// Print one JSON document instead of text
     ///
     /// It has healthy, files (each with what it holds, wrong_calls and open_calls), kernel (release and generations), units, faults,
-    /// lockups, patterns and lives (of queues in QEMU logs). A unit has unit, state (idle, at-work, no-queue; hangs, may-hang, after-fault, leaks, impossible,
+    /// lockups, patterns and lives (of queues in QEMU logs). A unit has unit, state (idle, at-work; hangs, may-hang, after-fault, leaks, impossible,
     /// unreached; unknown), verdict, bugs, ring (iqh, iqt, what is inferred, batches) and generations (each with reached and ways: fault,
     /// hang, may_live, lock_held, bug and the run).
     #[arg(long)]

@@ -128,9 +128,6 @@ fn ring(out: &mut impl Write, judged: &JudgedUnit, width: usize) -> Result<()> {
             "  desc_status at {base:#x}; every WD writes its own slot's status, but for copies over an invalid ID"
         )?;
     }
-    if window.missing > 0 {
-        writeln!(out, "  {} of 256 slots are not in the dump and are taken for free", window.missing)?;
-    }
     generations(out, judged, width)?;
     for bug in bugs(judged) {
         writeln!(out, "{}", wrapped(&format!("{}: {}.", bug.name(), bug.fix()), width, 2, 4))?;
