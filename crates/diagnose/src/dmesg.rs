@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use crate::backtrace::Report;
 use crate::descriptor::{DescriptorKind, slot_of_address, type_name};
-use crate::ftrace::is_trace;
 use crate::kernels::KernelGenerations;
 
 /// The kind of a fault.
@@ -120,7 +120,7 @@ pub struct ReportedLockup {
     pub seconds: Option<f64>,
     /// Whether interrupts are off: a hard lockup.
     pub hard: bool,
-    /// Whether its report, the lines that follow, names `qi_submit_sync` or `qi_check_fault`.
+    /// Whether its report shows `qi_submit_sync` or `qi_check_fault` where it is stuck: as RIP or as a sure frame of its stack.
     pub in_driver: bool,
 }
 
@@ -137,15 +137,16 @@ pub struct KernelLog {
     pub lockups: Vec<ReportedLockup>,
 }
 
-/// How many lines a lockup's report may be long.
-const REPORT: usize = 120;
+/// So many lines behind a fault its descriptors may stand.
+const NEAR: usize = 120;
 
 impl KernelLog {
     /// Reads a text; `skip` says which of its lines belong to something else.
     pub fn read(text: &str, skip: impl Fn(usize) -> bool) -> KernelLog {
         let mut log = KernelLog::default();
+        let mut report = None;
         for (number, line) in (1..).zip(text.lines()) {
-            if !skip(number) && log.take(number, line) {
+            if !skip(number) && log.take(number, line, &mut report) {
                 log.lines += 1;
             }
         }
@@ -180,7 +181,7 @@ impl KernelLog {
         self.faults = kept;
     }
 
-    fn take(&mut self, line: usize, text: &str) -> bool {
+    fn take(&mut self, line: usize, text: &str, report: &mut Option<Report>) -> bool {
         let seconds = seconds(text);
         if let Some((kind, number)) = detected(text) {
             let fault = ReportedFault { line, seconds, kind, number, head: None, prior: None, cleared: false };
@@ -191,7 +192,7 @@ impl KernelLog {
             if let Some((_, rest)) = text.split_once(title) {
                 let shown = descriptor(rest);
                 // Several bits of one report share the descriptors.
-                let near = self.faults.iter_mut().rev().take_while(|fault| line - fault.line <= REPORT);
+                let near = self.faults.iter_mut().rev().take_while(|fault| line - fault.line <= NEAR);
                 for fault in near {
                     let place = if is_head { &mut fault.head } else { &mut fault.prior };
                     if place.is_some() {
@@ -210,26 +211,23 @@ impl KernelLog {
                 return true;
             }
         }
-        self.lockup(line, seconds, text) || self.kernel(text)
+        self.lockup(line, seconds, text, report) || self.kernel(text)
     }
 
-    fn lockup(&mut self, line: usize, seconds: Option<f64>, text: &str) -> bool {
-        let soft = ["BUG: soft lockup", "self-detected stall on CPU", "blocked for more than"];
+    fn lockup(&mut self, line: usize, seconds: Option<f64>, text: &str, report: &mut Option<Report>) -> bool {
+        let soft = ["BUG: soft lockup", "stall on CPU", "stalls on CPUs/tasks", "blocked for more than"];
         let hard = ["hard LOCKUP on cpu", "Hard LOCKUP on cpu"];
         let any = |words: &[&str]| words.iter().any(|words| text.contains(words));
         if any(&soft) || any(&hard) {
             self.lockups.push(ReportedLockup { line, seconds, hard: any(&hard), in_driver: false });
+            *report = Some(Report::of(line, text));
             return true;
         }
-        // A line of a stack, not one of a trace that stands in the same text.
-        let in_driver = any(&["qi_submit_sync+0x", "qi_check_fault+0x"]) && !is_trace(text);
-        match self.lockups.last_mut() {
-            Some(lockup) if in_driver && line - lockup.line <= REPORT => {
-                lockup.in_driver = true;
-                true
-            }
-            _ => false,
+        let in_driver = report.as_mut().is_some_and(|report| report.shows_driver(line, text));
+        if let Some(lockup) = self.lockups.last_mut().filter(|_| in_driver) {
+            lockup.in_driver = true;
         }
+        in_driver
     }
 
     /// `Linux version 6.1.0-28-amd64 (...) #1 SMP Debian 6.1.119-1 (...)`, or `Not tainted 6.12.43+deb13-amd64 #1` in a report.

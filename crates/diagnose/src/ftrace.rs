@@ -163,11 +163,6 @@ pub fn meaning(code: i64) -> Result<&'static str, &'static str> {
     }
 }
 
-/// Whether a line is one of a trace.
-pub fn is_trace(line: &str) -> bool {
-    trace_line(line).is_some()
-}
-
 /// `    dd-210     [001] d.h2.    11.415971: ret: (...) rc=0`
 fn trace_line(line: &str) -> Option<TraceLine<'_>> {
     let (before, behind) = line.split_once('[')?;

@@ -136,9 +136,13 @@ impl<'a, const F: usize> Hunt<'a, F> {
     ) -> Result<Fitting, String> {
         let fits = |id: &StateId| self.evidence_fits(graph.state(*id), fates);
         let mut states: Vec<StateId> = alike.iter().copied().filter(fits).collect();
-        // A ring is mostly read with the lock free, which the reader has taken.
+        // A ring is mostly read with the lock free, which the reader has taken; one of a hard lockup is read from memory.
+        let keeps_lock =
+            |id: &StateId| matches!(fates.of(&graph.state(*id).ring), Some(HangKind::EndlessWalk | HangKind::LockKept));
         let is_free = |id: &StateId| graph.state(*id).ring.lock_holder().is_none();
-        if states.iter().any(is_free) {
+        if self.evidence.hard && states.iter().any(keeps_lock) {
+            states.retain(keeps_lock);
+        } else if states.iter().any(is_free) {
             states.retain(is_free);
         }
         // What posts again and again does not stand still.
@@ -218,7 +222,7 @@ impl<'a, const F: usize> Hunt<'a, F> {
         let fate = || fates.of(&state.ring);
         (!self.evidence.hangs || fate().is_some())
             && (!self.evidence.still || fate().is_some() || self.leaks(&state.ring))
-            && (!self.evidence.hard || matches!(fate(), Some(HangKind::EndlessWalk | HangKind::LockKept)))
+            && (!self.evidence.hard || fate() != Some(HangKind::EndlessRetry))
     }
 
     fn drawn(&self, graph: &Graph<PlannedState<F>, Label>, path: &[Edge]) -> Timeline {

@@ -72,7 +72,7 @@ pub struct Evidence {
     pub hangs: bool,
     /// The ring is known to have stood still: whoever has a call hangs, or nobody has one.
     pub still: bool,
-    /// A CPU is known to be stuck with interrupts off.
+    /// A CPU is known to be stuck with interrupts off: it polls for its WD or holds the lock, and is not in between two attempts.
     pub hard: bool,
 }
 

@@ -34,6 +34,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backtrace;
 pub mod descriptor;
 pub mod diagnosis;
 pub mod dmesg;

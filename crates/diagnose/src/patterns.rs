@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::dmesg::{FaultKind, KernelLog};
+use crate::dmesg::{FaultKind, KernelLog, ReportedFault};
 
 /// A known pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,16 +37,12 @@ fn endless_time_outs(log: &KernelLog) -> Option<KnownPattern> {
         _ => String::new(),
     };
     let again = ites.windows(2).filter(|pair| match (pair[0].iqh(), pair[1].iqh()) {
-        (Some(before), Some(after)) => after.wrapping_sub(before) <= NEAR,
+        (Some(before), Some(after)) => (1..=NEAR).contains(&after.wrapping_sub(before)),
         _ => pair[0].head.is_some() && pair[0].head == pair[1].head,
     });
     let what = format!("{} time-out(s) (ITE){span}", ites.len());
     if again.count() + 1 < MANY {
-        return Some(KnownPattern {
-            what,
-            means: "a device did not answer; the ring has gone on between them, as far as is said".to_string(),
-            advice: NO_ATS.to_string(),
-        });
+        return Some(KnownPattern { what, means: progress(&ites), advice: NO_ATS.to_string() });
     }
     let named = ites.iter().any(|fault| fault.number != 0);
     let returns = log.kernel.as_ref().is_some_and(|kernel| {
@@ -66,6 +62,23 @@ fn endless_time_outs(log: &KernelLog) -> Option<KnownPattern> {
         means: format!("endless -EAGAIN for a device that does not answer, finding 4: {why}"),
         advice: format!("{NO_ATS}; no published commit ends this"),
     })
+}
+
+/// What time-outs that are not posted again say of the ring between them.
+fn progress(ites: &[&ReportedFault]) -> String {
+    let stands: Vec<_> = ites.iter().map(|ite| ite.iqh()).collect();
+    let known: Vec<u8> = stands.iter().flatten().copied().collect();
+    let went = match &known[..] {
+        [first, .., last] if known.iter().all(|slot| slot == first) && first == last => {
+            format!(
+                "IQH stands at slot {first} at each of those that show it, so nothing is seen to go on in between; a driver that posts \
+                 again would have moved it, and which bug this is is not decided"
+            )
+        }
+        [_, .., _] if known.len() == ites.len() => "the ring has gone on between them".to_string(),
+        _ => "whether the ring has gone on since is not said".to_string(),
+    };
+    format!("a device did not answer; {went}")
 }
 
 fn ice_then_ite(log: &KernelLog) -> Option<KnownPattern> {
@@ -127,10 +140,13 @@ fn lockup(log: &KernelLog) -> Option<KnownPattern> {
     };
     let means = match (hard, ite) {
         (true, true) => {
-            "the ITE walk over odd slots never meets its end, with q_lock held and interrupts off: the bug of 2026"
+            "interrupts are off, as they are while a call holds q_lock and while it polls: either the ITE walk over odd slots never meets \
+             its end (the bug of 2026), or a call waits for a WD that the time-out has aborted (the bug of 2026) or whose DONE was taken \
+             away (the bug of 2024)"
         }
         (true, false) => {
-            "a CPU keeps q_lock, or waits for it, with interrupts off; the line of the ITE may not have been written any more"
+            "interrupts are off, as they are while a call holds q_lock and while it polls, so both published bugs fit: that of 2024, which \
+             needs no fault, and that of 2026, if the line of an ITE has not been written any more"
         }
         (false, true) => {
             "a call waits for ever: its WD was aborted by the time-out and nobody told it so (the bug of 2026 in g1 to g4), or it posts again for ever"
@@ -144,9 +160,28 @@ fn lockup(log: &KernelLog) -> Option<KnownPattern> {
         (false, false) => {
             "look for commit 3cf74230c139 (2024) in the kernel; read debugfs invalidation_queue and give it to diagnose too"
         }
-        _ => {
+        (false, true) => {
             "look for commit fe89277c9ceb (2026) in the kernel; until then boot with pci=noats; give diagnose a dump of the ring too"
         }
+        (true, _) => {
+            "look for the commits fe89277c9ceb (2026) and 3cf74230c139 (2024) in the kernel; until then boot with pci=noats; give \
+             diagnose a dump of the ring too, read from memory"
+        }
     };
-    Some(KnownPattern { what, means: means.to_string(), advice: advice.to_string() })
+    let means = format!("{means}{}", mended(log, hard || !ite, hard || ite));
+    Some(KnownPattern { what, means, advice: advice.to_string() })
+}
+
+/// Which of the published bugs that were named the kernel does not have by its version.
+fn mended(log: &KernelLog, of_2024: bool, of_2026: bool) -> String {
+    let Some(kernel) = log.kernel.as_ref().filter(|kernel| !kernel.generations.is_empty()) else {
+        return String::new();
+    };
+    let has = |those: &[&str]| kernel.generations.iter().any(|name| those.contains(name));
+    let bugs = [("2024", of_2024, has(&["g3", "g3t"])), ("2026", of_2026, has(&["g1", "g3", "g3t", "g4", "g4r"]))];
+    let told = bugs.iter().filter(|(_, named, has)| *named && !has).map(|(year, ..)| {
+        let (release, generations) = (&kernel.release, kernel.generations.join(" or "));
+        format!("; but by its version kernel {release} is of generation {generations}, which does not have the bug of {year}")
+    });
+    told.collect()
 }

@@ -12,6 +12,7 @@ use crate::material::Material;
 use crate::naming::KnownBug;
 use crate::patterns::KnownPattern;
 use crate::unit::{GenerationVerdict, JudgedUnit, UnitState};
+use crate::window::RingWindow;
 
 /// The document.
 #[derive(Clone, Debug, Serialize)]
@@ -206,19 +207,20 @@ impl UnitData {
                 })
                 .collect(),
         });
+        let idle = judged.window.as_ref().is_some_and(RingWindow::is_idle);
         UnitData {
             unit: judged.unit.clone(),
             state: judged.state.word(),
             verdict: verdict(judged),
             bugs: bugs(judged),
             ring,
-            generations: judged.generations.iter().map(GenerationData::of).collect(),
+            generations: judged.generations.iter().map(|verdict| GenerationData::of(verdict, idle)).collect(),
         }
     }
 }
 
 impl GenerationData {
-    fn of(verdict: &GenerationVerdict) -> GenerationData {
+    fn of(verdict: &GenerationVerdict, idle: bool) -> GenerationData {
         let way = |(sighting, bug): &(crate::judge::Sighting, Option<KnownBug>)| WayData {
             fault: sighting.guess.text(),
             hang: sighting.hang,
@@ -230,6 +232,7 @@ impl GenerationData {
         let reached = match (verdict.fits(), &verdict.unknown) {
             (true, _) => "yes".to_string(),
             _ if !verdict.sightings.is_empty() => "for moments".to_string(),
+            (false, None) if idle => "not with the batches that the ring still shows".to_string(),
             (false, None) => "no".to_string(),
             (false, Some(why)) => why.clone(),
         };
@@ -272,10 +275,15 @@ pub fn verdict(judged: &JudgedUnit) -> String {
         [one] => format!(", in generation {one}"),
         several => format!("; {} generations fit: {}", several.len(), several.join(", ")),
     };
+    let own = |name: &&str| judged.kernel.contains(name);
+    let fit = match judged.kernel.is_empty() || names.is_empty() || names.iter().any(own) {
+        true => fit,
+        false => format!("{fit}; the kernel, {} by its version, is not among them", judged.kernel.join(" or ")),
+    };
     match &judged.state {
         UnitState::Idle if !judged.generations.is_empty() => {
-            "the ring itself is healthy: every slot is free, and with the batches that it still shows no search has found a call that \
-             hangs so"
+            "every slot is free, and with the batches that the ring still shows no search has found a call that hangs so; a DONE that was \
+             taken away (the bug of 2024, in g3 and g3t) leaves such a ring behind too, once those batches are written over"
                 .to_string()
         }
         UnitState::Idle => "healthy: nothing is outstanding, every slot is free".to_string(),

@@ -191,11 +191,15 @@ fn generations(out: &mut impl Write, judged: &JudgedUnit, width: usize) -> Resul
         return Ok(());
     }
     writeln!(out, "  which generations of the driver come to this:")?;
+    let does_not = match judged.window.as_ref().is_some_and(RingWindow::is_idle) {
+        true => "does not with the batches that the ring still shows",
+        false => "does not",
+    };
     for verdict in &judged.generations {
         let name = format!("{:<4}", verdict.generation.name);
         let ways = ways(verdict.sightings.iter().map(|(sighting, _)| sighting));
         let text = match (&ways[..], &verdict.unknown) {
-            ([], None) => painted(FAINT, format!("{name} does not")),
+            ([], None) => painted(FAINT, format!("{name} {does_not}")),
             ([], Some(why)) => format!("{name} is not decided: {why}"),
             (ways, _) => format!("{name} {}", ways.join("; ")),
         };

@@ -168,6 +168,25 @@ fn a_corrupted_dump_is_refused_at_its_line() {
     assert!(matches!(error(&registers, ""), DumpError::NoRegisters { line: 3, .. }));
 }
 
+/// A lone WD behind another batch, both over, and a CPU that is stuck, softly or hard.
+#[test]
+fn a_lost_done_is_found_in_a_ring_that_looks_idle() {
+    for batches in ["iWW", "WW"] {
+        for reported in ["BUG: soft lockup - CPU#1 stuck for 22s!", "Watchdog detected hard LOCKUP on cpu 1"] {
+            let log = format!("{reported}\nRIP: 0010:qi_submit_sync+0x2d5/0x830\n");
+            let unit = judged(&(dump(batches, batches.len() as u64, &[]) + &log));
+            assert_eq!(bugs(&unit), [KnownBug::LostDone2024], "{batches}, {reported}: {}", verdict(&unit));
+            let fits: Vec<&str> = unit.fitting().iter().map(|verdict| verdict.generation.name).collect();
+            assert_eq!(fits, ["g3", "g3t"], "{batches}, {reported}");
+        }
+    }
+    // The version of the kernel may speak against it.
+    let log =
+        "Linux version 6.12.95 (x) #1 SMP\nBUG: soft lockup - CPU#1 stuck\nRIP: 0010:qi_submit_sync+0x2d5/0x830\n";
+    let told = verdict(&judged(&(dump("iWW", 3, &[]) + log)));
+    assert!(told.contains("g5 by its version, is not among them"), "{told}");
+}
+
 #[test]
 fn a_dump_is_read_behind_any_prefix() {
     let text = hang_of_6_12_43();
@@ -297,6 +316,16 @@ fn known_patterns_are_named() {
     assert!(
         of("watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [dd:210]\nRIP: 0010:ext4_readdir+0x1/0x2\n").is_empty()
     );
+    // Interrupts are off while the lock is held and while a call polls.
+    assert!(["3cf74230c139", "fe89277c9ceb"].iter().all(|commit| of(hard)[0].advice.contains(commit)));
+    // At one place nothing goes on; of a single time-out nothing is said.
+    let still: String = (0..6).map(|k| ite(10, 5.0 + k as f64)).collect();
+    assert!(of(&still)[0].means.contains("IQH stands at slot 11"), "{:?}", of(&still));
+    assert!(of(&ite(1, 2.0))[0].means.contains("is not said"));
+    // What the version speaks against is said.
+    let kernel = |release: &str| format!("Linux version {release} (x) #1 SMP\n{soft}");
+    assert!(of(&kernel("6.12.95"))[0].means.contains("does not have the bug of 2024"));
+    assert!(!of(&kernel("6.8.1"))[0].means.contains("does not have"));
     // A trace in the same text is no stack.
     let stall = "[   39.0] rcu: INFO: rcu_preempt self-detected stall on CPU\n dd-7     [001] d..1.    49.199990: enter: \
                  (qi_submit_sync+0x4/0x830) count=1\n";
@@ -307,6 +336,38 @@ fn known_patterns_are_named() {
         titles[3].starts_with("Endless -EAGAIN")
             && titles[4].starts_with("An invalid ID that is not the first of its batch")
     );
+}
+
+/// Which lines of a text belong to a lockup: its own stack, of the CPU that is stuck, as far as it is sure.
+#[test]
+fn a_lockup_is_the_drivers_by_its_own_stack_alone() {
+    let in_driver = |lines: &[&str]| {
+        let text: String = lines.iter().map(|line| format!("[  100.000001] {line}\n")).collect();
+        let log = KernelLog::read(&text, |_| false);
+        log.lockups.iter().map(|lockup| lockup.in_driver).collect::<Vec<_>>()
+    };
+    let soft = "watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [kworker/3:1:77]";
+    let head = [soft, "Modules linked in: foo", "CPU: 3 PID: 77 Comm: kworker/3:1 Not tainted 6.1.0 #1"];
+    let (ours, other) = ("RIP: 0010:qi_submit_sync+0x2c0/0x490", "RIP: 0010:nvme_poll+0x10/0x50 [nvme]");
+    let with = |lines: &[&str]| in_driver(&[&head[..], lines].concat());
+    assert_eq!(with(&[ours, "Code: 00"]), [true]);
+    let lock = "RIP: 0010:native_queued_spin_lock_slowpath+0x1/0x2";
+    let frame = " qi_submit_sync.part.0+0x1/0x2";
+    assert_eq!(with(&[lock, "RAX: 0", "Call Trace:", " <TASK>", " ? __pfx_foo+0x1/0x2", frame]), [true]);
+    assert_eq!(with(&[other, "Call Trace:", " <TASK>", " ? qi_submit_sync+0x1/0x2", " </TASK>"]), [false]);
+    // Another stack, behind its end, behind a line that is no part of it, or of another CPU.
+    assert_eq!(with(&[other, "Call Trace:", " foo+0x1/0x2", " </TASK>", "Call Trace:", frame]), [false]);
+    assert_eq!(with(&[other, "Call Trace:", " foo+0x1/0x2", "eth0: link is up", frame]), [false]);
+    assert_eq!(with(&[other, "---[ end trace 0 ]---", "CPU: 3 PID: 1", ours]), [false]);
+    assert_eq!(with(&[other, "Call Trace:", " </TASK>", "NMI backtrace for cpu 1", ours]), [false]);
+    assert_eq!(with(&[other, soft, ours]), [false, true]);
+    let stall = "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:";
+    let sent =
+        ["rcu:     3-....: (5250 ticks this GP)", "Sending NMI from CPU 1 to CPUs 3:", "NMI backtrace for cpu 3"];
+    assert_eq!(in_driver(&[&[stall], &sent[..], &[ours]].concat()), [true]);
+    assert_eq!(in_driver(&[stall, "p:qis/enter qi_submit_sync count=%dx:u32"]), [false]);
+    let old = "RIP: 0010:[<ffffffff8154a1b0>]  [<ffffffff8154a1b0>] qi_submit_sync+0x2c0/0x490";
+    assert_eq!(with(&[old]), [true]);
 }
 
 #[test]
