@@ -49,7 +49,7 @@ impl Diagnosis {
     }
 }
 
-/// What is wrong in a trace, each in a sentence.
+/// What is wrong in a trace, or not decided, each in a sentence.
 pub fn wrong_in(trace: &CallTrace) -> Vec<String> {
     let hung = trace.hung().map(|call| {
         let posted = match &call.posted[..] {
@@ -67,5 +67,14 @@ pub fn wrong_in(trace: &CallTrace) -> Vec<String> {
         let objection = meaning(code).err()?;
         Some(format!("{times} call(s) returned {code}: {objection}"))
     });
-    hung.chain(codes).collect()
+    let open: Vec<_> = trace.undecided().collect();
+    let undecided = open.first().map(|(call, why)| {
+        format!(
+            "not decided: {} call(s), the first of {} at line {}, are not seen to return, and {why}",
+            open.len(),
+            call.task,
+            call.line
+        )
+    });
+    hung.chain(undecided).chain(codes).collect()
 }

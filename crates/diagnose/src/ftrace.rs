@@ -21,8 +21,13 @@ pub struct TracedCall {
     pub count: Option<u64>,
     /// The IDs that it has posted, each with what it is and its words.
     pub posted: Vec<String>,
-    /// How it returned, and after how long; `None` if it has not.
+    /// How it returned, and after how long; `None` if that is not to be seen.
     pub returned: Option<TracedReturn>,
+    /// Whether its return was not recorded: its task has called again where it had called before.
+    pub unrecorded: bool,
+    /// How deep the task was interrupted: 0 not at all, 1 in a softirq, 2 in a hardirq, 3 in an NMI.
+    #[serde(skip)]
+    depth: u8,
 }
 
 /// A return.
@@ -49,6 +54,8 @@ pub struct CallTrace {
     pub calls: Vec<TracedCall>,
     /// When the last line was written.
     pub ends: f64,
+    /// The last line that says that events were lost; 0 if there is none.
+    pub lost: usize,
 }
 
 /// A call that has not returned after so many seconds of trace hangs: the kernel's poll loop takes microseconds.
@@ -58,6 +65,7 @@ pub const PATIENCE: f64 = 1.0;
 struct TraceLine<'a> {
     task: &'a str,
     cpu: u32,
+    depth: u8,
     seconds: f64,
     event: &'a str,
     fields: &'a str,
@@ -72,7 +80,9 @@ impl CallTrace {
             if skip(number) || line.starts_with('#') {
                 continue;
             }
-            if let Some(parsed) = trace_line(line) {
+            if line.contains("[LOST ") && line.contains(" EVENTS]") {
+                trace.lost = number;
+            } else if let Some(parsed) = trace_line(line) {
                 trace.take(number, &parsed, &mut open);
             }
         }
@@ -101,6 +111,10 @@ impl CallTrace {
                 self.calls[call].returned = Some(TracedReturn { line, took, code });
             }
         } else if parsed.fields.contains("qi_submit_sync+0x") {
+            // Where a task has called and calls again, no deeper in interrupts than before, the call before has returned.
+            while let Some(call) = stack.pop_if(|call| self.calls[*call].depth >= parsed.depth) {
+                self.calls[call].unrecorded = true;
+            }
             stack.push(self.calls.len());
             self.calls.push(TracedCall {
                 task: parsed.task.to_string(),
@@ -109,6 +123,8 @@ impl CallTrace {
                 count: field(parsed.fields, "count").and_then(|count| number(count)?.try_into().ok()),
                 posted: Vec::new(),
                 returned: None,
+                unrecorded: false,
+                depth: parsed.depth,
             });
         } else {
             return;
@@ -121,9 +137,9 @@ impl CallTrace {
         self.lines > 0
     }
 
-    /// The calls that had not returned when the trace ended, the oldest first.
+    /// The calls that had not returned when the trace ended, as far as it shows, the oldest first.
     pub fn open(&self) -> impl Iterator<Item = &TracedCall> {
-        self.calls.iter().filter(|call| call.returned.is_none())
+        self.calls.iter().filter(|call| call.returned.is_none() && !call.unrecorded)
     }
 
     /// How long an open call has been waiting when the trace ends.
@@ -131,9 +147,30 @@ impl CallTrace {
         self.ends - call.seconds
     }
 
+    /// The calls that returned.
+    pub fn returned(&self) -> usize {
+        self.calls.iter().filter(|call| call.returned.is_some()).count()
+    }
+
     /// The calls that hang.
     pub fn hung(&self) -> impl Iterator<Item = &TracedCall> {
-        self.open().filter(|call| self.waited(call) >= PATIENCE)
+        self.open().filter(|call| self.unsure(call).is_none() && self.waited(call) >= PATIENCE)
+    }
+
+    /// The open calls of which it is not decided whether they hang, each with the reason.
+    pub fn undecided(&self) -> impl Iterator<Item = (&TracedCall, &'static str)> {
+        let long = |call: &&TracedCall| self.returned() == 0 || self.waited(call) >= PATIENCE;
+        self.open().filter(long).filter_map(|call| Some((call, self.unsure(call)?)))
+    }
+
+    /// Why the return of an open call may be missing.
+    fn unsure(&self, call: &TracedCall) -> Option<&'static str> {
+        let none = || self.calls.len() > 1 && self.returned() == 0;
+        match () {
+            () if none() => Some("the trace records no return at all"),
+            () if self.lost > call.line => Some("events were lost behind its entry"),
+            () => None,
+        }
     }
 
     /// The return codes, and how often each occurs.
@@ -170,9 +207,16 @@ fn trace_line(line: &str) -> Option<TraceLine<'_>> {
     let task = before.trim();
     let cpu = cpu.parse().ok().filter(|_| task.contains('-'))?;
     let (time, fields) = rest.split_once(": ")?;
-    let seconds: f64 = time.split_whitespace().last()?.parse().ok()?;
+    let mut words = time.split_whitespace().rev();
+    let seconds: f64 = words.next()?.parse().ok()?;
+    let depth = match words.next().and_then(|flags| flags.chars().nth(2)) {
+        Some('s') => 1,
+        Some('h' | 'H') => 2,
+        Some('z' | 'Z') => 3,
+        _ => 0,
+    };
     let (event, fields) = fields.trim_start().split_once(':')?;
-    (seconds.is_finite() && seconds >= 0.0).then_some(TraceLine { task, cpu, seconds, event, fields })
+    (seconds.is_finite() && seconds >= 0.0).then_some(TraceLine { task, cpu, depth, seconds, event, fields })
 }
 
 fn field<'a>(fields: &'a str, name: &str) -> Option<&'a str> {

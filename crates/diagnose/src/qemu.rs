@@ -40,36 +40,36 @@ pub fn judge_log(log: &str, kernel: &[&str], cancel: Option<&AtomicBool>) -> Res
 }
 
 impl JudgedLife {
-    /// Whether some generation explains it without a broken promise and without a hang.
+    /// Whether some generation explains it without a broken promise and without a hang, and none explains it with one.
     pub fn is_fine(&self) -> bool {
-        self.verdicts.iter().any(|(_, replayed)| replayed.is_fine())
+        !self.group(Replayed::is_fine).is_empty() && self.harmed().is_empty()
     }
 
-    /// What it comes to, in one sentence: of the generations that say most for it.
+    fn group(&self, wanted: impl Fn(&Replayed) -> bool) -> Vec<&(&'static Generation, Replayed)> {
+        self.verdicts.iter().filter(|(_, replayed)| wanted(replayed)).collect()
+    }
+
+    /// The generations that explain it with a hang, or of which that is not known; if there is none, those that break a promise.
+    fn harmed(&self) -> Vec<&(&'static Generation, Replayed)> {
+        let hangs =
+            self.group(|replayed| matches!(replayed.verdict, ReplayVerdict::Accepted(_)) && !replayed.is_fine());
+        match hangs.is_empty() {
+            true => self.group(|replayed| matches!(replayed.verdict, ReplayVerdict::Broken(_))),
+            false => hangs,
+        }
+    }
+
+    /// What it comes to, in one sentence: of the generations that say most for it, and of those that come to harm.
     pub fn verdict(&self) -> String {
-        let of = |wanted: &dyn Fn(&Replayed) -> bool| -> Vec<&(&'static Generation, Replayed)> {
-            self.verdicts.iter().filter(|(_, replayed)| wanted(replayed)).collect()
-        };
-        let names = |those: &[&(&'static Generation, Replayed)]| {
-            those.iter().map(|(generation, _)| generation.name).collect::<Vec<_>>().join(", ")
-        };
-        let fine = of(&|replayed| replayed.is_fine());
-        let accepted = of(&|replayed| matches!(replayed.verdict, ReplayVerdict::Accepted(_)));
-        let broken = of(&|replayed| matches!(replayed.verdict, ReplayVerdict::Broken(_)));
-        let first = [&fine, &accepted, &broken].into_iter().find(|those| !those.is_empty());
-        let Some(those) = first else { return self.not_accepted() };
-        match &those[0].1.verdict {
-            ReplayVerdict::Accepted(accepted) => format!("a run of {}; {}", names(those), ended(&accepted.end)),
-            ReplayVerdict::Broken(broken) => {
-                let breach = &broken.breach;
-                let finding = breach.finding.as_ref().map_or(String::new(), |(number, title)| {
-                    format!(", finding {number} of docs/findings.md ({title})")
-                });
-                let (names, end) = (names(those), ended(&broken.end));
-                let (line, harm) = (breach.line, breach.harm);
-                format!("a run of {names} that breaks a promise at line {line}: {harm}{finding}; {end}")
-            }
-            _ => self.not_accepted(),
+        let (fine, harmed) = (self.group(Replayed::is_fine), self.harmed());
+        match (&fine[..], &harmed[..]) {
+            ([], []) => self.not_accepted(),
+            (one, []) | ([], one) => told(one),
+            (fine, harmed) => format!(
+                "not decided, the kernel's version (in dmesg) would tell: either {}, or {}",
+                told(fine),
+                told(harmed)
+            ),
         }
     }
 
@@ -88,6 +88,24 @@ impl JudgedLife {
             }
             None => "no generation was asked".to_string(),
         }
+    }
+}
+
+/// What some generations make of it that explain it alike.
+fn told(those: &[&(&'static Generation, Replayed)]) -> String {
+    let names = those.iter().map(|(generation, _)| generation.name).collect::<Vec<_>>().join(", ");
+    match those.first().map(|(_, replayed)| &replayed.verdict) {
+        Some(ReplayVerdict::Accepted(accepted)) => format!("a run of {names}; {}", ended(&accepted.end)),
+        Some(ReplayVerdict::Broken(broken)) => {
+            let breach = &broken.breach;
+            let finding = breach
+                .finding
+                .as_ref()
+                .map_or(String::new(), |(number, title)| format!(", finding {number} of docs/findings.md ({title})"));
+            let (line, harm, end) = (breach.line, breach.harm, ended(&broken.end));
+            format!("a run of {names} that breaks a promise at line {line}: {harm}{finding}; {end}")
+        }
+        _ => format!("no run of {names}"),
     }
 }
 

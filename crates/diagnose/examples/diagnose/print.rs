@@ -43,10 +43,15 @@ pub fn diagnosis(out: &mut impl Write, materials: &[Material], diagnosis: &Diagn
         let trace = &material.trace;
         if trace.says_something() && wrong_in(trace).is_empty() {
             let open = trace.open().count();
-            let returned = trace.calls.len() - open;
-            let rest = if open > 0 { format!("; {open} had just begun when the trace ended") } else { String::new() };
-            let sentence =
-                format!("{}: healthy: {returned} call(s), each of which returned{rest}.", printable(&material.name));
+            let unrecorded = trace.calls.iter().filter(|call| call.unrecorded).count();
+            let mut sentence = format!("{}: healthy: {} call(s) returned", printable(&material.name), trace.returned());
+            if unrecorded > 0 {
+                sentence += &format!("; of {unrecorded} more the return was not recorded, and their tasks went on");
+            }
+            if open > 0 {
+                sentence += &format!("; {open} had not returned when the trace ended, less than a second later");
+            }
+            sentence += ".";
             writeln!(out, "{}", painted(GOOD, wrapped(&sentence, width, 0, 2)))?;
         }
     }

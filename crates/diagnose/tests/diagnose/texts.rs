@@ -389,6 +389,23 @@ fn calls_that_never_return_are_told_with_what_they_have_posted() {
     assert!(wrong[0].contains("dev_tlb_inv dmar0: 0x10000000003") && wrong[0].contains("2.043"), "{wrong:?}");
     // At once behind it the trace ends: it may be in the middle.
     assert!(wrong_in(&CallTrace::read(cut, |_| false)).is_empty());
+    // Its task calls again, so the call has returned, recorded or not; in an interrupt it may be going on.
+    let call = |depth: char, seconds: u32| {
+        format!("dd-7 [002] d.{depth}1. {seconds}.0: enter: (qi_submit_sync+0x4/0x830) count=1\n")
+    };
+    let ret = |seconds: u32| format!("dd-7 [002] d..1. {seconds}.5: ret: (foo+0x1/0x2 <- qi_submit_sync) rc=0\n");
+    let read = |text: String| CallTrace::read(&text, |_| false);
+    let goes_on = read(call('.', 1) + &call('.', 3) + &ret(3) + &call('.', 9) + &ret(9));
+    assert!(wrong_in(&goes_on).is_empty() && goes_on.calls[0].unrecorded && goes_on.returned() == 2);
+    let interrupted = read(call('.', 1) + &call('h', 3) + &ret(3).replace("d..", "d.h") + &call('h', 9));
+    assert!(wrong_in(&interrupted)[0].starts_with("line 1: the call of dd-7 has not returned"));
+    // What is not recorded says nothing.
+    let undecided =
+        |trace: &CallTrace| trace.hung().count() == 0 && wrong_in(trace)[0].starts_with("not decided: 1 call");
+    assert!(undecided(&read(call('.', 1) + &call('.', 3) + &call('.', 9))));
+    let other = (call('.', 1) + &ret(1) + &call('.', 9) + &ret(9)).replace("dd-7", "dd-8");
+    assert!(undecided(&read(call('.', 1) + "CPU:1 [LOST 37 EVENTS]\n" + &other)));
+    assert_eq!(read(call('.', 1) + &other).hung().count(), 1);
     let coded = |code: &str| {
         let at = log.rfind("rc=0").unwrap();
         let trace = CallTrace::read(&format!("{}rc={code}{}", &log[..at], &log[at + 4..]), |_| false);
