@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::dmesg::KernelLog;
+use crate::dump::RingDump;
 use crate::ftrace::{CallTrace, meaning};
 use crate::judge::Bounds;
 use crate::material::Material;
 use crate::patterns::{KnownPattern, patterns};
 use crate::qemu::{JudgedLife, judge_log};
 use crate::unit::{Circumstances, JudgedUnit, judge_unit};
+use crate::window::status_base;
 
 /// The answer.
 #[derive(Clone, Debug)]
@@ -24,27 +26,37 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Judges what was given.
+    /// Judges what was given. A text that was given twice counts once.
     pub fn of(materials: &[Material], bounds: Bounds) -> Diagnosis {
+        let distinct = || materials.iter().filter(|material| material.first_alike(materials).is_none());
         let mut log = KernelLog::default();
-        for material in materials {
+        for material in distinct() {
             log.lines += material.log.lines;
             log.kernel = material.log.kernel.clone().or(log.kernel);
             log.faults.extend(material.log.faults.iter().cloned());
             log.lockups.extend(material.log.lockups.iter().cloned());
         }
-        let hung = materials.iter().map(|material| material.trace.hung().count()).sum();
+        let hung = distinct().map(|material| material.trace.hung().count()).sum();
         let circumstances = Circumstances::of(&log, hung);
-        let mut units: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-        for dump in materials.iter().flat_map(|material| &material.dumps) {
-            units.entry(&dump.unit).or_default().push(dump);
+        let mut rings: BTreeMap<(&str, u64, Option<u64>), Vec<&RingDump>> = BTreeMap::new();
+        for dump in distinct().flat_map(|material| &material.dumps) {
+            rings.entry((&dump.unit, dump.base, status_base(&dump.rows))).or_default().push(dump);
         }
-        let units = units.values().map(|dumps| judge_unit(dumps, &circumstances, bounds)).collect();
+        // Rings of one name that lie elsewhere are other rings, of other machines or other boots.
+        let judge_ring = |(&(unit, base, status), dumps): (&(&str, u64, Option<u64>), &Vec<&RingDump>)| {
+            let judged = judge_unit(dumps, &circumstances, bounds);
+            let status = status.map_or(String::new(), |status| format!(", desc_status {status:#x}"));
+            match rings.keys().filter(|(other, ..)| *other == unit).count() {
+                1 => judged,
+                _ => JudgedUnit { unit: format!("{unit} (Base {base:#x}{status})"), ..judged },
+            }
+        };
+        let units = rings.iter().map(judge_ring).collect();
         let judge = |material: &Material| {
             let judged = judge_log(&material.qemu_log, &circumstances.generations, bounds.cancel);
             (material.name.clone(), judged.map_err(|error| error.to_string()))
         };
-        let qemu = materials.iter().filter(|material| material.qemu > 0).map(judge).collect();
+        let qemu = distinct().filter(|material| material.qemu > 0).map(judge).collect();
         Diagnosis { units, patterns: patterns(&log), log, qemu }
     }
 }

@@ -16,6 +16,8 @@ pub struct RingDump {
     pub unit: String,
     /// The number of the line that names the unit, from 1.
     pub line: usize,
+    /// Where the ring lies in memory.
+    pub base: u64,
     /// Head and Tail, in slots.
     pub registers: (u64, u64),
     /// Words in a descriptor: 2 or 4.
@@ -50,13 +52,15 @@ pub enum DumpError {
         /// The unit.
         unit: String,
     },
-    /// Head or Tail is no number.
-    #[error("line {line}: {name} is {value:?}, which is not a decimal number")]
+    /// Base is no hexadecimal number, or Head or Tail no decimal one.
+    #[error("line {line}: {name} is {value:?}, which is not a {base} number")]
     Register {
         /// The line.
         line: usize,
-        /// `Head` or `Tail`.
+        /// `Base`, `Head` or `Tail`.
         name: &'static str,
+        /// What it should be: `decimal` or `hexadecimal`.
+        base: &'static str,
         /// What stands there.
         value: String,
     },
@@ -170,7 +174,7 @@ pub fn read(text: &str) -> Result<(Vec<RingDump>, Vec<bool>), DumpError> {
 struct OpenDump {
     unit: String,
     line: usize,
-    registers: Option<(u64, u64)>,
+    registers: Option<(u64, u64, u64)>,
     words: usize,
     rows: Vec<DumpRow>,
 }
@@ -182,7 +186,7 @@ impl OpenDump {
         match registers {
             None => Err(DumpError::NameOnly { line, unit }),
             Some(_) if rows.len() < ROWS => Err(DumpError::Cut { line, unit, rows: rows.len() }),
-            Some(registers) => Ok(RingDump { unit, line, registers, words, rows }),
+            Some((base, head, tail)) => Ok(RingDump { unit, line, base, registers: (head, tail), words, rows }),
         }
     }
 
@@ -190,12 +194,15 @@ impl OpenDump {
     fn take(&mut self, line: usize, text: &str) -> Result<bool, DumpError> {
         let columns: Vec<&str> = text.split_whitespace().collect();
         if columns[0] == "Base:" {
-            let register = |name: &'static str| {
+            let word = |name: &str| {
                 let at = columns.iter().position(|word| word.strip_suffix(':') == Some(name));
-                let value = at.and_then(|at| columns.get(at + 1)).copied().unwrap_or("");
-                value.parse().map_err(|_| DumpError::Register { line, name, value: value.to_string() })
+                at.and_then(|at| columns.get(at + 1)).copied().unwrap_or("")
             };
-            self.registers = Some((register("Head")?, register("Tail")?));
+            let wrong = |name, base| DumpError::Register { line, name, base, value: word(name).to_string() };
+            let register = |name: &'static str| word(name).parse().map_err(|_| wrong(name, "decimal"));
+            let base = u64::from_str_radix(word("Base").trim_start_matches("0x"), 16);
+            let base = base.map_err(|_| wrong("Base", "hexadecimal"))?;
+            self.registers = Some((base, register("Head")?, register("Tail")?));
             return Ok(true);
         }
         if columns[0] == "Index" {

@@ -1,5 +1,7 @@
 //! A text told apart by its content: dumps, a kernel's log, a trace of calls, a QEMU log. All may be in one text.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use crate::dmesg::KernelLog;
 use crate::dump::{self, DumpError, RingDump};
 use crate::ftrace::CallTrace;
@@ -11,6 +13,8 @@ pub struct Material {
     pub name: String,
     /// Its lines.
     pub lines: usize,
+    /// A hash of the text: two files with one text count once.
+    pub hash: u64,
     /// Dumps of rings.
     pub dumps: Vec<RingDump>,
     /// What a kernel said.
@@ -49,6 +53,7 @@ impl Material {
         Ok(Material {
             name: name.to_string(),
             lines: of_dump.len(),
+            hash: hash(text),
             dumps,
             log: KernelLog::read(text, skip),
             trace: CallTrace::read(text, skip),
@@ -60,6 +65,11 @@ impl Material {
     /// Whether there is nothing in it that is known.
     pub fn is_unknown(&self) -> bool {
         self.dumps.is_empty() && !self.log.says_something() && !self.trace.says_something() && self.qemu == 0
+    }
+
+    /// The first of several that has the text of this one, if that is another.
+    pub fn first_alike<'a>(&self, all: &'a [Material]) -> Option<&'a Material> {
+        all.iter().find(|other| other.hash == self.hash).filter(|other| !std::ptr::eq(*other, self))
     }
 
     /// What it holds, in words.
@@ -80,4 +90,10 @@ impl Material {
         .flatten()
         .collect()
     }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }

@@ -71,6 +71,8 @@ impl LifeData {
 pub struct FileData {
     /// Its name.
     pub file: String,
+    /// The file given before that has the same text, so that this one does not count; null if there is none.
+    pub same_as: Option<String>,
     /// What it holds, in words.
     pub holds: Vec<String>,
     /// What is wrong in its trace of calls, each in a sentence.
@@ -158,7 +160,7 @@ impl DiagnosisData {
         let kernel = diagnosis.log.kernel.as_ref();
         DiagnosisData {
             healthy: is_healthy(materials, diagnosis),
-            files: materials.iter().map(FileData::of).collect(),
+            files: materials.iter().map(|material| FileData::of(material, materials)).collect(),
             kernel: kernel.map(|kernel| (kernel.release.clone(), kernel.generations.to_vec())),
             units: diagnosis.units.iter().map(UnitData::of).collect(),
             faults: diagnosis.log.faults.clone(),
@@ -179,9 +181,10 @@ pub fn is_healthy(materials: &[Material], diagnosis: &Diagnosis) -> bool {
 }
 
 impl FileData {
-    fn of(material: &Material) -> FileData {
+    fn of(material: &Material, all: &[Material]) -> FileData {
         FileData {
             file: material.name.clone(),
+            same_as: material.first_alike(all).map(|first| first.name.clone()),
             holds: material.kinds(),
             wrong_calls: wrong_in(&material.trace),
             open_calls: material.trace.open().cloned().collect(),
@@ -262,6 +265,18 @@ pub fn bugs(judged: &JudgedUnit) -> Vec<KnownBug> {
 
 /// What a unit's ring comes to, in one sentence.
 pub fn verdict(judged: &JudgedUnit) -> String {
+    let (number, of) = judged.reading;
+    let sentence = verdict_of_reading(judged);
+    match number == of {
+        true => sentence,
+        false => format!(
+            "{sentence}; this is reading {number} of {of}, and such a state does not go away, as it has in the last one: they are not in \
+             order, or are of several boots or machines"
+        ),
+    }
+}
+
+fn verdict_of_reading(judged: &JudgedUnit) -> String {
     let names: Vec<&str> = judged.fitting().iter().map(|verdict| verdict.generation.name).collect();
     let busy = judged.window.as_ref().map_or(0, |window| window.busy().iter().filter(|batch| !batch.is_over()).count());
     let bugs: Vec<String> = bugs(judged).iter().map(KnownBug::name).collect();

@@ -20,8 +20,10 @@ use crate::window::{Impossible, RingWindow};
 pub struct JudgedUnit {
     /// Its name.
     pub unit: String,
-    /// The line of the dump that was judged, and how many dumps of the unit there are.
-    pub dump: (usize, usize),
+    /// The line of the reading that was judged.
+    pub line: usize,
+    /// Which reading of its ring that is, from 1, and how many there are.
+    pub reading: (usize, usize),
     /// Whether all dumps of it are alike though something is outstanding.
     pub stands_still: bool,
     /// The ring, if a driver can have left it behind.
@@ -156,15 +158,43 @@ impl Circumstances {
 /// Generations that are asked at a time: each may need some 200 MB.
 const MOST_WORKERS: usize = 4;
 
-/// Judges all dumps of one unit, oldest first; the last is the one that is judged.
+/// So many earlier readings are judged.
+const MOST_EARLIER: usize = 3;
+
+/// Judges all dumps of one ring, oldest first. The last counts, unless an earlier one shows what does not go away again: then the
+/// readings are not in order, or are of several boots.
 ///
 /// # Panics
 /// If there is no dump.
 pub fn judge_unit(dumps: &[&RingDump], circumstances: &Circumstances, bounds: Bounds) -> JudgedUnit {
-    let dump = *dumps.last().expect("a dump");
+    let stays = |judged: &JudgedUnit| {
+        use UnitState::{Hangs, Impossible, Leaks, Unreached};
+        matches!(judged.state, Hangs | Impossible(_) | Leaks | Unreached(_))
+    };
+    let judge = |number| judge_reading(dumps, number, circumstances, bounds);
+    let last = judge(dumps.len());
+    let is_idle = |dump: &RingDump| RingWindow::of(dump).is_ok_and(|window| window.is_idle());
+    let other = |number: &usize| !same(dumps[number - 1], dumps[dumps.len() - 1]) && !is_idle(dumps[number - 1]);
+    let earlier = (1..dumps.len()).rev().filter(other).take(MOST_EARLIER);
+    match stays(&last) {
+        true => last,
+        false => earlier.map(judge).find(stays).unwrap_or(last),
+    }
+}
+
+/// Whether nothing has moved between two readings.
+fn same(one: &RingDump, other: &RingDump) -> bool {
+    other.registers == one.registers
+        && other.rows.iter().zip(&one.rows).all(|(a, b)| (a.qw0, a.qw1, a.status) == (b.qw0, b.qw1, b.status))
+}
+
+/// Judges one reading, by its number from 1.
+fn judge_reading(dumps: &[&RingDump], number: usize, circumstances: &Circumstances, bounds: Bounds) -> JudgedUnit {
+    let dump = dumps[number - 1];
     let mut judged = JudgedUnit {
         unit: dump.unit.clone(),
-        dump: (dump.line, dumps.len()),
+        line: dump.line,
+        reading: (number, dumps.len()),
         stands_still: false,
         window: None,
         state: UnitState::Idle,
@@ -175,11 +205,7 @@ pub fn judge_unit(dumps: &[&RingDump], circumstances: &Circumstances, bounds: Bo
         Ok(window) => window,
         Err(impossible) => return JudgedUnit { state: UnitState::Impossible(impossible), ..judged },
     };
-    let same = |other: &&RingDump| {
-        other.registers == dump.registers
-            && other.rows.iter().zip(&dump.rows).all(|(a, b)| (a.qw0, a.qw1, a.status) == (b.qw0, b.qw1, b.status))
-    };
-    judged.stands_still = dumps.len() > 1 && dumps.iter().all(same) && !window.is_idle();
+    judged.stands_still = dumps.len() > 1 && dumps.iter().all(|other| same(dump, other)) && !window.is_idle();
     let mut circumstances = circumstances.clone();
     circumstances.evidence.still = judged.stands_still;
     let pictures = match window.is_idle() {

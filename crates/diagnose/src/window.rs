@@ -113,7 +113,7 @@ impl RingWindow {
         let register = |register, value| Slot::try_from(value).map_err(|_| Impossible::Register { register, value });
         let (iqh, iqt) = (register("Head", head)?, register("Tail", tail)?);
         let slots = known(&dump.rows)?;
-        let status_base = status_base(&slots);
+        let status_base = status_base(&dump.rows);
         if let Some(base) = status_base {
             addresses(&slots, base)?;
         }
@@ -187,11 +187,10 @@ fn known(rows: &[DumpRow]) -> Result<BTreeMap<Slot, Known>, Impossible> {
 }
 
 /// The address of `desc_status` that most WDs agree on.
-fn status_base(slots: &BTreeMap<Slot, Known>) -> Option<u64> {
+pub(crate) fn status_base(rows: &[DumpRow]) -> Option<u64> {
     let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
-    let wds = slots.iter().filter(|(_, known)| DescriptorKind::of(known.qw0) == DescriptorKind::Wait);
-    for (slot, known) in wds {
-        *votes.entry(known.qw1.wrapping_sub(4 * u64::from(*slot))).or_default() += 1;
+    for row in rows.iter().filter(|row| DescriptorKind::of(row.qw0) == DescriptorKind::Wait) {
+        *votes.entry(row.qw1.wrapping_sub(4 * u64::from(row.slot))).or_default() += 1;
     }
     votes.into_iter().max_by_key(|(_, votes)| *votes).map(|(base, _)| base)
 }

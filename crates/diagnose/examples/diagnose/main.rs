@@ -26,7 +26,7 @@ mod print;
 ///
 /// Each ring is mapped into the model: which generations of the driver come to such a state, after which fault, whether calls hang
 /// there, which published bug or finding that is, and the shortest run that leads there. What one file says of a lockup counts for the
-/// rings of all; several dumps of one unit are taken for readings one after the other.
+/// rings of all; several dumps of one ring are taken for readings one after the other, files with the same text for one.
 ///
 /// Exit code: 0 if nothing wrong was found, 1 if something was or is not decided, 2 if a file cannot be used, 130 if a signal came.
 #[derive(Parser)]
@@ -40,7 +40,7 @@ struct Args {
     files: Vec<PathBuf>,
     /// Print one JSON document instead of text
     ///
-    /// It has healthy, files (each with what it holds, wrong_calls and open_calls), kernel (release and generations), units, faults,
+    /// It has healthy, files (each with same_as, what it holds, wrong_calls and open_calls), kernel (release and generations), units, faults,
     /// lockups, patterns and lives (of queues in QEMU logs). A unit has unit, state (idle, at-work; hangs, may-hang, after-fault, leaks, impossible,
     /// unreached; unknown), verdict, bugs, ring (iqh, iqt, what is inferred, batches) and generations (each with reached and ways: fault,
     /// hang, may_live, lock_held, bug and the run).

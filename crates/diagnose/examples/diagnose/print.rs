@@ -71,7 +71,11 @@ pub fn diagnosis(out: &mut impl Write, materials: &[Material], diagnosis: &Diagn
     }
     writeln!(out)?;
     for material in materials {
-        let holds = format!("{}: {} lines, {}", printable(&material.name), material.lines, material.kinds().join(", "));
+        let mut holds =
+            format!("{}: {} lines, {}", printable(&material.name), material.lines, material.kinds().join(", "));
+        if let Some(first) = material.first_alike(materials) {
+            holds += &format!("; the same text as {}, so that both count as one reading", printable(&first.name));
+        }
         writeln!(out, "{}", painted(FAINT, wrapped(&holds, width, 0, 2)))?;
     }
     let next = wrapped(&format!("next: {}", next(materials, diagnosis)), width, 0, 6);
@@ -117,9 +121,10 @@ fn log_verdict(out: &mut impl Write, diagnosis: &Diagnosis, width: usize) -> Res
 fn ring(out: &mut impl Write, judged: &JudgedUnit, width: usize) -> Result<()> {
     let Some(window) = &judged.window else { return Ok(()) };
     writeln!(out, "\n{}", painted(STRONG, format!("{}: the ring", printable(&judged.unit))))?;
-    if judged.dump.1 > 1 {
+    let (number, of) = judged.reading;
+    if of > 1 {
         let same = if judged.stands_still { "; nothing has moved between them" } else { "" };
-        writeln!(out, "  the last of {} dumps, line {}{same}", judged.dump.1, judged.dump.0)?;
+        writeln!(out, "  reading {number} of {of}, line {} of its file{same}", judged.line)?;
     }
     picture(out, window)?;
     writeln!(
@@ -346,8 +351,9 @@ fn next(materials: &[Material], diagnosis: &Diagnosis) -> String {
     if is_healthy(materials, diagnosis) {
         let works = diagnosis.units.iter().any(|unit| matches!(unit.state, UnitState::AtWork));
         return match works {
-            true => "read the ring again some seconds later and give both dumps: what has not moved by then hangs"
-                .to_string(),
+            true => {
+                "read the ring twice, some seconds apart, into one file: what has not moved by then hangs".to_string()
+            }
             false => "nothing is wrong here; if a CPU is stuck all the same, give its lockup's lines of dmesg too"
                 .to_string(),
         };
@@ -368,6 +374,6 @@ fn next(materials: &[Material], diagnosis: &Diagnosis) -> String {
         _ if diagnosis.units.is_empty() => {
             "give a dump of the ring too: cat /sys/kernel/debug/iommu/intel/invalidation_queue, as root".to_string()
         }
-        _ => "read the ring again some seconds later and give both dumps, and dmesg".to_string(),
+        _ => "read the ring twice, some seconds apart, into one file, and give it and dmesg".to_string(),
     }
 }

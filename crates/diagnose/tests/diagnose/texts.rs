@@ -1,5 +1,7 @@
 //! Texts as they exist in the field, each with an answer that was derived by hand.
 
+use std::io::Read;
+
 use vtd_qi::campaign::findings::Findings;
 use vtd_qi_diagnose::diagnosis::{Diagnosis, wrong_in};
 use vtd_qi_diagnose::dmesg::{FaultKind, KernelLog};
@@ -148,8 +150,14 @@ fn a_corrupted_dump_is_refused_at_its_line() {
     let error = |from: &str, to: &str| read(&text.replacen(from, to, 1)).unwrap_err();
     assert_eq!(error(&row(9), &row(8)), DumpError::Gap { line: line(9), index: 8, before: 8 });
     assert_eq!(error(&row(255), &row(255).replace("255", "256")), DumpError::Index { line: line(255), index: 256 });
-    assert_eq!(error("Tail: 5", "Tail: -5"), DumpError::Register { line: 2, name: "Tail", value: "-5".into() });
-    assert_eq!(error("Head: 5\t", ""), DumpError::Register { line: 2, name: "Head", value: String::new() });
+    assert_eq!(
+        error("Tail: 5", "Tail: -5"),
+        DumpError::Register { line: 2, name: "Tail", base: "decimal", value: "-5".into() }
+    );
+    assert_eq!(
+        error("Head: 5\t", ""),
+        DumpError::Register { line: 2, name: "Head", base: "decimal", value: String::new() }
+    );
     let short = row(3).rsplit_once('\t').unwrap().0.to_string();
     assert_eq!(error(&row(3), &short), DumpError::Columns { line: line(3), found: 3 });
     let word = "0000000x00000000";
@@ -185,6 +193,39 @@ fn a_lost_done_is_found_in_a_ring_that_looks_idle() {
         "Linux version 6.12.95 (x) #1 SMP\nBUG: soft lockup - CPU#1 stuck\nRIP: 0010:qi_submit_sync+0x2d5/0x830\n";
     let told = verdict(&judged(&(dump("iWW", 3, &[]) + log)));
     assert!(told.contains("g5 by its version, is not among them"), "{told}");
+}
+
+/// What lies elsewhere is another ring; what hangs is not outdone by a later reading; one text is one reading.
+#[test]
+fn readings_are_of_one_ring_and_of_different_texts() {
+    let diagnosed = |texts: &[&str]| {
+        let materials: Vec<_> = texts.iter().map(|text| Material::read("a test", text).unwrap()).collect();
+        let diagnosis = Diagnosis::of(&materials, Bounds::default());
+        assert_eq!(is_healthy(&materials, &diagnosis), diagnosis.units.iter().all(|unit| unit.state.is_healthy()));
+        diagnosis.units
+    };
+    let words = |texts: &[&str]| diagnosed(texts).iter().map(|unit| unit.state.word()).collect::<Vec<_>>();
+    let (hung, idle) = (hang_of_6_12_43(), dump(&"idW".repeat(20), 60, &[]));
+    let elsewhere = idle.replace("0x1672c9000", "0x1672ca000");
+    assert_eq!(words(&[&hung, &elsewhere]), ["hangs", "idle"]);
+    let status = |word: u64| format!("{word:016x}");
+    let moved = (0..256).fold(idle.clone(), |text, slot| {
+        text.replace(&status(rings::BASE + 4 * slot), &status(rings::BASE + 0x10_0000 + 4 * slot))
+    });
+    assert_eq!(words(&[&hung, &moved]), ["hangs", "idle"]);
+    assert_eq!(words(&[&idle, &hung]), ["hangs"]);
+    let units = diagnosed(&[&hung, &idle]);
+    assert!(
+        units[0].state.word() == "hangs" && verdict(&units[0]).contains("reading 1 of 2"),
+        "{}",
+        verdict(&units[0])
+    );
+    // A WD that is still to be fetched: it may be at work, unless it is seen to stand still.
+    let work = dump(&"idW".repeat(10), 28, &[(27, 1), (28, 1), (29, 1)]);
+    let once = diagnosed(&[&work, &work]);
+    assert_eq!((once[0].reading, once[0].stands_still), ((1, 1), false));
+    let twice = diagnosed(&[&work, &format!("ten seconds later\n{work}")]);
+    assert_eq!((twice[0].reading, twice[0].stands_still), ((2, 2), true));
 }
 
 #[test]
@@ -440,6 +481,15 @@ fn one_text_may_hold_all_kinds() {
     };
     let (healthy, told) = judged(log);
     assert!(healthy && told.starts_with("a run of ") && told.contains("g5"), "{told}");
+    // Of the generations that explain it some hang at its end.
+    let mut hang = String::new();
+    let packed = &include_bytes!("../../../../tests/fixtures/ite612.qemu.log.gz")[..];
+    flate2::read::GzDecoder::new(packed).read_to_string(&mut hang).unwrap();
+    let hang: String = hang.lines().take(1219).map(|line| format!("{line}\n")).collect();
+    let (healthy, either) = judged(&hang);
+    assert!(
+        !healthy && either.starts_with("not decided") && either.contains("a run of g3, g3t, g4, g4r; it ends stuck")
+    );
     let (healthy, told) = judged(&log.replace("tail 2", "tail 1"));
     assert!(!healthy && told.starts_with("no run of any generation"), "{told}");
     assert!(Material::read("a test", "Dear colleague,\nit hangs.\n").unwrap().is_unknown());
