@@ -4,7 +4,7 @@
 ///
 /// ```
 /// use vtd_qi_diagnose::prefix::without_prefix;
-/// for prefix in ["", "> ", "<3>[   39.029346] ", "[   12.0][ T177] ", "Nov 27 13:51:01 host kernel: [ 39.0] "] {
+/// for prefix in ["", "> ", "<3>[   39.029346] ", "[   12.0][ T177] ", "Nov 27 13:51:01 host kernel: [ 39.0] ", "[ 39.0] host kernel: "] {
 ///     assert_eq!(without_prefix(&format!("{prefix} Base: 0x1000\tHead: 3")), "Base: 0x1000\tHead: 3");
 /// }
 /// ```
@@ -30,7 +30,7 @@ fn behind_bracket(line: &str) -> Option<&str> {
     holds_number(inside).then_some(behind)
 }
 
-/// What is behind the program's name in a line of a journal: a time of day stands before it.
+/// What is behind the program's name in a line of a journal: a time of day stands before it, or it is the kernel.
 fn behind_program(line: &str) -> Option<&str> {
     let (before, behind) = line.split_once(": ")?;
     let is_time = |word: &str| {
@@ -39,5 +39,5 @@ fn behind_program(line: &str) -> Option<&str> {
         let two_digits = |part: Option<&str>| part.is_some_and(|part| part.len() == 2 && part.parse::<u8>().is_ok());
         two_digits(parts.next()) && two_digits(parts.next()) && parts.next().is_some()
     };
-    before.split_whitespace().any(is_time).then_some(behind)
+    (before.split_whitespace().any(is_time) || before.ends_with("kernel")).then_some(behind)
 }
