@@ -105,10 +105,15 @@ impl Findings {
 
     /// The number, from 1, of the first finding that a violated property of a cell belongs to.
     pub fn number(&self, cell: &Cell, property: &str) -> Option<usize> {
+        Some(self.about(&cell.class, property)?.0)
+    }
+
+    /// The first finding about a class of faults and a property, with its number, from 1.
+    pub fn about(&self, class: &str, property: &str) -> Option<(usize, &Finding)> {
         let told = |finding: &Finding| {
-            finding.classes.contains(&cell.class) && finding.properties.iter().any(|name| name == property)
+            finding.classes.iter().any(|name| name == class) && finding.properties.iter().any(|name| name == property)
         };
-        Some(self.findings.iter().position(told)? + 1)
+        (1..).zip(&self.findings).find(|(_, finding)| told(finding))
     }
 }
 

@@ -397,4 +397,9 @@ impl Generation {
     pub fn named(name: &str) -> Option<&'static Generation> {
         GENERATIONS.iter().find(|g| g.name == name)
     }
+
+    /// Whether some kernel has it: g5plus is this project's.
+    pub fn is_in_linux(&self) -> bool {
+        self.rules != Rules::G5_PLUS
+    }
 }

@@ -8,7 +8,7 @@ use crate::ftrace::{CallTrace, meaning};
 use crate::judge::Bounds;
 use crate::material::Material;
 use crate::patterns::{KnownPattern, patterns};
-use crate::qemu::{JudgedLife, judge_log};
+use crate::qemu::{JudgedLife, judge_qemu};
 use crate::unit::{Circumstances, JudgedUnit, judge_unit};
 use crate::window::status_base;
 
@@ -53,7 +53,7 @@ impl Diagnosis {
         };
         let units = rings.iter().map(judge_ring).collect();
         let judge = |material: &Material| {
-            let judged = judge_log(&material.qemu_log, &circumstances.generations, bounds.cancel);
+            let judged = judge_qemu(&material.qemu_log, &circumstances.generations, bounds.cancel);
             (material.name.clone(), judged.map_err(|error| error.to_string()))
         };
         let qemu = distinct().filter(|material| material.qemu > 0).map(judge).collect();

@@ -53,7 +53,7 @@ impl<'a, const F: usize> Fates<'a, F> {
         let retries = || self.reachable(end).iter().any(|&id| self.graph.edges(id).any(|edge| self.is_time_out(edge)));
         Some(match () {
             () if !self.drops_lock[end as usize] => HangKind::EndlessWalk,
-            () if late.fsts().has(Fsts::IQE) => HangKind::NobodysIqe,
+            () if late.fsts().has(Fsts::IQE) => HangKind::UnclaimedIqe,
             () if retries() => HangKind::EndlessRetry,
             () if hung.iter().any(|&t| waits_for(t, Status::Free)) => HangKind::LostDone,
             () if hung.iter().any(|&t| self.ring.waiting(late, t)) => HangKind::MissedAbort,

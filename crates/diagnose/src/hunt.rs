@@ -50,6 +50,16 @@ fn cannot(error: RingError) -> Reached {
     }
 }
 
+/// Why a search that has found so many states did not come to its end; `None` if it did.
+fn cut(coverage: Coverage, states: usize) -> Option<String> {
+    match coverage {
+        Coverage::Complete => None,
+        Coverage::Cancelled => Some("interrupted".to_string()),
+        Coverage::CutByMemory => Some(format!("memory suffices for {states} states of a search and no more")),
+        _ => Some(format!("there are more than {states} states to be searched")),
+    }
+}
+
 /// The states of a graph that look like the picture and fit the evidence.
 struct Fitting {
     states: Vec<StateId>,
@@ -99,14 +109,13 @@ impl<'a, const F: usize> Hunt<'a, F> {
         let planned = Planned { ring: &self.ring, plan: self.plan.clone(), initial };
         let graph = Search::new(&planned, Action::label).limits(self.bounds.limits()).run();
         let alike: Vec<StateId> = graph.ids().filter(|&id| self.looks_alike(graph.state(id))).collect();
-        let not_found = || match graph.coverage() {
-            Coverage::Complete => {
+        let not_found = || match cut(graph.coverage(), graph.len()) {
+            None => {
                 // All slots may be alike, and yet the evidence beside them speaks against it.
                 let alike = graph.states().iter().map(|state| self.alike(state)).max().unwrap_or(0);
                 Reached::No { states: graph.len(), alike }
             }
-            Coverage::Cancelled => Reached::Unknown("interrupted".to_string()),
-            _ => Reached::Unknown(format!("there are more than {} states to be searched", graph.len())),
+            Some(why) => Reached::Unknown(why),
         };
         if alike.is_empty() {
             return not_found();
@@ -115,10 +124,8 @@ impl<'a, const F: usize> Hunt<'a, F> {
         let onward = Onward { ring: &self.ring, from };
         let canonical = |state: &SmallState<F>| self.ring.canonical(state);
         let after = Search::new(&onward, Action::label).canonical(&canonical).limits(self.bounds.limits()).run();
-        match after.coverage() {
-            Coverage::Complete => {}
-            Coverage::Cancelled => return Reached::Unknown("interrupted".to_string()),
-            _ => return Reached::Unknown(format!("what may follow is more than {} states", after.len())),
+        if let Some(why) = cut(after.coverage(), after.len()) {
+            return Reached::Unknown(why);
         }
         let fates = Fates::new(&self.ring, &after);
         match self.fitting(&graph, alike, &fates) {

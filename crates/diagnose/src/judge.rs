@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 use stateright_temporal::graph::Limits;
+use stateright_temporal::memory::Memory;
 use vtd_qi::impl_qi::{AfterIte, FaultClass, Itesid, Rules};
 use vtd_qi::timeline::Timeline;
 
@@ -84,8 +85,8 @@ pub enum HangKind {
     EndlessWalk,
     /// The lock is kept for ever for another reason.
     LockKept,
-    /// The descriptor at IQH is invalid, and nobody takes it for its own.
-    NobodysIqe,
+    /// The descriptor at IQH is invalid, and no call takes it for its own.
+    UnclaimedIqe,
     /// A request times out and is posted again for ever.
     EndlessRetry,
     /// The owner waits for a DONE that was written and taken away.
@@ -138,6 +139,8 @@ pub enum Reached {
 pub struct Bounds<'a> {
     /// Most states of one search.
     pub states: usize,
+    /// What the graphs of all searches may take; no limit if it is left out.
+    pub memory: Option<&'a Memory>,
     /// Stops the work when it becomes true.
     pub cancel: Option<&'a AtomicBool>,
     /// Is told before each search what is searched for.
@@ -146,13 +149,13 @@ pub struct Bounds<'a> {
 
 impl Default for Bounds<'_> {
     fn default() -> Self {
-        Bounds { states: 400_000, cancel: None, progress: None }
+        Bounds { states: 400_000, memory: None, cancel: None, progress: None }
     }
 }
 
 impl Bounds<'_> {
     pub(crate) fn limits(&self) -> Limits<'_> {
-        Limits { max_states: self.states, cancel: self.cancel, ..Limits::default() }
+        Limits { max_states: self.states, memory: self.memory, cancel: self.cancel, ..Limits::default() }
     }
 }
 

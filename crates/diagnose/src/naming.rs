@@ -5,7 +5,8 @@
 
 use serde::Serialize;
 use vtd_qi::campaign::findings::Findings;
-use vtd_qi::impl_qi::{FaultClass, IteWalk, Reclaim, Rules};
+use vtd_qi::campaign::published::PublishedBug;
+use vtd_qi::impl_qi::{FaultClass, IteWalk, Rules};
 
 use crate::judge::{Bounds, Evidence, HangKind, Reached, Sighting, search};
 use crate::picture::Picture;
@@ -35,10 +36,8 @@ impl KnownBug {
     /// The bug in a few words.
     pub fn name(&self) -> String {
         match self {
-            KnownBug::LostDone2024 => {
-                "the bug of 2024 (a DONE is reclaimed before its owner has seen it; CVE-2024-49993)".to_string()
-            }
-            KnownBug::OddWalk2026 => "the bug of 2026 (the ITE walk visits odd slots only)".to_string(),
+            KnownBug::LostDone2024 => PublishedBug::LostDone.name().to_string(),
+            KnownBug::OddWalk2026 => PublishedBug::OddWalk.name().to_string(),
             KnownBug::Finding { number, title } => format!("finding {number} of docs/findings.md ({title})"),
             KnownBug::Unnamed => "a hang that no finding names".to_string(),
         }
@@ -47,15 +46,22 @@ impl KnownBug {
     /// Which kernels have it, and what mends it.
     pub fn fix(&self) -> &'static str {
         match self {
-            KnownBug::LostDone2024 => {
-                "Linux 5.8 up to 6.11.2 has it; commit 3cf74230c139 mends it (6.11.3, 6.1.113, Debian 5.10.251-5)"
-            }
-            KnownBug::OddWalk2026 => {
-                "Linux has it from 2.6.30 on, and visibly since batches exist; commit fe89277c9ceb mends it (7.0, 6.12.78, 6.1.167, Debian \
-                 5.10.262-1)"
-            }
+            KnownBug::LostDone2024 => PublishedBug::LostDone.fix(),
+            KnownBug::OddWalk2026 => PublishedBug::OddWalk.fix(),
             KnownBug::Finding { .. } => "no kernel mends it up to now; docs/findings.md says which changes would",
             KnownBug::Unnamed => "nothing is known that mends it",
+        }
+    }
+
+    /// The scenario or cell that has a run to it.
+    pub fn shown_by(&self) -> Option<String> {
+        match self {
+            KnownBug::LostDone2024 => Some(PublishedBug::LostDone.shown_by().to_string()),
+            KnownBug::OddWalk2026 => Some(PublishedBug::OddWalk.shown_by().to_string()),
+            KnownBug::Finding { number, .. } => {
+                Findings::embedded().findings.get(number - 1).map(|finding| finding.cell.clone())
+            }
+            KnownBug::Unnamed => None,
         }
     }
 }
@@ -76,12 +82,11 @@ pub fn name(
         let again = search(mended, sighting.guess, picture, Evidence { hangs: true, ..evidence }, bounds);
         matches!(again, Reached::No { .. })
     };
+    let (loses, walks_odd) = (PublishedBug::LostDone.is_in(&rules), PublishedBug::OddWalk.is_in(&rules));
     Some(match hang {
-        HangKind::LostDone if rules.reclaim == Reclaim::WhileDone => KnownBug::LostDone2024,
-        HangKind::EndlessWalk if rules.ite_walk == IteWalk::Odd => KnownBug::OddWalk2026,
-        HangKind::MissedAbort | HangKind::NoRoom | HangKind::LostDone
-            if rules.ite_walk == IteWalk::Odd && from_odd_walk() =>
-        {
+        HangKind::LostDone if loses => KnownBug::LostDone2024,
+        HangKind::EndlessWalk if walks_odd => KnownBug::OddWalk2026,
+        HangKind::MissedAbort | HangKind::NoRoom | HangKind::LostDone if walks_odd && from_odd_walk() => {
             KnownBug::OddWalk2026
         }
         _ => finding(sighting.guess.class, "call-eventually-returns"),
@@ -91,15 +96,8 @@ pub fn name(
 /// The finding about a class of faults and a property.
 fn finding(class: Option<FaultClass>, property: &str) -> KnownBug {
     let Some(class) = class else { return KnownBug::Unnamed };
-    let findings = Findings::embedded().findings;
-    let about = |class: &str, property: &str| {
-        let told = |finding: &vtd_qi::campaign::findings::Finding| {
-            finding.classes.iter().any(|name| name == class) && finding.properties.iter().any(|name| name == property)
-        };
-        findings.iter().position(told)
-    };
-    match about(class.name(), property) {
-        Some(at) => KnownBug::Finding { number: at + 1, title: findings[at].title.clone() },
+    match Findings::embedded().about(class.name(), property) {
+        Some((number, finding)) => KnownBug::Finding { number, title: finding.title.clone() },
         None => KnownBug::Unnamed,
     }
 }

@@ -1,8 +1,12 @@
 //! Known patterns in what a kernel said: what they mean, and what to do.
 
 use serde::Serialize;
+use vtd_qi::campaign::findings::Findings;
+use vtd_qi::campaign::published::PublishedBug;
+use vtd_qi::impl_qi::{Generation, Rules, TimeOut};
 
 use crate::dmesg::{FaultKind, KernelLog, ReportedFault};
+use crate::kernels::KernelGenerations;
 
 /// A known pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +50,8 @@ fn endless_time_outs(log: &KernelLog) -> Option<KnownPattern> {
     }
     let named = ites.iter().any(|fault| fault.number != 0);
     let returns = log.kernel.as_ref().is_some_and(|kernel| {
-        !kernel.generations.is_empty() && kernel.generations.iter().all(|name| ["g3t", "g4", "g5"].contains(name))
+        let gives_up = |rules: &Rules| rules.time_out == TimeOut::Return;
+        !kernel.generations.is_empty() && rules_of(kernel).all(gives_up)
     });
     let why = match (named, returns) {
         (false, _) => {
@@ -59,7 +64,7 @@ fn endless_time_outs(log: &KernelLog) -> Option<KnownPattern> {
     };
     Some(KnownPattern {
         what: what + ", one behind the other in the ring",
-        means: format!("endless -EAGAIN for a device that does not answer, finding 4: {why}"),
+        means: format!("endless -EAGAIN for a device that does not answer{}: {why}", finding("device-gone")),
         advice: format!("{NO_ATS}; no published commit ends this"),
     })
 }
@@ -116,8 +121,10 @@ fn repeated_iqe(log: &KernelLog) -> Option<KnownPattern> {
     Some(KnownPattern {
         what: "IQE again and again at one descriptor".to_string(),
         means: match inside {
-            true => "an invalid ID that is not the first of its batch is never repaired, finding 5: IQE stays set"
-                .to_string(),
+            true => format!(
+                "an invalid ID that is not the first of its batch is never repaired{}: IQE stays set",
+                finding("invalid-id")
+            ),
             false => {
                 "the invalid descriptor is not taken away: nothing is fetched any more, and everybody waits".to_string()
             }
@@ -156,20 +163,36 @@ fn lockup(log: &KernelLog) -> Option<KnownPattern> {
              not merely missing"
         }
     };
+    let commit = |bug: PublishedBug| format!("{} ({})", bug.commit(), bug.year());
+    let (of_2024, of_2026) = (commit(PublishedBug::LostDone), commit(PublishedBug::OddWalk));
     let advice = match (hard, ite) {
         (false, false) => {
-            "look for commit 3cf74230c139 (2024) in the kernel; read debugfs invalidation_queue and give it to diagnose too"
+            format!(
+                "look for commit {of_2024} in the kernel; read debugfs invalidation_queue and give it to diagnose too"
+            )
         }
-        (false, true) => {
-            "look for commit fe89277c9ceb (2026) in the kernel; until then boot with pci=noats; give diagnose a dump of the ring too"
-        }
-        (true, _) => {
-            "look for the commits fe89277c9ceb (2026) and 3cf74230c139 (2024) in the kernel; until then boot with pci=noats; give \
-             diagnose a dump of the ring too, read from memory"
-        }
+        (false, true) => format!(
+            "look for commit {of_2026} in the kernel; until then boot with pci=noats; give diagnose a dump of the ring too"
+        ),
+        (true, _) => format!(
+            "look for the commits {of_2026} and {of_2024} in the kernel; until then boot with pci=noats; give diagnose a dump of the \
+             ring too, read from memory"
+        ),
     };
     let means = format!("{means}{}", mended(log, hard || !ite, hard || ite));
-    Some(KnownPattern { what, means, advice: advice.to_string() })
+    Some(KnownPattern { what, means, advice })
+}
+
+/// The rules of the generations that a kernel may have.
+fn rules_of(kernel: &KernelGenerations) -> impl Iterator<Item = &'static Rules> {
+    kernel.generations.iter().filter_map(|name| Some(&Generation::named(name)?.rules))
+}
+
+/// The number of the finding about calls that never return under a class of faults, as it stands in a sentence.
+fn finding(class: &str) -> String {
+    let findings = Findings::embedded();
+    let number = findings.about(class, "call-eventually-returns").map(|(number, _)| number);
+    number.map_or(String::new(), |number| format!(", finding {number}"))
 }
 
 /// Which of the published bugs that were named the kernel does not have by its version.
@@ -177,10 +200,10 @@ fn mended(log: &KernelLog, of_2024: bool, of_2026: bool) -> String {
     let Some(kernel) = log.kernel.as_ref().filter(|kernel| !kernel.generations.is_empty()) else {
         return String::new();
     };
-    let has = |those: &[&str]| kernel.generations.iter().any(|name| those.contains(name));
-    let bugs = [("2024", of_2024, has(&["g3", "g3t"])), ("2026", of_2026, has(&["g1", "g3", "g3t", "g4", "g4r"]))];
-    let told = bugs.iter().filter(|(_, named, has)| *named && !has).map(|(year, ..)| {
-        let (release, generations) = (&kernel.release, kernel.generations.join(" or "));
+    let named = PublishedBug::ALL.into_iter().zip([of_2024, of_2026]).filter(|(_, named)| *named);
+    let not_there = named.filter(|(bug, _)| !rules_of(kernel).any(|rules| bug.is_in(rules)));
+    let told = not_there.map(|(bug, _)| {
+        let (release, generations, year) = (&kernel.release, kernel.generations.join(" or "), bug.year());
         format!("; but by its version kernel {release} is of generation {generations}, which does not have the bug of {year}")
     });
     told.collect()

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use vtd_qi::impl_qi::{GENERATIONS, Generation};
-use vtd_qi_traces::qemu_log::{Life, Trace, TraceError};
-use vtd_qi_traces::replay::{End, Ending, Options, ReplayVerdict, Replayed, replay};
+use vtd_qi_traces::qemu_log::{Life, Reader, TraceError};
+use vtd_qi_traces::replay::{End, Ending, Options, ReplayVerdict, Replayed, judge_log};
 
 /// A life of a queue, judged.
 #[derive(Clone, Debug)]
@@ -20,23 +20,21 @@ pub struct JudgedLife {
 ///
 /// # Errors
 /// [`TraceError`], if the log cannot be read or never sets a queue up.
-pub fn judge_log(log: &str, kernel: &[&str], cancel: Option<&AtomicBool>) -> Result<Vec<JudgedLife>, TraceError> {
+pub fn judge_qemu(log: &str, kernel: &[&str], cancel: Option<&AtomicBool>) -> Result<Vec<JudgedLife>, TraceError> {
     let options = Options { end: End::Anywhere, ..Options::default() };
-    let asked = |generation: &&Generation| match kernel {
-        [] => generation.name != "g5plus",
-        kernel => kernel.contains(&generation.name),
-    };
-    let go_on = |_| match cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+    let generations: Vec<&Generation> = GENERATIONS
+        .iter()
+        .filter(|generation| match kernel {
+            [] => generation.is_in_linux(),
+            kernel => kernel.contains(&generation.name),
+        })
+        .collect();
+    let mut go_on = || match cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
     };
-    let lives = Trace::read_all(log.as_bytes())?;
-    let judged = lives.iter().filter(|trace| trace.uses_the_ring()).map(|trace| {
-        let asked = GENERATIONS.iter().filter(asked);
-        let verdicts = asked.map(|generation| (generation, replay(trace, generation.rules, options, go_on))).collect();
-        JudgedLife { life: trace.life(), verdicts }
-    });
-    Ok(judged.collect())
+    let lives = judge_log(&mut Reader::new(log.as_bytes()), &generations, options, &mut |_| (), &mut go_on)?;
+    Ok(lives.into_iter().map(|judged| JudgedLife { life: judged.life, verdicts: judged.verdicts }).collect())
 }
 
 impl JudgedLife {

@@ -156,7 +156,7 @@ impl Circumstances {
 }
 
 /// Generations that are asked at a time: each may need some 200 MB.
-const MOST_WORKERS: usize = 4;
+pub const MOST_WORKERS: usize = 4;
 
 /// So many earlier readings are judged.
 const MOST_EARLIER: usize = 3;
@@ -233,7 +233,7 @@ fn ask_all(pictures: &[Picture], circumstances: &Circumstances, bounds: Bounds) 
     if pictures.is_empty() {
         return Vec::new();
     }
-    let generations: Vec<_> = GENERATIONS.iter().filter(|generation| generation.name != "g5plus").collect();
+    let generations: Vec<_> = GENERATIONS.iter().filter(|generation| generation.is_in_linux()).collect();
     let workers = thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
     let answers: Mutex<Vec<Option<GenerationVerdict>>> = Mutex::new(vec![None; generations.len()]);
     let next = AtomicUsize::new(0);

@@ -86,3 +86,12 @@ fn the_document_says_the_same() {
     assert_eq!(["g3", "g4", "g5"].map(reached), ["no", "yes", "for moments"]);
     assert!(unit["generations"][3]["ways"][0]["run"].as_array().unwrap().len() > 40);
 }
+
+#[test]
+fn memory_that_does_not_suffice_is_said() {
+    let (code, out, errors) = diagnose(&["--max-memory", "2M", HANG], b"");
+    assert!(code == 1 && out.starts_with("dmar0: not decided: memory suffices for "), "{out}");
+    assert!(!errors.contains("panicked"), "{errors}");
+    let (code, _, errors) = diagnose(&["--max-memory", "9PB", HANG], b"");
+    assert!(code == 2 && errors.contains("9.0 PB of memory cannot be allowed"), "{errors}");
+}

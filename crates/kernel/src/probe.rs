@@ -306,7 +306,7 @@ fn comparable(accesses: &[Access], time_out: TimeOut) -> Vec<Access> {
 
 /// The kernel's generations: those that can be compiled from a tree since 5.8.
 fn candidates() -> impl Iterator<Item = &'static Generation> {
-    GENERATIONS.iter().filter(|generation| !matches!(generation.name, "g1" | "g5plus"))
+    GENERATIONS.iter().filter(|generation| generation.is_in_linux() && !generation.rules.one_id_only())
 }
 
 /// Recognises a tree. `short` has 8 slots, `real` the tree's own number, if it can be run.

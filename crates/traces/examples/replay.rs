@@ -20,8 +20,8 @@ use vtd_qi_terminal::{
     Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, memory, unless_interrupted,
 };
 use vtd_qi_traces::events::{VisibleEvent, events_module};
-use vtd_qi_traces::qemu_log::{Facts, Life, LogEntry, Reader, Summary, Trace, TraceError, What};
-use vtd_qi_traces::replay::{End, Grain, Judge, MostStates, Options, Qemu};
+use vtd_qi_traces::qemu_log::{Facts, Reader, Trace, TraceError};
+use vtd_qi_traces::replay::{End, Grain, MostStates, Options, Qemu, judge_log};
 
 #[path = "replay/page.rs"]
 mod page;
@@ -51,8 +51,8 @@ use report::{Report, Word};
 /// they are fewer.
 ///
 /// Exit code: 0 if each life of each log is a run of some generation at whose end nobody is stuck (where events are printed: if
-/// they could be read); 1 if one is not: it breaks a promise, it ends stuck, it is no run, or that is unknown; 2 if a log cannot be used or gives
-/// nothing to judge (the others are judged all the same); 130 if a signal came.
+/// they could be read); 1 if one is not: it breaks a promise, it ends stuck, it is no run, or that is unknown; 2 if a log cannot be
+/// used or gives nothing to judge (the others are judged all the same); 130 if a signal came.
 #[derive(Parser)]
 #[command(after_help = "Examples:
   cargo run --example replay -- tests/fixtures/k612mf.qemu.log.gz
@@ -92,12 +92,12 @@ struct Args {
     json: bool,
     /// Print the visible events, one JSON object a line, and judge nothing
     ///
-    /// Each has `event`. The first of each trace is Trace, with its `file`, the number of `slots` of its ring and, where the log has several,
-    /// the number of the `life` of the queue and of its `unit`; the events
-    /// after it, up to the next Trace, are of that file, and have `line`. WriteIqt: `cpu` (submitters from 1), `slot`, `count` of IDs posted. Fetch: `slot`, `desc`
-    /// (ID or WD), `target` of a WD. Complete: `target`, `data`. LoseAnswer (ITE is set): `aborted` WDs. ClearIte: `cpu`. What
-    /// cannot be told is null.
-    #[arg(long, verbatim_doc_comment, conflicts_with_all = ["hardware", "after_ite", "generation", "prefix", "steps", "json", "html"])]
+    /// Each has `event`. The first of each trace is Trace, with its `file`, the number of `slots` of its ring and, where the log
+    /// has several, the number of the `life` of the queue and of its `unit`; the events after it, up to the next Trace, are of that
+    /// file, and have `line`. WriteIqt: `cpu` (submitters from 1), `slot`, `count` of IDs posted. Fetch: `slot`, `desc` (ID or WD),
+    /// `target` of a WD. Complete: `target`, `data`. LoseAnswer (ITE is set): `aborted` WDs. ClearIte: `cpu`. What cannot be told is
+    /// null.
+    #[arg(long, conflicts_with_all = ["hardware", "after_ite", "generation", "prefix", "steps", "json", "html"])]
     ndjson: bool,
     /// Write the visible events to DIR/QITraceData.tla too, for TLC and spec/QITrace.tla; of one trace only
     #[arg(long, value_name = "DIR")]
@@ -322,14 +322,6 @@ struct Judged {
     interrupted: bool,
 }
 
-/// A life that is being judged.
-struct Judging {
-    life: Life,
-    judge: Judge,
-    summary: Summary,
-    cpus: Vec<u64>,
-}
-
 /// Reads and judges a log.
 fn judge(
     file: &Path,
@@ -338,10 +330,8 @@ fn judge(
     interrupted: &AtomicBool,
     at: &AtomicU64,
 ) -> Result<Judged, Unusable> {
-    let generations = generation.map_or(GENERATIONS, std::slice::from_ref);
+    let generations: Vec<&Generation> = generation.map_or(GENERATIONS.iter().collect(), |generation| vec![generation]);
     let mut reader = Reader::new(open(file)?);
-    let mut lives: Vec<Judging> = Vec::new();
-    let mut reports = Vec::new();
     let (mut line, mut asked) = (ProgressLine::new(), 0_u64);
     let name = generation.map_or(String::new(), |generation| format!("{}: ", generation.name));
     let mut go_on = || {
@@ -354,44 +344,12 @@ fn judge(
             false => ControlFlow::Continue(()),
         }
     };
-    let mut end = |life: Judging, lines: u64, go_on: &mut dyn FnMut() -> ControlFlow<()>| {
-        if life.judge.uses_the_ring() {
-            let cpus = (!life.cpus.is_empty()).then_some(life.cpus.len());
-            reports.push(Report::new(file, life.life, cpus, life.summary, life.judge.end(lines, go_on)));
-        }
-    };
-    let mut numbers = 0;
-    for entry in reader.by_ref() {
-        match entry.map_err(of(file))? {
-            LogEntry::Life(life) => {
-                numbers += 1;
-                if let Some(before) = lives.iter().position(|other| other.life.unit == life.unit) {
-                    end(lives.remove(before), life.line - 1, &mut go_on);
-                }
-                let judge = Judge::new(life, generations, options);
-                lives.push(Judging { life, judge, summary: Summary::new(life.length), cpus: Vec::new() });
-            }
-            LogEntry::Event { life, event, text } => {
-                at.store(event.line, Ordering::Relaxed);
-                let Some(life) = lives.iter_mut().find(|other| other.life.number == life) else { continue };
-                life.summary.count(&event.what);
-                if let (What::IqtWrite { .. }, Some(thread)) = (event.what, event.thread)
-                    && !life.cpus.contains(&thread)
-                {
-                    life.cpus.push(thread);
-                }
-                life.judge.event(&event, &text, &mut go_on);
-            }
-        }
-        if go_on().is_break() {
-            break;
-        }
-    }
-    let facts = reader.facts().clone();
-    lives.into_iter().for_each(|life| end(life, facts.lines, &mut go_on));
+    let mut is_at = |event| at.store(event, Ordering::Relaxed);
+    let lives = judge_log(&mut reader, &generations, options, &mut is_at, &mut go_on).map_err(of(file))?;
     let interrupted = go_on().is_break();
     line.clear();
-    reports.iter_mut().for_each(|report| report.of_log(&facts, numbers));
+    let facts = reader.facts().clone();
+    let reports = lives.into_iter().map(|life| Report::new(file, life, &facts)).collect();
     Ok(Judged { reports, facts, interrupted })
 }
 

@@ -70,7 +70,7 @@
 //!
 //! | file | what it is |
 //! | --- | --- |
-//! | `judge.rs` | a life of the queue judged as it is read, under several generations at once; a trace replayed under one |
+//! | `log.rs`, `judge.rs` | a log, and a life of the queue, judged as it is read, under several generations at once; a trace replayed under one |
 //! | `tracker.rs`, `runs.rs` | the set of runs, and how it follows from line to line |
 //! | `seen.rs` | what the lines have said beside the ring: threads, descriptors, what is not decided yet |
 //! | `lines.rs`, `faults.rs` | what each kind of line does to that set |
@@ -109,6 +109,7 @@ mod faults;
 mod harm;
 mod judge;
 mod lines;
+mod log;
 mod options;
 mod outcome;
 mod reasons;
@@ -120,6 +121,7 @@ mod tracker;
 
 pub use ending::{Ending, KnownHang, Stuck};
 pub use judge::{Judge, replay};
+pub use log::{ReplayedLife, judge_log};
 pub use options::{End, Grain, MostStates, Options, Qemu};
 pub use outcome::{Accepted, Breach, BrokenPromise, Cause, GivenUp, Rejection, ReplayVerdict, Replayed, SpecSteps};
 pub use reasons::{Left, Reason};

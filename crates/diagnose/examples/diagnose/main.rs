@@ -7,14 +7,17 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
+use bytesize::ByteSize;
 use clap::Parser;
 use flate2::read::MultiGzDecoder;
+use stateright_temporal::memory::Memory;
 use vtd_qi_diagnose::diagnosis::Diagnosis;
 use vtd_qi_diagnose::judge::Bounds;
 use vtd_qi_diagnose::material::Material;
 use vtd_qi_diagnose::report::{DiagnosisData, is_healthy};
+use vtd_qi_diagnose::unit::MOST_WORKERS;
 use vtd_qi_terminal::{
-    Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, printable, unless_interrupted,
+    Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, memory, printable, unless_interrupted,
 };
 
 mod print;
@@ -49,7 +52,13 @@ struct Args {
     /// Search at most so many states for each generation and kind of fault
     #[arg(long, default_value_t = 400_000, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
     max_states: u32,
+    /// How much memory all searches together may take, like 500M or 2G; three quarters of what is available if left out
+    #[arg(long, value_name = "SIZE", value_parser = memory::size)]
+    max_memory: Option<ByteSize>,
 }
+
+/// Threads that search, at most, beside the program's own and the one that hands out the work.
+const WORKERS: usize = MOST_WORKERS + 2;
 
 /// A file may be so long.
 const MOST_BYTES: u64 = 256 << 20;
@@ -60,6 +69,7 @@ fn main() -> ExitCode {
 
 fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
+    let memory = memory::allowance(args.max_memory, WORKERS)?;
     let mut materials = Vec::new();
     let mut unusable = Vec::new();
     for file in &args.files {
@@ -76,7 +86,9 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     let judged = unless_interrupted(move |cancel| {
         let line = Mutex::new(ProgressLine::new());
         let progress = |what: &str| line.lock().unwrap_or_else(PoisonError::into_inner).show(what);
-        let diagnosis = Diagnosis::of(&given, Bounds { states, cancel: Some(cancel), progress: Some(&progress) });
+        let memory = Memory::of(memory);
+        let bounds = Bounds { states, memory: Some(&memory), cancel: Some(cancel), progress: Some(&progress) };
+        let diagnosis = Diagnosis::of(&given, bounds);
         line.lock().unwrap_or_else(PoisonError::into_inner).clear();
         diagnosis
     });

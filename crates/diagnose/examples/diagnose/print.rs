@@ -2,20 +2,18 @@
 
 use std::io::{Result, Write};
 
-use vtd_qi::campaign::findings::Findings;
 use vtd_qi::timeline::{LEGEND, Part};
 use vtd_qi_diagnose::diagnosis::{Diagnosis, wrong_in};
 use vtd_qi_diagnose::dmesg::KernelLog;
 use vtd_qi_diagnose::ftrace::{CallTrace, meaning};
 use vtd_qi_diagnose::judge::{HangKind, Sighting};
 use vtd_qi_diagnose::material::Material;
-use vtd_qi_diagnose::naming::KnownBug;
 use vtd_qi_diagnose::picture::{BatchPicture, Content};
 use vtd_qi_diagnose::report::{bugs, is_healthy, verdict};
 use vtd_qi_diagnose::unit::{JudgedUnit, UnitState};
 use vtd_qi_diagnose::window::RingWindow;
 use vtd_qi_terminal::printable;
-use vtd_qi_terminal::style::{AGAIN, BAD, FAINT, GOOD, STRONG, UNSURE, columns, painted, wrapped};
+use vtd_qi_terminal::style::{AGAIN, BAD, FAINT, GOOD, STRONG, UNSURE, columns, next, painted, wrapped};
 
 /// Steps of a run that are drawn; the rest is folded.
 const STEPS: usize = 60;
@@ -78,8 +76,7 @@ pub fn diagnosis(out: &mut impl Write, materials: &[Material], diagnosis: &Diagn
         }
         writeln!(out, "{}", painted(FAINT, wrapped(&holds, width, 0, 2)))?;
     }
-    let next = wrapped(&format!("next: {}", next(materials, diagnosis)), width, 0, 6);
-    writeln!(out, "\n{}", next.replacen("next:", &painted(STRONG, "next:"), 1))
+    next(out, &next_step(materials, diagnosis), width)
 }
 
 /// What the QEMU logs come to.
@@ -247,7 +244,7 @@ fn of(hang: HangKind) -> &'static str {
     match hang {
         HangKind::EndlessWalk => "the ITE walk never meets its end",
         HangKind::LockKept => "the lock is kept for ever",
-        HangKind::NobodysIqe => "nobody takes the invalid descriptor at IQH for its own",
+        HangKind::UnclaimedIqe => "no call takes the invalid descriptor at IQH for its own",
         HangKind::EndlessRetry => "the request times out and is posted again for ever",
         HangKind::LostDone => "an owner waits for a DONE that was taken away",
         HangKind::MissedAbort => "an owner waits for a WD that hardware has dropped",
@@ -347,7 +344,7 @@ fn calls(out: &mut impl Write, material: &Material, width: usize) -> Result<()> 
 }
 
 /// What there is to do.
-fn next(materials: &[Material], diagnosis: &Diagnosis) -> String {
+fn next_step(materials: &[Material], diagnosis: &Diagnosis) -> String {
     if is_healthy(materials, diagnosis) {
         let works = diagnosis.units.iter().any(|unit| matches!(unit.state, UnitState::AtWork));
         return match works {
@@ -359,15 +356,8 @@ fn next(materials: &[Material], diagnosis: &Diagnosis) -> String {
         };
     }
     let bug = diagnosis.units.iter().flat_map(bugs).next();
-    match bug {
-        Some(KnownBug::LostDone2024) => "check g3-c01-2x4 draws the bug of 2024; a kernel with commit 3cf74230c139 does not have it".to_string(),
-        Some(KnownBug::OddWalk2026) => {
-            "check g4-lost-answer-in-order-drop-2x4 draws the bug of 2026; a kernel with commit fe89277c9ceb does not have it".to_string()
-        }
-        Some(KnownBug::Finding { number, .. }) => {
-            let finding = &Findings::embedded().findings[number - 1];
-            format!("check {} draws finding {number}, explore {} walks through it", finding.cell, finding.cell)
-        }
+    match bug.and_then(|bug| Some((bug.shown_by()?, bug.name()))) {
+        Some((shown_by, name)) => format!("check {shown_by} draws {name}, explore {shown_by} walks through it"),
         _ if diagnosis.qemu.iter().any(|(_, judged)| judged.is_ok()) => {
             "replay judges a QEMU log line by line, and shows the states before and after".to_string()
         }

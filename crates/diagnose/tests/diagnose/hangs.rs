@@ -138,7 +138,7 @@ fn a_done_that_was_reclaimed_is_named_from_a_ring_that_looks_idle() {
 }
 
 #[test]
-fn what_is_invalid_and_nobodys_is_named_in_each_generation() {
+fn what_is_invalid_and_not_repaired_is_named_in_each_generation() {
     let (matrix, findings) = (Matrix::embedded(), Findings::embedded());
     for name in generations() {
         for class in ["invalid-id", "invalid-wd"] {

@@ -10,9 +10,10 @@ use vtd_qi::campaign::findings::Findings;
 use vtd_qi::impl_qi::Generation;
 use vtd_qi_terminal::printable;
 use vtd_qi_terminal::style::{BAD, GOOD, Style, UNSURE, painted};
-use vtd_qi_traces::qemu_log::{Facts, Life, Summary};
+use vtd_qi_traces::qemu_log::{Facts, Summary};
 use vtd_qi_traces::replay::{
-    Accepted, Breach, BrokenPromise, Ending, GivenUp, Grain, Qemu, Rejection, ReplayVerdict, Replayed, SpecSteps, Stuck,
+    Accepted, Breach, BrokenPromise, Ending, GivenUp, Grain, Qemu, Rejection, ReplayVerdict, Replayed, ReplayedLife,
+    SpecSteps, Stuck,
 };
 
 /// What is said of a life of the queue.
@@ -107,40 +108,27 @@ struct Stopped {
 }
 
 impl Report {
-    pub fn new(
-        file: &Path,
-        life: Life,
-        cpus: Option<usize>,
-        summary: Summary,
-        judged: Vec<(&'static Generation, Replayed)>,
-    ) -> Report {
+    /// What is said of a life in a file, of whose log as a whole this is known.
+    pub fn new(file: &Path, judged: ReplayedLife, facts: &Facts) -> Report {
+        let ReplayedLife { life, threads, summary, verdicts } = judged;
         let generations: Vec<Fit> =
-            judged.into_iter().map(|(generation, replayed)| Fit::of(generation, replayed)).collect();
+            verdicts.into_iter().map(|(generation, replayed)| Fit::of(generation, replayed)).collect();
         Report {
             file: file.into(),
             life: life.number + 1,
             unit: life.unit + 1,
             from_line: life.line,
-            lives: 1,
-            lines: 0,
-            cpus,
+            lives: facts.lives,
+            lines: facts.lines,
+            cpus: (threads > 0).then_some(threads),
             slots: life.length.slots(),
             summary,
-            ignored: BTreeMap::new(),
-            other_lines: 0,
-            other_texts: Vec::new(),
+            ignored: facts.ignored.clone(),
+            other_lines: facts.others.count,
+            other_texts: facts.others.shown.clone(),
             verdict: generations.iter().map(|fit| fit.verdict).min().unwrap_or(Word::Unknown),
             generations,
         }
-    }
-
-    /// What is known of the log as a whole once it has been read.
-    pub fn of_log(&mut self, facts: &Facts, lives: usize) {
-        self.lines = facts.lines;
-        self.lives = lives;
-        self.ignored = facts.ignored.clone();
-        self.other_lines = facts.others.count;
-        self.other_texts = facts.others.shown.clone();
     }
 
     /// Whether an ITE is set in it.

@@ -38,7 +38,6 @@ pub struct Reader<R> {
     bytes: Vec<u8>,
     facts: Facts,
     units: Vec<Unit>,
-    lives: usize,
     /// A write of 0 to IQT, which belongs to the life before only if no set-up follows.
     held: Vec<LogEntry>,
     ready: VecDeque<LogEntry>,
@@ -50,6 +49,8 @@ pub struct Reader<R> {
 pub struct Facts {
     /// Number of lines.
     pub lines: u64,
+    /// How often a queue is set up.
+    pub lives: usize,
     /// How many events of which kinds say nothing about the ring, or nothing that is known.
     pub ignored: BTreeMap<String, u64>,
     /// Lines that are no events of QEMU.
@@ -151,7 +152,6 @@ impl<R: BufRead> Reader<R> {
             bytes: Vec::new(),
             facts: Facts::default(),
             units: Vec::new(),
-            lives: 0,
             held: Vec::new(),
             ready: VecDeque::new(),
             ended: false,
@@ -221,8 +221,8 @@ impl<R: BufRead> Reader<R> {
         if unit == self.units.len() {
             self.units.push(Unit::default());
         }
-        let number = self.lives;
-        self.lives += 1;
+        let number = self.facts.lives;
+        self.facts.lives += 1;
         self.units[unit].life = Some(Alive { number, slots: length.slots().into(), head: 0, tail: 0, read: None });
         self.knows(unit, line.thread);
         self.ready.push_back(LogEntry::Life(Life { number, unit, line: line.number, address, length }));
@@ -350,7 +350,7 @@ impl<R: BufRead> Reader<R> {
                 self.release();
                 match self.facts.lines {
                     0 => return Err(TraceError::Empty),
-                    lines if self.lives == 0 => return Err(TraceError::NoSetup { lines }),
+                    lines if self.facts.lives == 0 => return Err(TraceError::NoSetup { lines }),
                     _ => {}
                 }
             }

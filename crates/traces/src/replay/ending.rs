@@ -8,6 +8,7 @@ use stateright_temporal::graph::{Coverage, Limits, Search};
 
 use super::runs::{LogRing, LogState, Run};
 use super::tracker::{GoOn, Tracker};
+use vtd_qi::campaign::published::PublishedBug;
 use vtd_qi::impl_qi::{Action, Desc, Fsts, HwStep, MAX_SUBMITTERS, Outcome, Pc};
 
 /// How a trace ends.
@@ -53,8 +54,8 @@ pub enum KnownHang {
     MissedWd,
     /// A DONE was reclaimed before its owner had looked: it polls for ever.
     LostDone,
-    /// An invalid ID that is not its batch's first is nobody's: IQE stays set, and everybody polls for ever.
-    NobodysIqe,
+    /// No call takes the invalid ID at IQH for its own, since it is not the first of its batch: IQE stays set, and all poll for ever.
+    UnclaimedIqe,
     /// None of these.
     Other,
 }
@@ -72,7 +73,7 @@ impl KnownHang {
             KnownHang::LostDone => {
                 "a soft lockup: another CPU has reclaimed a DONE before its owner had looked (lost DONE), who polls for ever"
             }
-            KnownHang::NobodysIqe => {
+            KnownHang::UnclaimedIqe => {
                 "a soft lockup: the unit has refused an ID that is not the first of its batch, no CPU takes that IQE for its own, \
                  and the unit fetches nothing any more"
             }
@@ -80,30 +81,32 @@ impl KnownHang {
         }
     }
 
-    /// What mends it: the commit to look for, and the kernels that have it.
-    pub fn fix(self) -> &'static str {
+    /// The published bug that it is.
+    pub fn bug(self) -> Option<PublishedBug> {
         match self {
-            KnownHang::EndlessWalk | KnownHang::MissedWd => {
-                "the 2026 fix, commit fe89277c9ceb, mends it: Linux 7.0, 6.12.78 and, as a backport, 6.1.167 have it"
-            }
-            KnownHang::LostDone => {
-                "the 2024 fix, commit 3cf74230c139 (CVE-2024-49993), mends it: Linux 6.11.3 and, as a backport, 6.1.113 have it"
-            }
-            KnownHang::NobodysIqe => {
+            KnownHang::EndlessWalk | KnownHang::MissedWd => Some(PublishedBug::OddWalk),
+            KnownHang::LostDone => Some(PublishedBug::LostDone),
+            KnownHang::UnclaimedIqe | KnownHang::Other => None,
+        }
+    }
+
+    /// Which kernels have it, and what mends it.
+    pub fn fix(self) -> &'static str {
+        match self.bug() {
+            Some(bug) => bug.fix(),
+            None if self == KnownHang::UnclaimedIqe => {
                 "no published commit mends it; the rules iqe-at=any and iqe-patch=null-wd would (docs/findings.md, \
                  \"An invalid ID that is not the first of its batch is never repaired\")"
             }
-            KnownHang::Other => "nothing that is known mends it",
+            None => "nothing that is known mends it",
         }
     }
 
     /// The scenario or cell that has a run to such a hang.
     pub fn shown_by(self) -> Option<&'static str> {
-        match self {
-            KnownHang::EndlessWalk | KnownHang::MissedWd => Some("g4-lost-answer-in-order-drop-2x4"),
-            KnownHang::LostDone => Some("g3-patch-2x4"),
-            KnownHang::NobodysIqe => Some("g5-invalid-id-in-order-2x4"),
-            KnownHang::Other => None,
+        match self.bug() {
+            Some(bug) => Some(bug.shown_by()),
+            None => (self == KnownHang::UnclaimedIqe).then_some("g5-invalid-id-in-order-2x4"),
         }
     }
 }
@@ -199,7 +202,7 @@ impl Tracker {
             return KnownHang::EndlessWalk;
         }
         if state.fsts().has(Fsts::IQE) {
-            return KnownHang::NobodysIqe;
+            return KnownHang::UnclaimedIqe;
         }
         let passed = |&t: &u8| {
             let wd = self.ring.wait_index(&state.call(t.into()));
@@ -271,18 +274,15 @@ impl Model for Pending<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vtd_qi::scenario::{Check, Table};
-    use vtd_qi_subject::named;
+    use vtd_qi::campaign::findings::Findings;
+    use vtd_qi::campaign::matrix::Matrix;
 
-    /// A hang shows in liveness, and what is said to show it is expected to violate that.
+    /// What no commit mends is a finding, whose cell shows it.
     #[test]
-    fn what_shows_a_hang_is_expected_to_hang() {
-        for hang in [KnownHang::EndlessWalk, KnownHang::MissedWd, KnownHang::LostDone, KnownHang::NobodysIqe] {
-            let shown_by = named(&Table::embedded(), hang.shown_by().unwrap()).unwrap();
-            let [scenario] = &shown_by[..] else { panic!("{hang:?}: {} scenarios", shown_by.len()) };
-            let liveness = |name: &str| Check::named(name).is_some_and(|check| !check.is_safety());
-            let hangs = scenario.expected.iter().any(|(name, expected)| expected.violated && liveness(name));
-            assert!(hangs, "{hang:?}: {:?}", scenario.expected.keys());
-        }
+    fn an_unclaimed_iqe_is_a_finding() {
+        let (findings, matrix) = (Findings::embedded(), Matrix::embedded());
+        let cell = matrix.find(KnownHang::UnclaimedIqe.shown_by().unwrap()).unwrap();
+        let (_, finding) = findings.about(&cell.class, "call-eventually-returns").unwrap();
+        assert!(finding.cell == cell.scenario.name && KnownHang::UnclaimedIqe.fix().contains(&finding.title));
     }
 }

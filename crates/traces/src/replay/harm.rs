@@ -1,6 +1,6 @@
 //! Promises: which one a step breaks, and what is known of it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 use super::Breach;
 use super::abstraction::Followed;
@@ -144,17 +144,13 @@ fn without_idle(state: &str) -> String {
 
 /// The finding that a property belongs to: its number in docs/findings.md, from 1, and its title.
 fn finding(property: &str, before: &LogState, after: &LogState) -> Option<(usize, String)> {
-    static FINDINGS: OnceLock<Findings> = OnceLock::new();
-    let findings = &FINDINGS.get_or_init(Findings::embedded).findings;
+    static FINDINGS: LazyLock<Findings> = LazyLock::new(Findings::embedded);
     let refused = |state: &LogState| {
         (0..MAX_SUBMITTERS).any(|t| state.call(t).outcome == vtd_qi::impl_qi::Outcome::Invalid)
             || state.fsts().has(Fsts::IQE)
             || state.pending().any(|(_, owner)| owner == Owner::Returned)
     };
     let class = if refused(before) || refused(after) { "invalid-id" } else { "lost-answer" };
-    let told = |finding: &&vtd_qi::campaign::findings::Finding| {
-        finding.classes.iter().any(|known| known == class) && finding.properties.iter().any(|name| name == property)
-    };
-    let number = findings.iter().position(|finding| told(&finding))?;
-    Some((number + 1, findings[number].title.clone()))
+    let (number, finding) = FINDINGS.about(class, property)?;
+    Some((number, finding.title.clone()))
 }

@@ -166,7 +166,7 @@ fn an_invalid_descriptor_is_refused_and_its_copy_is_read_at_the_same_slot() {
 }
 
 #[test]
-fn an_invalid_id_that_is_not_the_first_of_its_batch_is_nobodys() {
+fn an_invalid_id_that_is_not_the_first_of_its_batch_is_not_repaired() {
     // Two IDs and a WD; the second is read, refused, and nothing comes any more. In a log it may as well have been answered and
     // the WD may come; once another CPU has posted, and QEMU's own unit has fetched nothing, it has not.
     let lines = [
@@ -180,7 +180,7 @@ fn an_invalid_id_that_is_not_the_first_of_its_batch_is_nobodys() {
     ];
     let log = Log(lines.map(str::to_owned).to_vec());
     let Ending::Stuck(stuck) = log.end(Rules::G5, Options { end: End::Anywhere, ..STOCK }) else { panic!("not stuck") };
-    assert_eq!((stuck.hang, stuck.cpus), (KnownHang::NobodysIqe, vec![8, 6]));
+    assert_eq!((stuck.hang, stuck.cpus), (KnownHang::UnclaimedIqe, vec![8, 6]));
     // g5plus knows it for its own.
     assert!(matches!(log.end(Rules::G5_PLUS, Options { end: End::Anywhere, ..STOCK }), Ending::Middle { .. }));
 }

@@ -46,9 +46,11 @@ fn sentence(report: &Report) -> String {
 
 /// A result with a verdict, and nothing else yet.
 fn part(name: &str, sentence: &str, verdict: Verdict) -> ReportPart {
-    // Words that stand in columns in a terminal.
-    let sentence = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
-    ReportPart { data: ScenarioData::told(name, &sentence, verdict), runs: Vec::new() }
+    ReportPart { data: ScenarioData::told(name, sentence, verdict), runs: Vec::new() }
+}
+
+fn joined((said, of_what): (&str, String)) -> String {
+    format!("{said} {of_what}")
 }
 
 fn recognised(report: &Report) -> Option<ReportPart> {
@@ -74,7 +76,7 @@ fn recognised(report: &Report) -> Option<ReportPart> {
 
 fn random(random: &Random) -> ReportPart {
     let verdict = if random.difference.is_some() { Verdict::Violated } else { Verdict::Holds };
-    let part = part(&random.what, &random_in_words(random), verdict);
+    let part = part(&random.what, &joined(random_in_words(random)), verdict);
     with_difference(part, &random.cfg, random.difference.as_ref(), random.by_compiler)
 }
 
@@ -84,7 +86,7 @@ fn exhaustive(exhaustive: &Exhaustive) -> ReportPart {
         Sameness::Differs => Verdict::Violated,
         Sameness::Unknown => Verdict::Unknown,
     };
-    let part = part(&exhaustive.what, &exhaustive_in_words(exhaustive), verdict);
+    let part = part(&exhaustive.what, &joined(exhaustive_in_words(exhaustive)), verdict);
     with_difference(part, &exhaustive.cfg, exhaustive.covered.difference.as_ref(), exhaustive.by_compiler)
 }
 
@@ -115,7 +117,7 @@ fn with_difference(
 /// A run of the model that the C goes too, which is bad news of the C; one that it does not go is bad news of the model.
 fn confirmed(confirmed: &Confirmed) -> ReportPart {
     let name = format!("{} {}", confirmed.scenario, confirmed.property);
-    let mut part = part(&name, &confirmed_in_words(confirmed), Verdict::Violated);
+    let mut part = part(&name, &joined(confirmed_in_words(confirmed)), Verdict::Violated);
     if let Some(difference) = &confirmed.confirmation.difference {
         part.data.surprises.push(difference.to_string());
         part.data.drawings.push(difference.timeline.clone());

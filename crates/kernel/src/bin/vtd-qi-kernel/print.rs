@@ -52,23 +52,25 @@ pub fn print(out: &mut Output, report: &Report, args: &Args) -> std::io::Result<
 }
 
 fn print_random(out: &mut Output, random: &Random) -> std::io::Result<()> {
-    writeln!(out, "  {}", random_in_words(random))?;
+    let (said, of_what) = random_in_words(random);
+    writeln!(out, "  {said:<8} {of_what}")?;
     print_difference(out, random.difference.as_ref(), random.by_compiler)
 }
 
-/// What a comparison at random came to.
-pub fn random_in_words(random: &Random) -> String {
+/// What a comparison at random came to: a word, and of what.
+pub fn random_in_words(random: &Random) -> (&'static str, String) {
     let said = if random.difference.is_some() { "DIFFERS" } else { "same" };
-    format!("{said:<8} {}: {} steps at random{}", random.what, count(random.tally.steps), notes(&random.tally))
+    (said, format!("{}: {} steps at random{}", random.what, count(random.tally.steps), notes(&random.tally)))
 }
 
 fn print_exhaustive(out: &mut Output, exhaustive: &Exhaustive) -> std::io::Result<()> {
-    writeln!(out, "  {}", exhaustive_in_words(exhaustive))?;
+    let (said, of_what) = exhaustive_in_words(exhaustive);
+    writeln!(out, "  {said:<8} {of_what}")?;
     print_difference(out, exhaustive.covered.difference.as_ref(), exhaustive.by_compiler)
 }
 
-/// What an exhaustive comparison came to.
-pub fn exhaustive_in_words(exhaustive: &Exhaustive) -> String {
+/// What an exhaustive comparison came to: a word, and of what.
+pub fn exhaustive_in_words(exhaustive: &Exhaustive) -> (&'static str, String) {
     let Exhaustive { what, covered, .. } = exhaustive;
     let said = match covered.verdict {
         Sameness::Same => "same",
@@ -80,24 +82,26 @@ pub fn exhaustive_in_words(exhaustive: &Exhaustive) -> String {
         true => format!("{edges} transitions ({:.1} %)", covered.share()),
         false => format!("at least {edges} transitions"),
     };
-    format!(
-        "{said:<8} {what}: {} of {of}, {} paths, {} steps, {:.1} s{}{}",
+    let of_what = format!(
+        "{what}: {} of {of}, {} paths, {} steps, {:.1} s{}{}",
         count(covered.covered as u64),
         count(covered.paths as u64),
         count(covered.tally.steps),
         covered.seconds.0 + covered.seconds.1,
         notes(&covered.tally),
         covered.why.as_ref().map_or(String::new(), |why| format!("; {why}"))
-    )
+    );
+    (said, of_what)
 }
 
 fn print_confirmed(out: &mut Output, confirmed: &Confirmed) -> std::io::Result<()> {
-    writeln!(out, "  {}", confirmed_in_words(confirmed))?;
+    let (said, of_what) = confirmed_in_words(confirmed);
+    writeln!(out, "  {said:<9} {of_what}")?;
     print_difference(out, confirmed.confirmation.difference.as_ref(), None)
 }
 
-/// What replaying a counterexample came to.
-pub fn confirmed_in_words(confirmed: &Confirmed) -> String {
+/// What replaying a counterexample came to: a word, and of what.
+pub fn confirmed_in_words(confirmed: &Confirmed) -> (&'static str, String) {
     let Confirmed { scenario, property, confirmation, .. } = confirmed;
     let said = if confirmation.confirmed { "confirmed" } else { "REFUTED" };
     let (stem, lap) = confirmation.steps;
@@ -110,7 +114,7 @@ pub fn confirmed_in_words(confirmed: &Confirmed) -> String {
             waiting.join(" and ")
         ),
     };
-    format!("{said:<9} {scenario} {property}: {stem} steps{laps}")
+    (said, format!("{scenario} {property}: {stem} steps{laps}"))
 }
 
 fn print_search(out: &mut Output, search: &Search) -> std::io::Result<()> {
