@@ -275,6 +275,7 @@ fn a_refusal_names_the_value_and_the_limit() {
     for (fields, says) in [
         (json!({"p": [1, 0, 1]}), "state 1 in p is given twice"),
         (json!({"kind": "leads_to", "q": [0, 0]}), "state 0 in q is given twice"),
+        (json!({"edges": [[0, "a", 1], [0, "a", 1]]}), "edge [0, \"a\", 1] is given twice"),
         (json!({"initial": [1, 1]}), "state 1 in initial is given twice"),
         (json!({"n": null, "states": ["x", "y"], "edges": [], "p": ["y", "y"]}), "state \"y\" in p is given twice"),
         (json!({"conditions": [{"weak": ["a", "a"]}]}), "label \"a\" in weak is given twice"),

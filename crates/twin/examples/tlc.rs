@@ -1,6 +1,6 @@
 //! Runs the models of spec/ under TLC and in Rust, and prints both sides next to each other.
 
-use std::cell::LazyCell;
+use std::cell::OnceCell;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use stateright_temporal::graph::Limits;
 use stateright_temporal::memory::Memory;
 use thiserror::Error;
 use vtd_qi_terminal::style::{columns, next};
-use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt, memory, reading};
+use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, interrupt, memory, reading, unless_interrupted};
 use vtd_qi_twin::{
     Cover, Entry, Manifest, Model, News, Pairer, Pairing, Property, Race, Selection, Side, Theirs, Tlc, TwinError,
     Verdict, cover, race, replay_within, trace_module,
@@ -165,12 +165,11 @@ impl From<Failure> for Trouble {
 
 /// What is asked for.
 fn pair(args: &Args, memory: usize, out: &mut Output) -> Result<Exit, Trouble> {
-    // Takes seconds to make, so that all that can be wrong with what is asked for is found out before.
-    let selection: LazyCell<Selection> = LazyCell::new(Model::all);
+    let listed = Listed::default();
     let manifest_file = args.spec.join("manifest.json");
     if args.update_manifest {
         let mut manifest = Manifest::read(&manifest_file)?;
-        manifest.update(&selection, &args.spec)?;
+        manifest.update(listed.models()?, &args.spec)?;
         manifest.write(&manifest_file)?;
         print_unconfirmed(out, &manifest)?;
         if manifest.unconfirmed().next().is_some() {
@@ -179,13 +178,13 @@ fn pair(args: &Args, memory: usize, out: &mut Output) -> Result<Exit, Trouble> {
         return Ok(Exit::Success);
     }
     if args.list {
-        list(out, &selection)?;
+        list(out, listed.models()?)?;
         return Ok(Exit::Success);
     }
     let named = args.models.iter().map(|name| Named::of(args, name)).collect::<Result<Vec<_>, _>>()?;
-    let chosen = || named.into_iter().map(|named| named.model(&selection)).collect::<Result<Vec<_>, _>>();
+    let chosen = || named.into_iter().map(|named| named.model(&listed)).collect::<Result<Vec<_>, _>>();
     if let Some(dir) = &args.write_models {
-        let models = if args.models.is_empty() { selection.models.clone() } else { chosen()? };
+        let models = if args.models.is_empty() { listed.models()?.models.clone() } else { chosen()? };
         Selection::write(&models, dir)?;
         let files = if models.len() == 1 { "file is" } else { "files are" };
         writeln!(out, "{} .cfg {files} in {}", models.len(), dir.display())?;
@@ -197,6 +196,10 @@ fn pair(args: &Args, memory: usize, out: &mut Output) -> Result<Exit, Trouble> {
         return Ok(Exit::Success);
     }
     if let Some(trace) = &args.from_trace {
+        if let Err(error) = std::fs::metadata(trace) {
+            let file = trace.clone();
+            return Err(TwinError::Io { file, done: "read", error: error.to_string() }.into());
+        }
         return show_trace(out, trace, &chosen()?, memory);
     }
     let memory = Memory::of(memory);
@@ -213,10 +216,11 @@ fn pair(args: &Args, memory: usize, out: &mut Output) -> Result<Exit, Trouble> {
         return bench(out, tlc, &models, Duration::from_secs(args.timeout.unwrap_or(600)), &memory);
     }
     let manifest = Manifest::read(&manifest_file)?;
-    manifest.check_models(&manifest_file, &selection)?;
+    let selection = listed.models()?;
+    manifest.check_models(&manifest_file, selection)?;
     let mut models = if args.models.is_empty() { selection.models.clone() } else { chosen()? };
     if let Some(least) = args.cover {
-        let Cover { models: few, values, verdicts } = cover(&selection, &manifest, least);
+        let Cover { models: few, values, verdicts } = cover(selection, &manifest, least);
         let (count, all) = (few.len(), selection.models.len());
         writeln!(
             out,
@@ -226,8 +230,8 @@ fn pair(args: &Args, memory: usize, out: &mut Output) -> Result<Exit, Trouble> {
         models = few;
     }
     match tlc {
-        Some(tlc) => with_tlc(out, args, &tlc, &selection, &models, manifest, &memory),
-        None => without_tlc(out, args, &selection, &models, &manifest, &memory),
+        Some(tlc) => with_tlc(out, args, &tlc, selection, &models, manifest, &memory),
+        None => without_tlc(out, args, selection, &models, &manifest, &memory),
     }
 }
 
@@ -454,6 +458,24 @@ fn within(memory: &Memory) -> Limits<'_> {
     Limits { memory: Some(memory), cancel: Some(interrupt()), ..Limits::default() }
 }
 
+/// The list of all models. It takes seconds to make, so it is made when it is needed first: all that can be wrong with what is
+/// asked for is found out before.
+#[derive(Default)]
+struct Listed(OnceCell<Selection>);
+
+impl Listed {
+    /// The list, unless a signal comes before it is made.
+    fn models(&self) -> Result<&Selection, Failure> {
+        if let Some(made) = self.0.get() {
+            return Ok(made);
+        }
+        match unless_interrupted(|_| Model::all()) {
+            Some(made) if !interrupt().load(Ordering::Relaxed) => Ok(self.0.get_or_init(|| made)),
+            _ => Err(Failure::Interrupted("interrupted before the models were listed".into())),
+        }
+    }
+}
+
 /// A model that was asked for.
 enum Named {
     /// That of a `.cfg` file, which is read.
@@ -474,10 +496,10 @@ impl Named {
         Ok(Named::Listed(name.into()))
     }
 
-    fn model(self, selection: &Selection) -> Result<Model, TwinError> {
+    fn model(self, listed: &Listed) -> Result<Model, Trouble> {
         match self {
             Named::File(model) => Ok(model),
-            Named::Listed(name) => selection.find(&name).cloned().ok_or_else(|| no_model(&name)),
+            Named::Listed(name) => Ok(listed.models()?.find(&name).cloned().ok_or_else(|| no_model(&name))?),
         }
     }
 }

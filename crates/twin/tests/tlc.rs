@@ -4,7 +4,7 @@
 #![cfg(unix)]
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -180,6 +180,27 @@ fn a_model_that_does_not_fit_into_memory_is_undecided() {
     let long = file("long.json", &format!("{{\"counterexample\": \"{}\"}}", "x".repeat(20_000)));
     let output = asked(&[&model("spec-c01-2"), "--from-trace", long.to_str().unwrap()]);
     refused(output, &["is longer than 15625 bytes, all that the memory that is allowed suffices for"]);
+}
+
+/// The list of all models takes seconds: what is wrong is said before it is made, and a signal ends it.
+#[test]
+fn a_signal_ends_the_listing_of_the_models() {
+    let mut child = tlc().arg("--list").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let catches_term = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a line of each process");
+        u64::from_str_radix(mask.trim(), 16).unwrap() >> 14 & 1 == 1
+    };
+    while !catches_term() {
+        sleep(Duration::from_millis(1));
+    }
+    signal(&child, "TERM");
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "interrupted before the models were listed\n");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let absent = tlc().args(["g3-c01-2x4", "--from-trace", "no-such-trace.json"]).output().unwrap();
+    refused(absent, &["no-such-trace.json cannot be read"]);
 }
 
 #[test]

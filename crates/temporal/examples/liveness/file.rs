@@ -177,6 +177,8 @@ pub enum Why {
     Unnamed { state: u64, place: &'static str },
     #[error("state {state} in {place} is given twice")]
     StateTwice { state: String, place: &'static str },
+    #[error("edge [{from}, {label:?}, {to}] is given twice")]
+    EdgeTwice { from: String, label: String, to: String },
     #[error("label {label:?} in {place} is given twice")]
     LabelTwice { label: String, place: &'static str },
     #[error("initial has 0 states, at least 1 is needed")]
@@ -394,6 +396,10 @@ impl Raw {
         let states = States::new(self.n.map(|Count(n)| n), self.states.as_deref())?;
         let edge = |RawEdge(from, label, to)| Ok((states.number("edges", from)?, label, states.number("edges", to)?));
         let edges = self.edges.into_iter().map(edge).collect::<Result<Vec<_>, _>>()?;
+        let mut seen = HashSet::new();
+        if let Some((from, label, to)) = edges.iter().find(|edge| !seen.insert(*edge)) {
+            return Err(Why::EdgeTwice { from: states.name(*from), label: label.clone(), to: states.name(*to) });
+        }
         let borne: BTreeSet<&str> = edges.iter().map(|(_, label, _)| label.as_str()).collect();
         if borne.len() > MAX_LABELS {
             return Err(Why::Labels { labels: borne.len() });
