@@ -19,6 +19,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vtd-qi-traces", &["vtd-qi", "stateright-temporal"]),
     // What a hung machine leaves behind, a QEMU log among it.
     ("vtd-qi-diagnose", &["vtd-qi", "stateright-temporal", "vtd-qi-traces"]),
+    // The ring for any number of submitters, by a solver.
+    ("vtd-qi-proof", &["vtd-qi", "stateright-temporal"]),
     // What shows runs in a browser, for whoever has one.
     ("vtd-qi-page", &["vtd-qi", "stateright-temporal"]),
     // A run made by hand is written down for TLC too.

@@ -16,7 +16,7 @@ const RING: &str = "crates/diagnose/tests/fixtures/at-work.txt";
 const CASES: &str = "tests/fixtures/liveness-cases.json";
 
 /// What each program is run with, so that it ends soon, has something to say, and has no reason to fail.
-const SHORT: [&[&str]; 17] = [
+const SHORT: [&[&str]; 18] = [
     &["check", "--help"],
     &["check", "--list"],
     &["check", "g3-c01-2x4"],
@@ -28,6 +28,7 @@ const SHORT: [&[&str]; 17] = [
     &["liveness", "--help"],
     &["liveness", CASES],
     &["liveness", "--json", CASES],
+    &["prove", "--help"],
     &["replay", "--help"],
     &["replay", LOG],
     &["replay", "--generation", "g4", "--json", LOG],

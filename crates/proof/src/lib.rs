@@ -1,0 +1,24 @@
+//! The ring proved for any number of submitters, any even `QI_LENGTH` from 4 on and any counts, by an inductive invariant.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`term`], [`vars`] | one small language of terms over the variables of the ring |
+//! | [`relation`] | the steps of the ring as data, for the generations without faults |
+//! | [`invariant`], [`claims`] | what holds in every state, by name, and what follows from it |
+//! | [`theorem`] | which generations are proved, for which counts |
+//! | [`obligation`], [`smt`], [`solver`] | the questions, how they are written, and who answers them |
+//!
+//! A term is printed for a solver and evaluated in states of the model: a proof about a relation that nobody has compared with the
+//! ring would say nothing of the ring.
+
+#![forbid(unsafe_code)]
+
+pub mod claims;
+pub mod invariant;
+pub mod obligation;
+pub mod relation;
+pub mod smt;
+pub mod solver;
+pub mod term;
+pub mod theorem;
+pub mod vars;

@@ -1,0 +1,193 @@
+//! What is proved of which generation, and what came of it.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use vtd_qi::impl_qi::Rules;
+
+use crate::obligation::{INVARIANT, Obligation, obligations};
+use crate::relation::{NotTranslated, Relation};
+use crate::solver::{Reply, Solver, SolverError, SolverName};
+
+/// A generation and the counts of its calls. The number of submitters, `QI_LENGTH` and the depth and the order of the hardware
+/// are any.
+#[derive(Clone, Debug)]
+pub struct Theorem {
+    /// The generation's name.
+    pub generation: &'static str,
+    /// Its rules.
+    pub rules: Rules,
+    /// The least count of a call.
+    pub least: i64,
+    /// The step at which the proof breaks, if it does: the published bug of 2024.
+    pub breaks_at: Option<&'static str>,
+}
+
+/// Every theorem, by generation.
+pub const THEOREMS: [Theorem; 4] = [
+    Theorem { generation: "g3", rules: Rules::G3, least: 1, breaks_at: None },
+    Theorem { generation: "g3", rules: Rules::G3, least: 0, breaks_at: Some("ReclaimFree") },
+    Theorem { generation: "g4", rules: Rules::G4, least: 0, breaks_at: None },
+    Theorem { generation: "g5", rules: Rules::G5, least: 0, breaks_at: None },
+];
+
+/// An obligation and what the solvers said of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Settled {
+    /// The claim that it belongs to.
+    pub claim: &'static str,
+    /// The step.
+    pub step: &'static str,
+    /// The conjunct.
+    pub conjunct: &'static str,
+    /// What came of it.
+    pub outcome: Settlement,
+    /// How long each solver took, in seconds.
+    pub seconds: Vec<(SolverName, f64)>,
+}
+
+/// What came of an obligation, by all solvers that were asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Settlement {
+    /// Every solver says that it is discharged.
+    Discharged,
+    /// A solver says that it is not, and none that it is.
+    Refuted,
+    /// No solver refutes it and some do not know.
+    Unknown,
+    /// One solver discharges it and another refutes it.
+    Disputed,
+}
+
+/// What came of a theorem.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProofReport {
+    /// The generation's name.
+    pub generation: &'static str,
+    /// The least count of a call.
+    pub least_count: i64,
+    /// Its obligations, claim by claim.
+    pub obligations: Vec<Settled>,
+}
+
+impl Theorem {
+    /// The ring that it is about.
+    ///
+    /// # Errors
+    /// [`NotTranslated`], which no generation of [`THEOREMS`] is.
+    pub fn relation(&self) -> Result<Relation, NotTranslated> {
+        Relation::of(&self.rules, self.least)
+    }
+
+    /// Its obligations.
+    ///
+    /// # Errors
+    /// [`NotTranslated`].
+    pub fn obligations(&self) -> Result<Vec<Obligation>, NotTranslated> {
+        Ok(obligations(&self.relation()?))
+    }
+
+    /// What it is about, in a line.
+    pub fn title(&self) -> String {
+        let counts = if self.least == 0 { "any count from 0 on" } else { "any count from 1 on" };
+        format!("{}, any number of submitters, any QI_LENGTH from 4 on, {counts}", self.generation)
+    }
+
+    /// Asks solvers about every obligation; `progress` is told before each.
+    ///
+    /// # Errors
+    /// Any [`SolverError`].
+    pub fn prove(
+        &self,
+        obligations: &[Obligation],
+        solvers: &mut [Solver],
+        mut progress: impl FnMut(&Obligation),
+    ) -> Result<ProofReport, SolverError> {
+        let mut settled = Vec::new();
+        for obligation in obligations {
+            progress(obligation);
+            settled.push(settle(obligation, solvers)?);
+        }
+        Ok(ProofReport { generation: self.generation, least_count: self.least, obligations: settled })
+    }
+
+    /// Whether what came of it is what is expected of it: everything discharged, or everything but conjuncts at the one step.
+    pub fn is_as_expected(&self, report: &ProofReport) -> bool {
+        let mut open = report.open().peekable();
+        match self.breaks_at {
+            None => open.peek().is_none(),
+            Some(step) => open.peek().is_some() && open.all(|of| of.step == step && of.outcome == Settlement::Refuted),
+        }
+    }
+}
+
+fn settle(obligation: &Obligation, solvers: &mut [Solver]) -> Result<Settled, SolverError> {
+    let mut replies = Vec::new();
+    let mut seconds = Vec::new();
+    for solver in solvers {
+        let asked = Instant::now();
+        replies.push(solver.ask(obligation)?);
+        seconds.push((solver.name(), asked.elapsed().as_secs_f64()));
+    }
+    let outcome = Settlement::of(&replies);
+    let Obligation { claim, step, conjunct, .. } = *obligation;
+    Ok(Settled { claim, step, conjunct, outcome, seconds })
+}
+
+impl Settlement {
+    /// What comes of replies.
+    ///
+    /// ```
+    /// use vtd_qi_proof::{solver::Reply, theorem::Settlement};
+    /// assert_eq!(Settlement::of(&[Reply::Discharged, Reply::Unknown]), Settlement::Unknown);
+    /// assert_eq!(Settlement::of(&[Reply::Discharged, Reply::Refuted]), Settlement::Disputed);
+    /// // Nobody was asked.
+    /// assert_eq!(Settlement::of(&[]), Settlement::Unknown);
+    /// ```
+    pub fn of(replies: &[Reply]) -> Settlement {
+        let said = |reply| replies.contains(&reply);
+        match (said(Reply::Discharged), said(Reply::Refuted), said(Reply::Unknown)) {
+            (true, true, _) => Settlement::Disputed,
+            (true, false, false) => Settlement::Discharged,
+            (false, true, _) => Settlement::Refuted,
+            (_, false, _) => Settlement::Unknown,
+        }
+    }
+}
+
+impl ProofReport {
+    /// The names of the claims.
+    pub fn claims(&self) -> Vec<&'static str> {
+        let mut names: Vec<&'static str> = self.obligations.iter().map(|of| of.claim).collect();
+        names.dedup();
+        names
+    }
+
+    /// The obligations of a claim.
+    pub fn of_claim(&self, claim: &str) -> impl Iterator<Item = &Settled> {
+        self.obligations.iter().filter(move |of| of.claim == claim)
+    }
+
+    /// The obligations that are not discharged.
+    pub fn open(&self) -> impl Iterator<Item = &Settled> {
+        self.obligations.iter().filter(|of| of.outcome != Settlement::Discharged)
+    }
+
+    /// Whether a claim is proved: its obligations are discharged, and so are those of the invariant, which it may assume.
+    pub fn is_proved(&self, claim: &str) -> bool {
+        self.open().all(|of| of.claim != claim && of.claim != INVARIANT) && self.of_claim(claim).next().is_some()
+    }
+
+    /// How long a solver took for all of it.
+    pub fn time(&self, solver: SolverName) -> Duration {
+        let seconds = self.obligations.iter().flat_map(|of| &of.seconds).filter(|(name, _)| *name == solver);
+        Duration::from_secs_f64(seconds.map(|(_, seconds)| seconds).sum())
+    }
+
+    /// How long a solver took for the obligation that took it longest.
+    pub fn slowest(&self, solver: SolverName) -> Duration {
+        let seconds = self.obligations.iter().flat_map(|of| &of.seconds).filter(|(name, _)| *name == solver);
+        Duration::from_secs_f64(seconds.map(|(_, seconds)| *seconds).fold(0.0, f64::max))
+    }
+}
