@@ -24,7 +24,10 @@
 
 mod layout;
 
+use std::borrow::Cow;
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 pub use layout::{LEGEND, Line, Part};
 
@@ -35,7 +38,7 @@ use crate::impl_qi::{
 use stateright_temporal::liveness::Run;
 
 /// A run, ready to be printed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
     /// Number of submitters: `T1` on.
     pub submitters: usize,
@@ -53,7 +56,7 @@ pub struct Timeline {
 /// The step that does the harm: the first that takes away a `QI_DONE` whose owner still waits for it.
 ///
 /// A run goes on after it, and a loop may be all that is seen of it at the end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Harm {
     /// Its row, from 0.
     pub row: usize,
@@ -62,7 +65,7 @@ pub struct Harm {
 }
 
 /// One step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Whose step it is: a submitter's, from 0, or the hardware's.
     pub submitter: Option<usize>,
@@ -73,14 +76,14 @@ pub struct Row {
 }
 
 /// What a ring holds at one time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// The slots that are shown: all of a short ring, those in use of a long one.
     pub slots: Vec<(Slot, String)>,
     /// Whether the slots are displayed with their numbers, since they are not all there.
     pub numbered: bool,
     /// The driver's fields and the registers.
-    pub fields: Vec<(&'static str, String)>,
+    pub fields: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Held {
@@ -482,7 +485,11 @@ impl Names {
             ("IQH", state.iqh().to_string()),
             ("IQT", state.iqt().to_string()),
         ];
-        Held { slots: length.iter().filter_map(text).collect(), numbered, fields: fields.to_vec() }
+        Held {
+            slots: length.iter().filter_map(text).collect(),
+            numbered,
+            fields: fields.map(|(name, value)| (name.into(), value)).to_vec(),
+        }
     }
 }
 

@@ -170,6 +170,11 @@ impl Timeline {
         page.lines
     }
 
+    /// The lines of [`Timeline::lines`] as one text.
+    pub fn fitted(&self, width: usize) -> String {
+        self.lines(width, None).into_iter().map(|line| line.text + "\n").collect()
+    }
+
     /// The titles, and the ring before the first step.
     fn head(&self, page: &mut Page, pieces: &[Piece]) {
         let first = Held { slots: Vec::new(), numbered: true, fields: Vec::new() };
@@ -465,7 +470,7 @@ mod tests {
                 .map(|slot| (slot, if usize::from(slot) == tail % 4 { "WD1 D*".into() } else { "    . ".into() }))
                 .collect(),
             numbered: false,
-            fields: vec![("tail", tail.to_string()), ("cnt", "4".to_string())],
+            fields: vec![("tail".into(), tail.to_string()), ("cnt".into(), "4".to_string())],
         };
         let rows: Vec<Row> = rows
             .iter()

@@ -34,7 +34,7 @@ pub struct Difference {
     /// What the C does.
     pub c: String,
     /// The run up to there, the last rows.
-    pub timeline: String,
+    pub timeline: Timeline,
     /// The steps of the model that lead there; none if they are more than [`MOST_TOLD`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub run: Vec<Action>,
@@ -356,7 +356,7 @@ const LONGEST: usize = 20_000;
 
 /// Why a tour ends before every transition has been taken.
 enum End {
-    Difference(Difference),
+    Difference(Box<Difference>),
     Cancelled,
     TimeIsUp,
 }
@@ -394,7 +394,7 @@ fn cover<const N: usize, const T: usize, const F: usize>(
     };
     let (verdict, why, difference) = match (end, cut) {
         (Some(End::Difference(difference)), _) => {
-            (Sameness::Differs, Some("stopped at the first difference".to_string()), Some(difference))
+            (Sameness::Differs, Some("stopped at the first difference".to_string()), Some(*difference))
         }
         (Some(End::Cancelled), _) => (Sameness::Unknown, Some("cancelled".to_string()), None),
         (Some(End::TimeIsUp), _) => (Sameness::Unknown, Some("the time was up".to_string()), None),
@@ -435,7 +435,7 @@ fn path<const N: usize, const T: usize, const F: usize>(
     graph: &Graph<State<N, T, F>, Action>,
     tour: &mut Tour<State<N, T, F>, Action>,
     destination: StateId,
-) -> Result<(), Difference> {
+) -> Result<(), Box<Difference>> {
     pair.reset();
     let (mut at, mut length, before) = (graph.initial()[0], 0, tour.taken);
     let mut way: Vec<usize> = graph.path_to(destination).iter().map(|edge| edge.index).collect();
@@ -488,11 +488,11 @@ fn same_state<const N: usize, const T: usize, const F: usize>(
 }
 
 /// Draws a difference along the shortest way to it, or says that there it does not show.
-fn along(pair: &mut Pair, actions: &[Action], mismatch: Mismatch) -> Difference {
+fn along(pair: &mut Pair, actions: &[Action], mismatch: Mismatch) -> Box<Difference> {
     let (timeline, found) = pair.drawn(actions, 60);
     let (submitter, model, c) = found.unwrap_or(mismatch);
     let run = if actions.len() <= MOST_TOLD { actions.to_vec() } else { Vec::new() };
-    Difference { submitter, model, c, timeline: timeline.to_string(), run }
+    Box::new(Difference { submitter, model, c, timeline, run })
 }
 
 /// Compares along random schedules: so many steps, from the initial state again now and then.
@@ -555,7 +555,7 @@ pub fn random(
         }
         if let Err(mismatch) = pair.apply(action) {
             let tally = pair.tally.clone();
-            return Ok((tally, Some(along(&mut pair, &actions, mismatch))));
+            return Ok((tally, Some(*along(&mut pair, &actions, mismatch))));
         }
     }
     Ok((pair.tally, None))
@@ -597,7 +597,7 @@ pub fn confirm(
     let laps = if repeating > 0 { LAPS } else { 0 };
     let refuted = |pair: &mut Pair, upto: &[Action], mismatch: Mismatch, confirmation: &mut Confirmation| {
         confirmation.confirmed = false;
-        confirmation.difference = Some(along(pair, upto, mismatch));
+        confirmation.difference = Some(*along(pair, upto, mismatch));
     };
     for (i, &action) in actions[..stem].iter().enumerate() {
         if let Err(mismatch) = pair.apply(action) {

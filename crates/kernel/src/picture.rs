@@ -15,11 +15,19 @@ pub(super) struct Picture {
 
 impl Picture {
     pub(super) fn new(machine: &Machine, submitters: usize) -> Picture {
-        Picture { submitters, start: ring(machine.board()), rows: Vec::new() }
+        Picture::begin(submitters, ring(machine.board()))
+    }
+
+    pub(super) fn begin(submitters: usize, start: Held) -> Picture {
+        Picture { submitters, start, rows: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, row: Row) {
+        self.rows.push(row);
     }
 
     fn row(&mut self, machine: &Machine, submitter: Option<usize>, text: String) {
-        self.rows.push(Row { submitter, text, ring: ring(machine.board()) });
+        self.add(Row { submitter, text, ring: ring(machine.board()) });
     }
 
     pub(super) fn call(&mut self, machine: &Machine, t: usize, request: Request) {
@@ -61,9 +69,12 @@ impl Picture {
         Timeline { submitters: self.submitters, start: self.start, rows: self.rows, repeating: 0, harm: None }
     }
 
+    /// Leaves the last rows, which begin with the ring as it was before them.
     pub(super) fn keep_last(&mut self, rows: usize) {
         let cut = self.rows.len().saturating_sub(rows);
-        self.rows.drain(..cut);
+        if let Some(before) = self.rows.drain(..cut).next_back() {
+            self.start = before.ring;
+        }
     }
 }
 
@@ -99,5 +110,6 @@ pub(super) fn ring(board: &Board) -> Held {
     let fields = [("tail", tail.to_string()), ("head", head.to_string()), ("cnt", cnt.to_string())];
     let registers = [("IQH", board.iqh().to_string()), ("IQT", board.iqt().to_string())];
     let faults = (board.fsts().bits() != 0).then(|| ("FSTS", board.fsts().names()));
-    Held { slots, numbered, fields: fields.into_iter().chain(registers).chain(faults).collect() }
+    let fields = fields.into_iter().chain(registers).chain(faults).map(|(name, value)| (name.into(), value));
+    Held { slots, numbered, fields: fields.collect() }
 }

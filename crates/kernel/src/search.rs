@@ -20,7 +20,7 @@ use super::machine::{Machine, StopGrain};
 use super::picture::Picture;
 use super::program::{Program, file_in_memory};
 use vtd_qi::impl_qi::{Faults, Hardware, HwStep, Request, Unit};
-use vtd_qi::timeline::Timeline;
+use vtd_qi::timeline::{Held, Row, Timeline};
 
 /// How the next step is picked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -658,7 +658,13 @@ fn without_lap(schedule: &[Choice], at: usize, steps: usize) -> Vec<Choice> {
 ///
 /// # Errors
 /// If there is no memory for what is written down.
-pub fn last_steps(program: &Program, cfg: &SearchCfg, grain: StopGrain, seed: u64, steps: usize) -> io::Result<String> {
+pub fn last_steps(
+    program: &Program,
+    cfg: &SearchCfg,
+    grain: StopGrain,
+    seed: u64,
+    steps: usize,
+) -> io::Result<Timeline> {
     let mut written = file_in_memory()?;
     let patience = Duration::from_secs(3);
     let _: Result<(), Death> = isolated(patience, ROOM, &mut |_| true, |pulse| {
@@ -671,42 +677,64 @@ pub fn last_steps(program: &Program, cfg: &SearchCfg, grain: StopGrain, seed: u6
     let mut text = String::new();
     written.rewind()?;
     written.read_to_string(&mut text)?;
-    let lines: Vec<&str> = text.lines().collect();
-    // Once a step was made, the line before its own counts no more.
-    let is_of_use = |(i, line): &(usize, &&str)| line.starts_with(MADE) || i + 1 == lines.len();
-    let lines: Vec<&str> = lines.iter().enumerate().filter(is_of_use).map(|(_, line)| &line[1..]).collect();
-    Ok(lines[lines.len().saturating_sub(steps)..].join("\n") + "\n")
+    // The last line may have been cut when the child died.
+    let mut picture = Picture::begin(cfg.submitters, Held { slots: Vec::new(), numbered: false, fields: Vec::new() });
+    // The last line may have been cut when the child died.
+    let mut lines = text.lines().map_while(|line| serde_json::from_str(line).ok()).peekable();
+    while let Some(line) = lines.next() {
+        match line {
+            Written::Start(held) => picture = Picture::begin(cfg.submitters, held),
+            // Once a step was made, the line before its own counts no more.
+            Written::Begun(_) if lines.peek().is_some() => {}
+            Written::Begun(row) | Written::Made(row) => picture.add(row),
+        }
+    }
+    picture.keep_last(steps);
+    Ok(picture.finish())
 }
 
-/// What begins the line of a step that has been made, and of one that is about to be made.
-const MADE: char = '=';
-const BEGUN: char = '?';
+/// A line of what is written down.
+#[derive(Serialize, Deserialize)]
+enum Written {
+    /// The ring before the first step.
+    Start(Held),
+    /// A step that is about to be made, with the ring before it.
+    Begun(Row),
+    /// One that has been made, with the ring after it.
+    Made(Row),
+}
 
 /// Runs a seed and writes down its steps.
 fn write_down(machine: &mut Machine, cfg: &SearchCfg, seed: u64, pulse: &Pulse, mut written: &File) {
     machine.reset();
     let mut scheduler = Scheduler::new(cfg, seed, Scheduler::picker(cfg), false);
+    let mut line = |line: Written| {
+        let _ = serde_json::to_string(&line).map(|line| writeln!(written, "{line}"));
+    };
+    line(Written::Start(super::picture::ring(machine.board())));
+    let row = |machine: &Machine, t: usize, text: String| Row {
+        submitter: Some(t),
+        text,
+        ring: super::picture::ring(machine.board()),
+    };
     loop {
         pulse.beats.fetch_add(1, Ordering::Relaxed);
         // Not asked within the C: the picks are the same, one by one.
         let picked = scheduler.pick(machine.board_mut());
-        let mut line = |machine: &Machine, mark: char, text: &str| {
-            let _ = writeln!(written, "{mark}{text:<40} {}", super::picture::ring(machine.board()));
-        };
         match picked {
             Picked::Step(t) => {
                 let next = machine.next(t).map_or(String::new(), |access| Pending(access).to_string());
-                line(machine, BEGUN, &format!("T{} {next}", t + 1));
+                line(Written::Begun(row(machine, t, next)));
                 if let Some((access, returned)) = machine.step(t) {
                     let returned = returned.map_or(String::new(), |rc| format!(", {}", Access::Return(rc)));
-                    line(machine, MADE, &format!("T{} {access}{returned}", t + 1));
+                    line(Written::Made(row(machine, t, format!("{access}{returned}"))));
                 }
             }
             Picked::Call(t, request) => {
-                let text = format!("T{} qi_submit_sync({})", t + 1, cfg.requests[request].text());
-                line(machine, BEGUN, &text);
+                let text = format!("qi_submit_sync({})", cfg.requests[request].text());
+                line(Written::Begun(row(machine, t, text.clone())));
                 machine.call(t, cfg.requests[request]);
-                line(machine, MADE, &text);
+                line(Written::Made(row(machine, t, text)));
             }
             Picked::End => break,
         }

@@ -127,7 +127,7 @@ fn the_model_is_this_driver_on_every_transition() {
     let until = || Instant::now() + LONG;
     for faults in [Faults::none(), Faults::of([FaultClass::Ice], 1)] {
         let covered = exhaustive(&program, &ring("g5", faults), Limits::default(), until(), &Pulse::default()).unwrap();
-        assert!(covered.difference.is_none(), "{}", covered.difference.unwrap().timeline);
+        assert!(covered.difference.is_none(), "{}", covered.difference.unwrap().timeline.to_string());
         assert_eq!((covered.covered, covered.why), (covered.edges, None));
         assert!(covered.tally.accesses > 500_000);
     }
@@ -139,7 +139,12 @@ fn another_program_differs_and_the_difference_is_drawn() {
     let cfg = ring("g5", Faults::of([FaultClass::LostAnswer], 1));
     let (_, difference) = random(&program, &cfg, false, 1, 500_000, &Pulse::default()).unwrap();
     let difference = difference.expect("the odd walk is not g5's");
-    assert!(difference.timeline.contains("DIFFERS"), "{}", difference.timeline);
+    let drawn = difference.timeline.to_string();
+    assert!(drawn.contains("DIFFERS"), "{drawn}");
+    for width in [60, 80, 100, 140] {
+        let fitted = difference.timeline.fitted(width);
+        assert!(fitted.contains("DIFFERS") && fitted.lines().all(|line| line.chars().count() <= width), "{fitted}");
+    }
     // Without faults nothing tells them apart.
     let (tally, difference) =
         random(&program, &ring("g5", Faults::none()), false, 1, 500_000, &Pulse::default()).unwrap();
@@ -166,7 +171,7 @@ fn a_difference_is_drawn_with_the_values_that_were_stored() {
     let program = program(&own(&[("\t\tqi->free_cnt -= count + 1;\n", "\t\tqi->free_cnt -= count;\n")]), 6);
     let cfg = ring("g5", Faults::none());
     let (_, difference) = random(&program, &cfg, false, 1, 1_000, &Pulse::default()).unwrap();
-    let drawn = difference.expect("free_cnt differs").timeline;
+    let drawn = difference.expect("free_cnt differs").timeline.to_string();
     assert!(drawn.contains("]=QI_IN_USE") && drawn.contains("]=WD status["), "{drawn}");
     assert!(!drawn.contains("]=QI_FREE") && !drawn.contains("no descriptor that is known"), "{drawn}");
     assert!(drawn.lines().last().unwrap_or_default().contains("DIFFERS"), "{drawn}");
@@ -255,7 +260,7 @@ fn code_that_crashes_or_never_comes_back_is_reported_with_what_led_there() {
             Err(Death::Silent { seed, .. }) if silent => seed,
             other => panic!("{other:?}"),
         };
-        let led_there = last_steps(&program, &cfg, StopGrain::Every, seed, 40).unwrap();
+        let led_there = last_steps(&program, &cfg, StopGrain::Every, seed, 40).unwrap().to_string();
         // What was stored is known of all steps but the last, which was not made to its end.
         let last = led_there.lines().last().unwrap();
         assert!(last.contains("free_cnt=..."), "{led_there}");

@@ -12,6 +12,7 @@ use vtd_qi::campaign::findings::{Confirmations, NEWEST, can_be_replayed, cells, 
 use vtd_qi::campaign::matrix::{Matrix, Scope};
 use vtd_qi::impl_qi::{Faults, Generation, Hardware, Length, RingCfg};
 use vtd_qi::scenario::{Check, Scenario, Table};
+use vtd_qi::timeline::Timeline;
 use vtd_qi::verify::{Detail, PropertyReport, Verdict, Violation, verify_with};
 use vtd_qi_kernel::{
     CutText, Death, FoundKind, Machine, Optimise, Program, Pulse, ROOM, Sameness, SearchCfg, SearchFinding, Searched,
@@ -419,7 +420,7 @@ fn one_search(
                 schedule: Vec::new(),
             };
             let searched = Searched { runs: 1, hits: 1, findings: vec![finding], ..Searched::default() };
-            report.searches.push(Search { what, searched, timelines: vec![timeline] });
+            report.searches.push(Search { what, searched, timelines: vec![Some(timeline)] });
         }
         return Ok(());
     };
@@ -427,15 +428,15 @@ fn one_search(
     for finding in &mut searched.findings {
         let drawn = run(report, "draw", "", ROOM, |_| {
             let mut machine = Machine::new(program, cfg.submitters, grain, false).map_err(|e| e.to_string())?;
-            Ok(draw(&mut machine, cfg, &finding.schedule).to_string())
+            Ok(draw(&mut machine, cfg, &finding.schedule))
         })?;
-        timelines.push(drawn.unwrap_or_default());
+        timelines.push(drawn);
     }
     report.searches.push(Search { what, searched, timelines });
     Ok(())
 }
 
 /// The last steps of a run that kills its process.
-fn last_steps(program: &Program, cfg: &SearchCfg, grain: StopGrain, seed: u64) -> Result<String, String> {
+fn last_steps(program: &Program, cfg: &SearchCfg, grain: StopGrain, seed: u64) -> Result<Timeline, String> {
     vtd_qi_kernel::last_steps(program, cfg, grain, seed, 40).map_err(|e| e.to_string())
 }

@@ -1,6 +1,7 @@
 //! `--html FILE`: what was found as a page that can be sent, opened without a network, and stepped through.
 
 use vtd_qi::impl_qi::{Generation, ValidRing};
+use vtd_qi::timeline::Timeline;
 use vtd_qi::verify::Verdict;
 use vtd_qi_kernel::{Difference, Sameness};
 use vtd_qi_page::about::About;
@@ -100,7 +101,7 @@ fn with_difference(
     let Some(difference) = difference else { return part };
     let what = difference_in_words(difference, by_compiler);
     part.data.surprises.push(what.clone());
-    part.data.drawings.push(difference.timeline.clone());
+    part.data.drawings.push(difference.timeline.to_string());
     if !difference.run.is_empty() {
         let told = Told {
             scenario: part.data.name.clone(),
@@ -120,7 +121,7 @@ fn confirmed(confirmed: &Confirmed) -> ReportPart {
     let mut part = part(&name, &joined(confirmed_in_words(confirmed)), Verdict::Violated);
     if let Some(difference) = &confirmed.confirmation.difference {
         part.data.surprises.push(difference.to_string());
-        part.data.drawings.push(difference.timeline.clone());
+        part.data.drawings.push(difference.timeline.to_string());
     }
     part.runs.extend(confirmed.run.clone());
     part
@@ -131,7 +132,7 @@ fn search(search: &Search) -> ReportPart {
     let mut part = part(&search.what, &search_in_words(search), verdict);
     for (finding, timeline) in search.searched.findings.iter().zip(&search.timelines) {
         part.data.surprises.push(finding_in_words(finding));
-        part.data.drawings.push(timeline.clone());
+        part.data.drawings.extend(timeline.as_ref().map(Timeline::to_string));
     }
     part
 }

@@ -120,7 +120,8 @@ pub fn confirmed_in_words(confirmed: &Confirmed) -> (&'static str, String) {
 fn print_search(out: &mut Output, search: &Search) -> std::io::Result<()> {
     writeln!(out, "  {}", search_in_words(search))?;
     for (finding, timeline) in search.searched.findings.iter().zip(&search.timelines) {
-        writeln!(out, "\n  {}\n\n{timeline}", finding_in_words(finding))?;
+        let drawn = timeline.as_ref().map_or(String::new(), |timeline| timeline.fitted(columns()));
+        writeln!(out, "\n  {}\n\n{drawn}", finding_in_words(finding))?;
     }
     Ok(())
 }
@@ -208,7 +209,12 @@ fn print_difference(
     by_compiler: Option<bool>,
 ) -> std::io::Result<()> {
     let Some(difference) = difference else { return Ok(()) };
-    writeln!(out, "\n  first difference: {}\n\n{}", difference_in_words(difference, by_compiler), difference.timeline)
+    writeln!(
+        out,
+        "\n  first difference: {}\n\n{}",
+        difference_in_words(difference, by_compiler),
+        difference.timeline.fitted(columns())
+    )
 }
 
 /// What differs, and whether the compiler is to blame.

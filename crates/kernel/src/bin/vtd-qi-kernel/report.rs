@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use vtd_qi::impl_qi::ValidRing;
+use vtd_qi::timeline::Timeline;
 use vtd_qi_kernel::{Confirmation, Covered, Death, Difference, Recognised, Sameness, Searched, Tally};
 use vtd_qi_page::run::ShownRun;
 
@@ -100,5 +101,5 @@ pub(crate) struct Search {
     #[serde(flatten)]
     pub searched: Searched,
     #[serde(skip)]
-    pub timelines: Vec<String>,
+    pub timelines: Vec<Option<Timeline>>,
 }
