@@ -5,29 +5,32 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read, Seek};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::source::{DMAR_C, OLD_DMAR_C, SourceError, SourceFile, Stoppable, wanted};
 
 /// Most bytes of one file that is looked at, in an archive or in a tree: the kernel's largest of them has 63,000.
 pub(super) const FILE_BYTES: u64 = 4 << 20;
-/// Most bytes of all files of an archive that are looked at.
-pub(super) const KEPT_BYTES: u64 = 32 << 20;
+/// Most bytes of all files of an archive that are looked at: the kernel's headers have 11 million.
+pub(super) const KEPT_BYTES: u64 = 64 << 20;
 /// Most bytes that an archive may unpack to: a kernel has 1.5 thousand million.
 const UNPACKED_BYTES: u64 = 16 << 30;
 /// Most bytes of an extended name in an archive.
 const NAME_BYTES: u64 = 64 << 10;
 /// Memory that unpacking .xz may take, in KiB: `xz -9` needs 65 MiB.
 const XZ_KIB: u32 = 256 << 10;
+/// Memory that unpacking .zst may take for its window, in bytes: `zstd --ultra -22` needs 128 MiB.
+const ZST_BYTES: u64 = 128 << 20;
 /// The size of a tar header.
 const BLOCK: usize = 512;
 
 /// Formats that are told by how they begin, and are not read.
-const OTHERS: [(&[u8], &str); 9] = [
-    (b"BZh", "is packed by bzip2"),
-    (&[0x28, 0xb5, 0x2f, 0xfd], "is packed by zstd"),
+const OTHERS: [(&[u8], &str); 7] = [
     (&[0x5d, 0, 0], "is packed by lzma"),
     (&[0x04, 0x22, 0x4d, 0x18], "is packed by lz4"),
     (b"7z\xbc\xaf\x27\x1c", "is a 7z archive"),
@@ -43,7 +46,7 @@ fn unfit(what: impl Into<String>) -> io::Error {
 }
 
 /// Text of an archive or of a library that quotes one, fit for a terminal: one short line, control characters escaped.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let short: String = line.chars().take(120).collect();
     short.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
@@ -53,7 +56,12 @@ fn printable(text: &str) -> String {
 pub(super) fn read(from: &Path, mut file: &File, stop: &AtomicBool) -> Result<Vec<SourceFile>, SourceError> {
     let unreadable = |error| SourceError::Unreadable { path: from.to_path_buf(), error };
     file.rewind().map_err(unreadable)?;
-    let trees = unpack(BufReader::with_capacity(1 << 20, file), stop)
+    of_one_tree(from, BufReader::with_capacity(1 << 20, file), stop)
+}
+
+/// The same of an archive that comes as a stream.
+pub(super) fn of_one_tree(from: &Path, packed: impl Read, stop: &AtomicBool) -> Result<Vec<SourceFile>, SourceError> {
+    let trees = unpack(packed, stop)
         .map_err(|error| SourceError::NoArchive { from: from.to_path_buf(), what: printable(&error.to_string()) })?;
     let is_tree = |files: &Vec<SourceFile>| files.iter().any(|file| file.path == DMAR_C || file.path == OLD_DMAR_C);
     let mut trees: Vec<(String, Vec<SourceFile>)> = trees.into_iter().filter(|(_, files)| is_tree(files)).collect();
@@ -78,7 +86,63 @@ fn unpack(packed: impl Read, stop: &AtomicBool) -> io::Result<Trees> {
     match start[..] {
         [0xfd, b'7', b'z', b'X', b'Z', 0] => untar(lzma_rust2::XzReader::new_mem_limit(whole, true, XZ_KIB), stop),
         [0x1f, 0x8b, ..] => untar(flate2::read::MultiGzDecoder::new(whole), stop),
+        [b'B', b'Z', b'h', ..] => untar(bzip2::read::MultiBzDecoder::new(whole), stop),
+        // A skippable frame may come first, as pzstd writes it.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+            untar(Frames::new(BufReader::new(whole)), stop)
+        }
         _ => untar(whole, stop),
+    }
+}
+
+/// The frames of a .zst, one after the other.
+struct Frames<R> {
+    packed: R,
+    decoder: FrameDecoder,
+    /// Whether a frame has been begun and not been read to its end.
+    within: bool,
+}
+
+impl<R: BufRead> Frames<R> {
+    fn new(packed: R) -> Frames<R> {
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(ZST_BYTES);
+        Frames { packed, decoder, within: false }
+    }
+
+    /// Begins the next frame that is not to be skipped; whether there is one.
+    fn next(&mut self) -> io::Result<bool> {
+        while !self.packed.fill_buf()?.is_empty() {
+            match self.decoder.init(&mut self.packed) {
+                Ok(()) => return Ok(true),
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                    io::copy(&mut (&mut self.packed).take(length.into()), &mut io::sink())?;
+                }
+                Err(error) => return Err(unfit(format!("a frame of it cannot be read: {error}"))),
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl<R: BufRead> Read for Frames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while !buffer.is_empty() {
+            if !self.within && !self.next()? {
+                break;
+            }
+            self.within = true;
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                let one = BlockDecodingStrategy::UptoBlocks(1);
+                self.decoder.decode_blocks(&mut self.packed, one).map_err(|error| unfit(error.to_string()))?;
+            }
+            let read = self.decoder.read(buffer)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            self.within = false;
+        }
+        Ok(0)
     }
 }
 
@@ -106,7 +170,7 @@ fn refuse(start: &[u8]) -> io::Result<()> {
         true => Ok(()),
         false if start.is_empty() => Err(unfit("it is empty")),
         false if std::str::from_utf8(&start[..start.len() - start.len().min(4)]).is_ok() && !start.contains(&0) => {
-            Err(unfit("it is a single file of text, and its headers are needed too"))
+            Err(unfit("it is a single file of text, and the name of a dmar.c ends in .c"))
         }
         false => Err(unfit("it begins like no tar archive")),
     }
@@ -257,6 +321,39 @@ mod tests {
         assert_eq!(opened(&tarball(&twice)).unwrap()[0].text, "2\n");
     }
 
+    /// A text packed in each way that is read.
+    fn packed(plain: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut bz = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        gz.write_all(plain).unwrap();
+        bz.write_all(plain).unwrap();
+        let frame = |part| ruzstd::encoding::compress_to_vec(part, ruzstd::encoding::CompressionLevel::Fastest);
+        // As pzstd writes it: several frames, each behind one that is skipped.
+        let (a, b) = plain.split_at(plain.len() / 2);
+        let skipped = [0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 7, 7];
+        let frames = [&skipped[..], &frame(a), &skipped, &frame(b)].concat();
+        vec![
+            ("plain", plain.to_vec()),
+            ("gz", gz.finish().unwrap()),
+            ("bz2", bz.finish().unwrap()),
+            ("zst", frame(plain)),
+            ("frames", frames),
+        ]
+    }
+
+    #[test]
+    fn what_is_packed_is_read_and_what_is_cut_off_is_refused() {
+        let noise: Vec<u8> = (0..300_000u64).map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+        let plain = tarball(&[
+            (FILE, "l/fs/noise", noise.len() as u64, &noise),
+            (FILE, "l/drivers/iommu/intel/dmar.c", 2, b"x\n"),
+        ]);
+        for (how, bytes) in packed(&plain) {
+            assert_eq!(paths(&opened(&bytes).unwrap()), [DMAR_C], "{how}");
+            assert!(opened(&bytes[..bytes.len() / 2]).is_err(), "{how}");
+        }
+    }
+
     #[test]
     fn long_names_are_read() {
         let top = "t".repeat(120);
@@ -278,14 +375,16 @@ mod tests {
     #[test]
     fn what_is_no_archive_is_called_by_its_name() {
         for (start, says) in [
-            (&b"BZh91AY&SY\x1b[31m"[..], "it is packed by bzip2"),
-            (&[0x28, 0xb5, 0x2f, 0xfd, 4], "it is packed by zstd"),
-            (b"!<arch>\ndebian-binary   ", "it is a Debian package"),
+            (&b"!<arch>\ndebian-binary   "[..], "it is a Debian package"),
             (b"PK\x03\x04\x14", "it is a zip archive"),
             (b"/* dmar.c */\nint qi_submit_sync(void);\n", "it is a single file of text"),
             (b"", "it is empty"),
             (&[0xff; 600], "it begins like no tar archive"),
             (b"\x1f\x8b\x08\x00\x1b[31m", "unexpected end of file"),
+            (b"BZh91AY&SY\x1b[31m", "EOF reached"),
+            (&[0x28, 0xb5, 0x2f, 0xfd, 4], "a frame of it cannot be read"),
+            // A frame whose window has more than 3 TiB.
+            (&[0x28, 0xb5, 0x2f, 0xfd, 0, 0xff, 1, 0, 0], "WindowTooBig"),
         ] {
             let said = opened(start).unwrap_err().to_string();
             assert!(said.contains(says) && said.contains("a tar archive of one"), "{said}");
@@ -322,9 +421,9 @@ mod tests {
             assert!(said.contains("a name in it has 8589934592 bytes"), "{said}");
         }
         let large = vec![b'x'; FILE_BYTES as usize];
-        let names: Vec<String> = (0..9).map(|n| format!("l/drivers/iommu/intel/{n}.h")).collect();
+        let names: Vec<String> = (0..17).map(|n| format!("l/drivers/iommu/intel/{n}.h")).collect();
         let entries: Vec<Entry> = names.iter().map(|name| (FILE, name.as_str(), FILE_BYTES, &large[..])).collect();
-        assert!(refused(&entries).contains("more than 33554432 bytes in all"));
+        assert!(refused(&entries).contains("more than 67108864 bytes in all"));
     }
 
     #[test]
@@ -387,9 +486,8 @@ mod tests {
             (FILE, "l/drivers", driver.len() as u64, driver),
             (FILE, "l/Makefile", 12, b"VERSION = 6\n"),
         ]);
-        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gz.write_all(&plain).unwrap();
-        let seeds = [plain, gz.finish().unwrap(), include_bytes!("../tests/corpus/dictionary-3-GiB.tar.xz").to_vec()];
+        let mut seeds: Vec<Vec<u8>> = packed(&plain).into_iter().map(|(_, bytes)| bytes).collect();
+        seeds.push(include_bytes!("../tests/corpus/dictionary-3-GiB.tar.xz").to_vec());
         let mut read = 0;
         for round in 0..rounds() {
             let mut rng = crate::search::Rng::new(round);

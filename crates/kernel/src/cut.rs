@@ -1,7 +1,7 @@
-//! Cutting: the driver's functions and what they name, taken out of a kernel's source with a C parser.
+//! Cutting: the driver's function and what it names, taken out of a kernel's source with a C parser.
 //!
 //! Every definition at file level of the files looked at is put into an index by name: functions, macros, types, enumerators,
-//! variables. Starting from [`FUNCTIONS`], whatever a definition names is cut too, unless the shim provides it, and written in
+//! variables. Starting from `qi_submit_sync`, whatever a definition names is cut too, unless the shim provides it, and written in
 //! an order in which each stands behind what it names. Where a name is defined several times (under `#ifdef`), the first counts.
 //! Of `struct intel_iommu` the members that the cut functions name are kept, and no others.
 
@@ -11,10 +11,11 @@ use std::fmt;
 use thiserror::Error;
 use tree_sitter::{Node, Parser, Tree};
 
-use super::source::Source;
+use super::far;
+use super::source::{Source, SourceFile};
 
-/// The functions that the project is about.
-pub const FUNCTIONS: [&str; 3] = ["qi_submit_sync", "qi_check_fault", "reclaim_free_desc"];
+/// The function that is called; what it calls itself may have any name.
+const ENTRY: &str = "qi_submit_sync";
 
 /// Parameters of `qi_submit_sync` since Linux 5.8.
 const PARAMETERS: [&str; 4] = ["struct intel_iommu *", "struct qi_desc *", "unsigned int", "unsigned long"];
@@ -554,6 +555,17 @@ struct Unknown {
 const UNIT: &str = "intel_iommu";
 
 impl Writer<'_> {
+    /// Writes what the glue names, and last the entry point.
+    fn all(&mut self) {
+        for name in GLUE {
+            self.need(&(Space::Ordinary, name.to_string()), "the glue", name != "DMAR_IQER_REG");
+        }
+        for name in ["q_inval", "qi_desc", UNIT] {
+            self.need(&(Space::Tag, name.to_string()), "the glue", true);
+        }
+        self.need(&(Space::Ordinary, ENTRY.to_string()), "the glue", true);
+    }
+
     fn need(&mut self, name: &Name, user: &str, certain: bool) {
         if self.shim.get(name).is_some() {
             self.shimmed.insert(name.1.clone());
@@ -608,40 +620,63 @@ impl Writer<'_> {
     }
 }
 
-/// Cuts the three functions and what they need.
+/// Cuts `qi_submit_sync` and what it needs. What is defined in none of the files that are parsed is looked for in those that they
+/// reach by `#include`.
 ///
 /// # Errors
-/// [`CutError`] if one is missing or takes something else, or names what nobody defines.
+/// [`CutError`] if the function is missing or takes something else, or names what nobody defines.
 pub fn cut(source: &Source) -> Result<CutText, CutError> {
     let from = source.name();
-    let mut files = Vec::new();
-    for file in &source.files {
-        let parsed = Parsed::new(&file.path, &file.text);
+    let parsed = |file: &SourceFile| {
         let deep = |line| CutError::Deep { from: from.clone(), file: file.path.clone(), line };
-        files.push(parsed.map_err(deep)?);
+        Parsed::new(&file.path, &file.text).map_err(deep)
+    };
+    let mut files = source.files.iter().map(parsed).collect::<Result<Vec<_>, _>>()?;
+    let mut far: Vec<&SourceFile> = source.far.iter().collect();
+    loop {
+        let unknown = match cut_of(&from, &files) {
+            Err(CutError::Unknown { names, .. }) if !far.is_empty() => names,
+            result => return result,
+        };
+        let before = files.len();
+        for (name, _) in &unknown {
+            let at = far.iter().position(|file| far::has_word(&file.text, name) && defines(file, name));
+            files.extend(at.map(|at| parsed(far.remove(at))).transpose()?);
+        }
+        if files.len() == before {
+            return cut_of(&from, &files);
+        }
     }
+}
+
+/// Whether a file defines a name at file level; one that is nested too deep defines nothing.
+fn defines(file: &SourceFile, name: &str) -> bool {
+    let Ok(parsed) = Parsed::new(&file.path, &file.text) else { return false };
+    let mut index = Index::default();
+    index.add_file(&parsed);
+    [Space::Ordinary, Space::Tag].into_iter().any(|space| index.get(&(space, name.to_string())).is_some())
+}
+
+/// The same from files that have been parsed, the driver's first.
+fn cut_of(from: &str, files: &[Parsed]) -> Result<CutText, CutError> {
+    let from = from.to_string();
     let shim_file = Parsed::new("shim.h", SHIM_H).expect("the shim is not deep");
     let (mut index, mut shim) = (Index::default(), Index::default());
     files.iter().for_each(|file| index.add_file(file));
     shim.add_file(&shim_file);
     add_prototypes(&mut shim, &shim_file);
 
-    for name in FUNCTIONS {
-        let found =
-            index.get(&(Space::Ordinary, name.to_string())).filter(|&id| index.items[id].what == What::Function);
-        let Some(id) = found else {
-            if let Some(broken) = files[0].broken(&[name]) {
-                return Err(CutError::Broken { from, broken });
-            }
-            return Err(CutError::Missing { from, name, file: source.files[0].path.clone() });
-        };
-        if name == FUNCTIONS[0] {
-            let item = &index.items[id];
-            let parameters = parameter_types(item);
-            if parameters != PARAMETERS {
-                return Err(CutError::Signature { from, file: item.file.path.clone(), found: parameters.join(", ") });
-            }
+    let entry = index.get(&(Space::Ordinary, ENTRY.to_string()));
+    let Some(entry) = entry.filter(|&id| index.items[id].what == What::Function) else {
+        if let Some(broken) = files[0].broken(&[ENTRY]) {
+            return Err(CutError::Broken { from, broken });
         }
+        return Err(CutError::Missing { from, name: ENTRY, file: files[0].path.clone() });
+    };
+    let item = &index.items[entry];
+    let parameters = parameter_types(item);
+    if parameters != PARAMETERS {
+        return Err(CutError::Signature { from, file: item.file.path.clone(), found: parameters.join(", ") });
     }
     let members = reachable_members(&index, &shim);
     let mut writer = Writer {
@@ -656,13 +691,7 @@ pub fn cut(source: &Source) -> Result<CutText, CutError> {
         depth: 0,
         too_deep: None,
     };
-    for name in GLUE {
-        writer.need(&(Space::Ordinary, name.to_string()), "the glue", name != "DMAR_IQER_REG");
-    }
-    for name in ["q_inval", "qi_desc", UNIT] {
-        writer.need(&(Space::Tag, name.to_string()), "the glue", true);
-    }
-    writer.need(&(Space::Ordinary, FUNCTIONS[0].to_string()), "the glue", true);
+    writer.all();
     if let Some(name) = writer.too_deep {
         return Err(CutError::Chain { from, name });
     }
@@ -695,7 +724,7 @@ fn add_prototypes<'a>(shim: &mut Index<'a>, file: &'a Parsed) {
 /// The members named by anything that will be cut.
 fn reachable_members(index: &Index, shim: &Index) -> BTreeSet<String> {
     let mut members: BTreeSet<String> = UNIT_MEMBERS.into_iter().map(String::from).collect();
-    let mut todo: Vec<usize> = index.get(&(Space::Ordinary, FUNCTIONS[0].to_string())).into_iter().collect();
+    let mut todo: Vec<usize> = index.get(&(Space::Ordinary, ENTRY.to_string())).into_iter().collect();
     let mut seen: HashSet<usize> = todo.iter().copied().collect();
     while let Some(id) = todo.pop() {
         let item = &index.items[id];
@@ -738,7 +767,6 @@ fn parameter_types(item: &Item) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::SourceFile;
 
     /// A driver of our own, as small as can be cut.
     const TREE: &str = "
@@ -792,15 +820,42 @@ int qi_submit_sync(struct intel_iommu *iommu, struct qi_desc *desc,
 
     #[test]
     fn a_missing_function_another_signature_and_an_unknown_name_are_said() {
-        let missing = cut(&source(&TREE.replace("qi_check_fault(struct", "qi_look(struct"))).unwrap_err().to_string();
+        let missing = cut(&source(&TREE.replace("qi_submit_sync(struct", "qi_submit(struct"))).unwrap_err().to_string();
         assert_eq!(
             missing,
-            "/tree: function qi_check_fault was looked for in drivers/iommu/intel/dmar.c and is not defined there"
+            "/tree: function qi_submit_sync was looked for in drivers/iommu/intel/dmar.c and is not defined there"
         );
         let other = cut(&source(&TREE.replace("unsigned count, ", ""))).unwrap_err().to_string();
         assert!(other.contains("takes (struct intel_iommu *, struct qi_desc *, unsigned long), not ("), "{other}");
         let unknown = cut(&source(&TREE.replace("return first", "return nobody(first)"))).unwrap_err().to_string();
         assert!(unknown.contains("nobody (in qi_submit_sync) is named by"), "{unknown}");
+    }
+
+    #[test]
+    fn a_helper_is_cut_out_of_a_header_that_is_reached() {
+        let text = TREE.replace("return first", "return helper(first)");
+        let mut source = source(&text);
+        let far = |path: &str, text: &str| SourceFile { path: path.to_string(), text: text.to_string() };
+        source.far = vec![
+            far("include/linux/user.h", "static inline int other(void) { return helper(1); }"),
+            far(
+                "include/linux/helper.h",
+                "static inline int helper(int n) { return n + DEEPER; }\nint nobody = unknown;",
+            ),
+            far("include/linux/deeper.h", "#define DEEPER 3"),
+        ];
+        let cut = cut(&source).unwrap();
+        let place = |name: &str| cut.names.iter().position(|n| n == name).unwrap();
+        assert!(place("DEEPER") < place("helper") && !cut.names.iter().any(|name| name == "other" || name == "nobody"));
+        source.far.pop();
+        let said = self::cut(&source).unwrap_err().to_string();
+        assert!(said.contains("DEEPER (in helper) is named by"), "{said}");
+    }
+
+    #[test]
+    fn helpers_may_have_any_name() {
+        let text = TREE.replace("qi_check_fault", "qi_look").replace("reclaim_free_desc", "reclaim");
+        assert!(cut(&source(&text)).unwrap().names.contains(&"qi_look".to_string()));
     }
 
     const DRIVER: &str = include_str!("../tests/kernel/driver.c");

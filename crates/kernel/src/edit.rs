@@ -71,7 +71,7 @@ pub fn edit(source: &Source, edit: Edit) -> Result<Source, EditError> {
         text.replace_range(range, &replacement);
     }
     edited.files[0].text = text;
-    edited.edits.push(edit.name());
+    edited.edits.push(format!("edited: {}", edit.name()));
     Ok(edited)
 }
 

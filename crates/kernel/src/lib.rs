@@ -2,8 +2,8 @@
 //!
 //! | part | file | what it is |
 //! | --- | --- | --- |
-//! | source | `source.rs`, `archive.rs`, `kept.rs` | a kernel tree, or a tarball of one: the few files that are looked at |
-//! | cut | `cut.rs` | the three functions and what they name, taken out with a C parser |
+//! | source | `source.rs`, `archive.rs`, `git.rs`, `far.rs`, `kept.rs` | a kernel's few files that are looked at, wherever they lie |
+//! | cut | `cut.rs` | `qi_submit_sync` and what it names, taken out with a C parser |
 //! | edit | `edit.rs` | a rule taken back: generations that no package carries |
 //! | program | `program.rs`, `shim/` | compiled with the system's compiler against a shim of our own, and loaded |
 //! | accesses | `access.rs` | the words for what the C does |
@@ -36,6 +36,8 @@ mod board;
 mod compare;
 mod cut;
 mod edit;
+mod far;
+mod git;
 mod isolate;
 mod kept;
 mod machine;
@@ -51,7 +53,7 @@ mod tour;
 pub use access::{Access, Field, RawStatus, Register};
 pub use board::{Board, Wrong};
 pub use compare::{Confirmation, Covered, Difference, LAPS, MOST_TOLD, Sameness, Tally, confirm, exhaustive, random};
-pub use cut::{Broken, CutError, CutText, FUNCTIONS, cut};
+pub use cut::{Broken, CutError, CutText, cut};
 pub use edit::{Edit, EditError, edit};
 pub use isolate::{Death, Pulse, ROOM, isolated};
 pub use machine::{Machine, StopGrain};

@@ -1,5 +1,6 @@
-//! A kernel's source: the few files that hold the queued invalidation driver, from a tree or from a tarball.
+//! A kernel's source: the few files that hold the queued invalidation driver, from wherever they lie.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::archive::{self, FILE_BYTES};
-use super::kept;
+use super::git::Revision;
+use super::{far, kept};
 
 /// Where the driver lies since Linux 5.8.
 pub const DMAR_C: &str = "drivers/iommu/intel/dmar.c";
@@ -21,7 +23,12 @@ const HEADERS: [&str; 2] = ["include/linux/intel-iommu.h", "include/linux/dmar.h
 /// Whence a tree's version is read, for display only.
 const MAKEFILE: &str = "Makefile";
 /// All that is looked for: what was kept of a tarball when this was something else is read anew.
-pub(super) const LOOKED_FOR: [&str; 6] = [DMAR_C, OLD_DMAR_C, HEADER_FOLDER, HEADERS[0], HEADERS[1], MAKEFILE];
+pub(super) const LOOKED_FOR: [&str; 8] =
+    [DMAR_C, OLD_DMAR_C, HEADER_FOLDER, HEADERS[0], HEADERS[1], MAKEFILE, far::FOLDERS[0], far::FOLDERS[1]];
+/// What a driver's file is called where it lies by itself.
+const FILE_NAME: &str = "dmar.c";
+/// Declarations of our own, for a driver without headers, and what they are called.
+const OWN: (&str, &str) = ("own/declarations.h", include_str!("shim/declarations.h"));
 /// Most headers that are looked at.
 const HEADER_FILES: usize = 1_000;
 
@@ -43,8 +50,12 @@ pub struct Source {
     pub version: Option<String>,
     /// `dmar.c` first, then the headers.
     pub files: Vec<SourceFile>,
-    /// The rules that were taken back in it at run time.
-    pub edits: Vec<&'static str>,
+    /// Headers that these include, and those in turn: looked into for what is defined nowhere else.
+    pub far: Vec<SourceFile>,
+    /// What was changed in it at run time: rules that were taken back, and patches.
+    pub edits: Vec<String>,
+    /// What a reader has to know of how it was read.
+    pub notes: Vec<String>,
 }
 
 /// A source that cannot be used.
@@ -59,7 +70,7 @@ pub enum SourceError {
         error: std::io::Error,
     },
     /// No kernel tree.
-    #[error("{} is no kernel tree: it was searched for {DMAR_C}, which is not there", from.display())]
+    #[error("{} is no kernel tree: it was searched for {DMAR_C} and {FILE_NAME}, which are not there", from.display())]
     NoTree {
         /// The tree or tarball.
         from: PathBuf,
@@ -83,14 +94,22 @@ pub enum SourceError {
     },
     /// A file that is no archive of a kernel tree, or one that cannot be unpacked.
     #[error(
-        "{} cannot be read as a kernel's source: {what}. What can be read is a kernel tree, or a tar archive of one, plain or \
-         packed by gzip or xz",
+        "{} cannot be read as a kernel's source: {what}. What can be read is a kernel tree, a tar archive of one, plain \
+         or packed by gzip, bzip2, xz or zstd, its dmar.c alone, or REPO@REVISION of a git repository",
         from.display()
     )]
     NoArchive {
         /// The file.
         from: PathBuf,
         /// What is the matter with it.
+        what: String,
+    },
+    /// A revision that git does not find.
+    #[error("{} cannot be read from git: {what}", from.display())]
+    NoRevision {
+        /// The repository and the revision.
+        from: PathBuf,
+        /// What git says.
         what: String,
     },
     /// An archive that has more than one kernel tree.
@@ -131,12 +150,15 @@ impl<R: Read> Read for Stoppable<'_, R> {
 pub(super) fn wanted(path: &str) -> bool {
     // Plain names only: a name is quoted in what is compiled.
     let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.+".contains(&byte));
-    let header = path.strip_prefix(HEADER_FOLDER).is_some_and(|name| name.ends_with(".h") && is_plain(name));
+    let is_header = |folder: &str| path.strip_prefix(folder).is_some_and(|name| name.ends_with(".h") && is_plain(name));
+    let header = is_header(HEADER_FOLDER) || far::FOLDERS.iter().any(|folder| is_header(folder));
     header || path == DMAR_C || path == OLD_DMAR_C || path == MAKEFILE || HEADERS.contains(&path)
 }
 
 impl Source {
-    /// Reads a kernel tree or a tarball of one: a tar archive, plain or packed by gzip or xz.
+    /// Reads the source of a kernel: a tree; a tar archive of one, plain or packed by gzip, bzip2, xz or zstd; `REPO@REVISION`
+    /// of a git repository; or a `dmar.c`, or the folder in which it lies. A `dmar.c` in a tree is read with that tree's headers,
+    /// and one by itself with the headers that lie beside it and with declarations of this program's.
     ///
     /// The files read of a tarball are kept in the folder `tarballs` of `VTD_QI_CACHE`, or of `vtd-qi` in the user's cache
     /// directory, under the SHA-256 of the tarball; that folder can be deleted at any time.
@@ -148,16 +170,24 @@ impl Source {
     /// set.
     pub fn open(from: &Path, stop: &AtomicBool) -> Result<Source, SourceError> {
         let unreadable = |error| SourceError::Unreadable { path: from.to_path_buf(), error };
-        let metadata = fs::metadata(from).map_err(unreadable)?;
-        let files = match metadata {
-            metadata if metadata.is_dir() => read_tree(from)?,
-            metadata if metadata.is_file() => read_tarball(from, stop)?,
-            _ => {
-                let what = "it is neither a folder nor a file, but a pipe, socket or device".to_string();
-                return Err(SourceError::NoArchive { from: from.to_path_buf(), what });
+        let metadata = match fs::metadata(from) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                let revision = Revision::of(from).ok_or_else(|| unreadable(error))?;
+                return Source::of(from, reached_of(revision.read(from, stop)?)?);
             }
         };
-        Source::of(from, files)
+        let is_alone = |folder: &Path| !folder.join(DMAR_C).is_file() && folder.join(FILE_NAME).is_file();
+        match metadata {
+            metadata if metadata.is_dir() && is_alone(from) => read_alone(from, &from.join(FILE_NAME)),
+            metadata if metadata.is_dir() => Source::of(from, read_tree(from)?),
+            metadata if metadata.is_file() && from.extension().is_some_and(|end| end == "c") => read_alone(from, from),
+            metadata if metadata.is_file() => Source::of(from, read_tarball(from, stop)?),
+            _ => {
+                let what = "it is neither a folder nor a file, but a pipe, socket or device".to_string();
+                Err(SourceError::NoArchive { from: from.to_path_buf(), what })
+            }
+        }
     }
 
     /// Makes a source of files that have been read or edited.
@@ -173,14 +203,39 @@ impl Source {
         }
         let version = files.iter().find(|file| file.path == MAKEFILE).and_then(|makefile| version(&makefile.text));
         files.retain(|file| file.path != MAKEFILE && file.path != OLD_DMAR_C);
+        let (mut files, far): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| is_near(&file.path));
         files.sort_by_key(|file| (file.path != DMAR_C, !file.path.ends_with("iommu.h"), file.path.clone()));
-        Ok(Source { from: from.to_path_buf(), version, files, edits: Vec::new() })
+        Ok(Source { from: from.to_path_buf(), version, files, far, edits: Vec::new(), notes: Vec::new() })
+    }
+
+    /// Adds the headers of a kernel tree, or of a folder of headers, for names that the source itself does not define.
+    ///
+    /// # Errors
+    /// [`SourceError`] if there are none or they cannot be read.
+    pub fn with_headers(mut self, from: &Path) -> Result<Source, SourceError> {
+        fs::read_dir(from).map_err(|error| SourceError::Unreadable { path: from.to_path_buf(), error })?;
+        let mut more = read_tree(from)?;
+        more.retain(|file| ![DMAR_C, OLD_DMAR_C, MAKEFILE].contains(&file.path.as_str()));
+        if more.is_empty() {
+            more = read_headers(from)?;
+        }
+        if more.is_empty() {
+            let what =
+                format!("has no headers: it was searched for {HEADER_FOLDER}*.h, {} and *.h", HEADERS.join(", "));
+            return Err(SourceError::Unfit { path: from.to_path_buf(), what });
+        }
+        let (near, far): (Vec<_>, Vec<_>) = more.into_iter().partition(|file| is_near(&file.path));
+        let own = self.files.iter().position(|file| file.path == OWN.0).unwrap_or(self.files.len());
+        self.files.splice(own..own, near);
+        self.far.extend(far);
+        self.notes.push(format!("names that it does not define are taken from the headers in {}", from.display()));
+        Ok(self)
     }
 
     /// What it is called in reports.
     pub fn name(&self) -> String {
         let version = self.version.as_ref().map(|version| format!(" ({version})")).unwrap_or_default();
-        let edits: String = self.edits.iter().map(|edit| format!(", edited: {edit}")).collect();
+        let edits: String = self.edits.iter().map(|edit| format!(", {edit}")).collect();
         format!("{}{version}{edits}", self.from.display())
     }
 }
@@ -194,20 +249,68 @@ fn version(makefile: &str) -> Option<String> {
     Some(format!("{}.{}.{}", value("VERSION")?, value("PATCHLEVEL")?, value("SUBLEVEL")?))
 }
 
+/// Whether a file is parsed whether or not a name is looked for in it.
+fn is_near(path: &str) -> bool {
+    path == DMAR_C || path.starts_with(HEADER_FOLDER) || HEADERS.contains(&path) || path == OWN.0
+}
+
 fn read_tree(root: &Path) -> Result<Vec<SourceFile>, SourceError> {
     let mut paths: Vec<String> = [DMAR_C, OLD_DMAR_C, MAKEFILE].into_iter().chain(HEADERS).map(String::from).collect();
-    if let Ok(entries) = fs::read_dir(root.join(HEADER_FOLDER)) {
-        paths.extend(entries.flatten().map(|entry| format!("{HEADER_FOLDER}{}", entry.file_name().to_string_lossy())));
+    paths.extend(headers_in(&root.join(HEADER_FOLDER))?.iter().map(|name| format!("{HEADER_FOLDER}{name}")));
+    let files: Result<Vec<_>, _> = paths.into_iter().filter_map(|path| read_file(root, path).transpose()).collect();
+    let mut files = files?;
+    let far = far::reached(&files, |path| match wanted(path) {
+        true => read_file(root, path.to_string()),
+        false => Ok(None),
+    })?;
+    files.extend(far);
+    Ok(files)
+}
+
+/// The names of the headers in a folder, in order; none if there is no such folder.
+fn headers_in(folder: &Path) -> Result<Vec<String>, SourceError> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| wanted(&format!("{HEADER_FOLDER}{name}"))).collect();
+    names.retain(|name| name.ends_with(".h"));
+    names.sort();
+    if names.len() > HEADER_FILES {
+        let what = format!("has {} headers, and at most {HEADER_FILES} are read", names.len());
+        return Err(SourceError::Unfit { path: folder.to_path_buf(), what });
     }
-    paths.retain(|path| wanted(path));
-    paths.sort();
-    paths.dedup();
-    if paths.len() > HEADER_FILES {
-        let what = format!("has {} headers, and at most {HEADER_FILES} are read", paths.len());
-        return Err(SourceError::Unfit { path: root.join(HEADER_FOLDER), what });
+    Ok(names)
+}
+
+/// The headers that lie in a folder, as if it were that of a tree's driver.
+fn read_headers(folder: &Path) -> Result<Vec<SourceFile>, SourceError> {
+    let read = |name: String| -> Result<Option<SourceFile>, SourceError> {
+        let file = read_file(folder, name)?;
+        Ok(file.map(|file| SourceFile { path: format!("{HEADER_FOLDER}{}", file.path), ..file }))
+    };
+    headers_in(folder)?.into_iter().filter_map(|name| read(name).transpose()).collect()
+}
+
+/// A driver's file that was named, or lies in the folder that was named.
+fn read_alone(from: &Path, driver: &Path) -> Result<Source, SourceError> {
+    let unreadable = |error| SourceError::Unreadable { path: driver.to_path_buf(), error };
+    let place = driver.canonicalize().map_err(unreadable)?;
+    if let Some(root) = place.to_str().and_then(|place| place.strip_suffix(DMAR_C)).filter(|root| root.ends_with('/')) {
+        return Source::of(from, read_tree(Path::new(root))?);
     }
-    let files = paths.into_iter().filter_map(|path| read_file(root, path).transpose());
-    files.collect()
+    let folder = driver.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = driver.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut files: Vec<SourceFile> = read_file(folder, name)?.into_iter().collect();
+    files.iter_mut().for_each(|file| file.path = DMAR_C.to_string());
+    let beside = read_headers(folder)?;
+    let note = match beside.len() {
+        0 => "it has no headers: what it takes from them is declared by this program".to_string(),
+        headers => format!("its headers are the {headers} beside it; what they lack is declared by this program"),
+    };
+    files.extend(beside);
+    let mut source = Source::of(from, files)?;
+    source.files.push(SourceFile { path: OWN.0.to_string(), text: OWN.1.to_string() });
+    source.notes.push(note);
+    Ok(source)
 }
 
 /// A file of a tree; `None` if it is not there.
@@ -229,6 +332,16 @@ fn read_file(root: &Path, path: String) -> Result<Option<SourceFile>, SourceErro
     Ok(Some(SourceFile { path, text: String::from_utf8_lossy(&bytes).into_owned() }))
 }
 
+/// Of files read in one go those that the driver reaches.
+fn reached_of(files: Vec<SourceFile>) -> Result<Vec<SourceFile>, SourceError> {
+    let is_root = |path: &str| is_near(path) || [OLD_DMAR_C, MAKEFILE].contains(&path);
+    let (mut files, far): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| is_root(&file.path));
+    let mut far: HashMap<String, SourceFile> = far.into_iter().map(|file| (file.path.clone(), file)).collect();
+    let reached = far::reached(&files, |path| Ok(far.remove(path)))?;
+    files.extend(reached);
+    Ok(files)
+}
+
 /// The files of a tarball, which are kept once it has been unpacked.
 fn read_tarball(from: &Path, stop: &AtomicBool) -> Result<Vec<SourceFile>, SourceError> {
     let unreadable = |error| SourceError::Unreadable { path: from.to_path_buf(), error };
@@ -242,7 +355,7 @@ fn read_tarball(from: &Path, stop: &AtomicBool) -> Result<Vec<SourceFile>, Sourc
     if let Some(files) = place.as_deref().and_then(kept::load) {
         return Ok(files);
     }
-    let files = archive::read(from, &file, stop).map_err(or_cancelled)?;
+    let files = reached_of(archive::read(from, &file, stop).map_err(or_cancelled)?)?;
     if let Some(place) = place.filter(|_| files.iter().any(|file| file.path == DMAR_C)) {
         // What cannot be kept is unpacked again the next time: that costs time and nothing else.
         let _ = kept::store(&place, &files);
@@ -282,7 +395,7 @@ mod tests {
         let error = Source::of(from, vec![file(MAKEFILE)]).unwrap_err().to_string();
         assert_eq!(
             error,
-            "/tree is no kernel tree: it was searched for drivers/iommu/intel/dmar.c, which is not there"
+            "/tree is no kernel tree: it was searched for drivers/iommu/intel/dmar.c and dmar.c, which are not there"
         );
         let error = Source::of(from, vec![file(OLD_DMAR_C)]).unwrap_err().to_string();
         assert!(error.contains("older than 5.8"), "{error}");

@@ -712,7 +712,7 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
     write("own/drivers/iommu/intel/dmar.c", DRIVER);
     write("old/drivers/iommu/dmar.c", DRIVER);
     write("other/drivers/iommu/intel/dmar.c", &DRIVER.replace(", unsigned long options", ""));
-    write("missing/drivers/iommu/intel/dmar.c", &DRIVER.replace("reclaim_free_desc", "reclaim"));
+    write("missing/drivers/iommu/intel/dmar.c", &DRIVER.replace("qi_submit_sync", "qi_submit"));
     write("broken/drivers/iommu/intel/dmar.c", &DRIVER.replace("rc = 0;", "rc = {};"));
     write(
         "brace/drivers/iommu/intel/dmar.c",
@@ -729,11 +729,10 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
     for (tree, cc, says) in [
         ("nowhere", "cc", "cannot be read"),
         ("file", "cc", "it is a single file of text"),
-        ("own/drivers/iommu/intel/dmar.c", "cc", "it is a single file of text, and its headers are needed too"),
         (".", "cc", "is no kernel tree: it was searched for drivers/iommu/intel/dmar.c"),
         ("old", "cc", "older than 5.8"),
         ("other", "cc", "not (struct intel_iommu *, struct qi_desc *, unsigned int, unsigned long)"),
-        ("missing", "cc", "function reclaim_free_desc was looked for in drivers/iommu/intel/dmar.c"),
+        ("missing", "cc", "function qi_submit_sync was looked for in drivers/iommu/intel/dmar.c"),
         ("broken", "cc", "does not accept the functions cut out of it: drivers/iommu/intel/dmar.c:118:"),
         ("brace", "cc", "drivers/iommu/intel/dmar.c:"),
         ("own", "no-such-compiler", "the C compiler \"no-such-compiler\" was looked for"),

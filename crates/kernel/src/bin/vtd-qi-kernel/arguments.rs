@@ -25,6 +25,8 @@ use vtd_qi_terminal::memory;
 Examples:
   kernel --linux ~/linux                              all of it
   kernel --linux /usr/src/linux-source-6.1.tar.xz     the same from a source tarball
+  kernel --linux ~/linux@v6.12                        the same of a revision, whatever is checked out
+  kernel --linux ~/mail/dmar.c --headers ~/linux      one file, and the headers of a tree
   kernel --linux ~/linux --only search --seconds 60   look for hangs only, a minute for each way of searching
   kernel --linux ~/linux --only search --ring 256     on the unmodified ring
   kernel --linux ~/linux --replay 17 --strategy pct   run a seed again, and draw what it finds
@@ -41,9 +43,13 @@ Exit code: 0 recognised, no difference, nothing refuted and nothing found; 1 oth
 the process that runs the C was ended or stopped and the result is unknown; 2 unusable arguments or an unusable tree, 130 interrupted. An
 option that nothing heeds of what is asked for is refused.")]
 pub(crate) struct Args {
-    /// A kernel source tree, or a tarball of one (.tar, .tar.gz, .tar.xz), Linux 5.8 or newer
-    #[arg(long, value_name = "TREE")]
+    /// A kernel's source, Linux 5.8 or newer: a tree, a tarball of one (.tar, .gz, .bz2, .xz or .zst), REPO@REVISION of a git
+    /// repository, or a dmar.c or its folder; a dmar.c outside of a tree gets declarations of this program's
+    #[arg(long, value_name = "SOURCE")]
     pub linux: PathBuf,
+    /// A kernel tree or a folder of headers, for names that the source itself does not define
+    #[arg(long, value_name = "DIR")]
+    pub headers: Option<PathBuf>,
     /// What to do; everything if left out
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Part>,
@@ -229,8 +235,9 @@ mod tests {
     use super::*;
 
     /// What each option is tried with, and which parts (r, c, f, s: the four of `--only`; p: `--replay`) it means something for.
-    const TRIED: [(&str, &str, &str); 19] = [
+    const TRIED: [(&str, &str, &str); 20] = [
         ("linux", "x", ""),
+        ("headers", "x", "rcfsp"),
         ("only", "search", ""),
         ("edit", "retry", "rcfsp"),
         ("ring", "8", "csp"),

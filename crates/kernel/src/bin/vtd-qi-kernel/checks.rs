@@ -95,11 +95,15 @@ fn run<T: Serialize + serde::de::DeserializeOwned>(
 pub fn check(args: &Args, plan: &Plan, report: &mut Report) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let mut source = Source::open(&args.linux, interrupt()).map_err(|e| text(&e))?;
+    if let Some(headers) = &args.headers {
+        source = source.with_headers(headers).map_err(|e| text(&e))?;
+    }
     for &rule in &args.edit {
         source = edit(&source, rule).map_err(|e| text(&e))?;
     }
     let cut = cut(&source).map_err(|e| text(&e))?;
     report.tree = source.name();
+    report.notes = source.notes.clone();
     report.compiler = compiler().to_string_lossy().into_owned();
     report.flags = flags(Optimise::O2);
     report.cut = cut.names.clone();

@@ -66,7 +66,11 @@ fn recognised(report: &Report) -> Option<ReportPart> {
     let name = known.generation.as_deref().unwrap_or_default();
     part.data.generation = Generation::named(name).map_or(String::new(), |generation| generation.what.to_string());
     let compiler = format!("compiled with {} {}", report.compiler, report.flags);
-    part.data.configuration = [report.tree.clone(), compiler].into_iter().chain(lines.into_iter().skip(1)).collect();
+    part.data.configuration = [report.tree.clone(), compiler]
+        .into_iter()
+        .chain(report.notes.clone())
+        .chain(lines.into_iter().skip(1))
+        .collect();
     part.data.counts = vec![
         ("definitions cut".to_string(), report.cut.len().to_string()),
         ("names from the shim".to_string(), report.shimmed.len().to_string()),

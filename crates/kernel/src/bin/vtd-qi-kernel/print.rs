@@ -21,6 +21,7 @@ fn count(n: u64) -> String {
 /// Those of the output.
 pub fn print(out: &mut Output, report: &Report, args: &Args) -> std::io::Result<()> {
     writeln!(out, "{}", report.tree)?;
+    report.notes.iter().try_for_each(|note| writeln!(out, "  {note}"))?;
     writeln!(out, "  {} definitions cut, {} names from the shim", report.cut.len(), report.shimmed.len())?;
     writeln!(out, "  compiled with {} {}", report.compiler, report.flags)?;
     if let Some(recognised) = &report.recognised {

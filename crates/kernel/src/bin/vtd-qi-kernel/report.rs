@@ -10,6 +10,8 @@ use vtd_qi_page::run::ShownRun;
 #[derive(Default, Serialize)]
 pub(crate) struct Report {
     pub tree: String,
+    /// What a reader has to know of how it was read.
+    pub notes: Vec<String>,
     pub compiler: String,
     pub flags: String,
     pub cut: Vec<String>,
