@@ -10,6 +10,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("stateright-temporal", &[]),
     ("vtd-qi-terminal", &[]),
     ("stateright-front", &[]),
+    // It boots a kernel and keeps logs, and knows nothing of what they mean.
+    ("vtd-qi-capture", &[]),
     ("vtd-qi", &["stateright-temporal"]),
     // How several programs are told what they are asked about.
     ("vtd-qi-subject", &["vtd-qi"]),

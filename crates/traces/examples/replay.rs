@@ -1,33 +1,31 @@
 //! A QEMU log of the real driver, replayed against the ring and the specification.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
-use std::ops::ControlFlow;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{Parser, ValueEnum};
-use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
 use thiserror::Error;
 use vtd_qi::impl_qi::{AfterIte, GENERATIONS, Generation};
 use vtd_qi_page::file::ReportFile;
 use vtd_qi_terminal::style::{columns, next};
-use vtd_qi_terminal::{
-    Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, memory, unless_interrupted,
-};
+use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, interrupt, memory, unless_interrupted};
 use vtd_qi_traces::events::{VisibleEvent, events_module};
-use vtd_qi_traces::qemu_log::{Facts, Reader, Trace, TraceError};
-use vtd_qi_traces::replay::{End, Grain, MostStates, Options, Qemu, judge_log};
+use vtd_qi_traces::qemu_log::Trace;
+use vtd_qi_traces::replay::{End, Grain, MostStates, Options, Qemu};
 
+#[path = "replay/log.rs"]
+mod log;
 #[path = "replay/page.rs"]
 mod page;
 #[path = "replay/report.rs"]
 mod report;
 
+use log::{Judged, judge, of, open};
 use report::{Report, Word};
 
 /// Says of a QEMU log of the real driver whether it is a run of the model, which promise it breaks, and how it ends.
@@ -137,16 +135,6 @@ fn main() -> ExitCode {
 
 #[derive(Debug, Error)]
 enum Unusable {
-    #[error("cannot open {}: {source}", file.display())]
-    Open { file: PathBuf, source: io::Error },
-    #[error("{}: {source}", file.display())]
-    Trace { file: PathBuf, source: TraceError },
-    #[error(
-        "{}: line {line} cannot be read: the compressed file is cut off; `zcat` writes what is left of it, whose whole lines --prefix \
-         judges",
-        file.display()
-    )]
-    CutOff { file: PathBuf, line: u64 },
     #[error("{}: none of its {lines} lines uses the ring after vtd_inv_qi_setup, so there is nothing to judge", file.display())]
     NothingToJudge { file: PathBuf, lines: u64 },
     #[error("--tla writes the events of one trace, but {0} are given")]
@@ -271,7 +259,7 @@ fn each(out: &mut Output, args: &Args, file: &Path, memory: usize, reports: &mut
     if lives.is_empty() {
         return Err(Unusable::NothingToJudge { file: file.into(), lines: facts.lines }.into());
     }
-    if args.after_ite.is_some() && !lives.iter().any(Report::has_time_outs) {
+    if args.after_ite.is_some() && !lives.iter().any(|report| report.summary.ites > 0) {
         return Err(Unusable::NoTimeOut(file.into()).into());
     }
     for report in lives {
@@ -291,66 +279,6 @@ fn unless_signalled<T>(file: &Path, work: Option<T>) -> Option<T> {
         return None;
     }
     work
-}
-
-/// A log, unpacked.
-fn open(file: &Path) -> Result<Box<dyn BufRead>, Unusable> {
-    let cannot_open = |source| Unusable::Open { file: file.into(), source };
-    let mut plain = BufReader::new(File::open(file).map_err(cannot_open)?);
-    let is_gzip = plain.fill_buf().map_err(cannot_open)?.starts_with(&[0x1f, 0x8b]);
-    Ok(match is_gzip {
-        true => Box::new(BufReader::new(MultiGzDecoder::new(plain))),
-        false => Box::new(plain),
-    })
-}
-
-/// Why a file cannot be used.
-fn of(file: &Path) -> impl Fn(TraceError) -> Unusable + '_ {
-    move |source| match source {
-        TraceError::Read { line, source } if source.kind() == io::ErrorKind::UnexpectedEof => {
-            Unusable::CutOff { file: file.into(), line }
-        }
-        source => Unusable::Trace { file: file.into(), source },
-    }
-}
-
-/// What is known of a log in the end.
-struct Judged {
-    reports: Vec<Report>,
-    facts: Facts,
-    /// Whether a signal came before the end.
-    interrupted: bool,
-}
-
-/// Reads and judges a log.
-fn judge(
-    file: &Path,
-    generation: Option<&'static Generation>,
-    options: Options,
-    interrupted: &AtomicBool,
-    at: &AtomicU64,
-) -> Result<Judged, Unusable> {
-    let generations: Vec<&Generation> = generation.map_or(GENERATIONS.iter().collect(), |generation| vec![generation]);
-    let mut reader = Reader::new(open(file)?);
-    let (mut line, mut asked) = (ProgressLine::new(), 0_u64);
-    let name = generation.map_or(String::new(), |generation| format!("{}: ", generation.name));
-    let mut go_on = || {
-        asked += 1;
-        if asked.is_multiple_of(1_024) {
-            line.show(&format!("{name}{} lines are read", at.load(Ordering::Relaxed)));
-        }
-        match interrupted.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    };
-    let mut is_at = |event| at.store(event, Ordering::Relaxed);
-    let lives = judge_log(&mut reader, &generations, options, &mut is_at, &mut go_on).map_err(of(file))?;
-    let interrupted = go_on().is_break();
-    line.clear();
-    let facts = reader.facts().clone();
-    let reports = lives.into_iter().map(|life| Report::new(file, life, &facts)).collect();
-    Ok(Judged { reports, facts, interrupted })
 }
 
 /// What stands before the events of a trace, so that several of them can stand in one file.

@@ -31,7 +31,7 @@ pub struct Report {
     /// How many threads write IQT; none if the log names no threads.
     cpus: Option<usize>,
     slots: u16,
-    summary: Summary,
+    pub summary: Summary,
     ignored: BTreeMap<String, u64>,
     /// How many lines are no events of QEMU.
     other_lines: u64,
@@ -129,11 +129,6 @@ impl Report {
             verdict: generations.iter().map(|fit| fit.verdict).min().unwrap_or(Word::Unknown),
             generations,
         }
-    }
-
-    /// Whether an ITE is set in it.
-    pub fn has_time_outs(&self) -> bool {
-        self.summary.ites > 0
     }
 
     /// Prints the verdict, and what there is to say beside.
