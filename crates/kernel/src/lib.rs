@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | source | `source.rs`, `archive.rs`, `git.rs`, `far.rs`, `kept.rs` | a kernel's few files that are looked at, wherever they lie |
 //! | cut | `cut.rs` | `qi_submit_sync` and what it names, taken out with a C parser |
-//! | edit | `edit.rs` | a rule taken back: generations that no package carries |
+//! | edit | `edit.rs`, `patch.rs` | a rule taken back: generations that no package carries; a unified diff applied |
 //! | program | `program.rs`, `shim/` | compiled with the system's compiler against a shim of our own, and loaded |
 //! | accesses | `access.rs` | the words for what the C does |
 //! | machine | `machine.rs`, `board.rs` | submitters as coroutines that stop before each access; memory, registers, hardware |
@@ -41,6 +41,7 @@ mod git;
 mod isolate;
 mod kept;
 mod machine;
+mod patch;
 mod picture;
 mod probe;
 mod program;
@@ -57,7 +58,10 @@ pub use cut::{Broken, CutError, CutText, cut};
 pub use edit::{Edit, EditError, edit};
 pub use isolate::{Death, Pulse, ROOM, isolated};
 pub use machine::{Machine, StopGrain};
+pub use patch::{PatchError, patch};
 pub use probe::{Nearest, Recognised, recognise};
 pub use program::{BuildError, Optimise, Program, compiler, flags};
-pub use search::{Choice, FoundKind, SearchCfg, SearchFinding, Searched, Strategy, draw, last_steps, replay, search};
+pub use search::{
+    Choice, FoundKind, SearchCfg, SearchFinding, Searched, Strategy, draw, last_steps, replay, search, shows,
+};
 pub use source::{DMAR_C, Source, SourceError, SourceFile};

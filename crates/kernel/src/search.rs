@@ -5,6 +5,7 @@
 //! random places (Burckhardt and others, "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs", 2010) and
 //! whenever a submitter relaxes. A run is its seed; what it finds is shrunk to fewer steps and drawn.
 
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -122,6 +123,14 @@ pub struct SearchFinding {
     pub schedule: Vec<Choice>,
 }
 
+impl SearchFinding {
+    /// A crash of which nothing else is known.
+    pub fn blank() -> SearchFinding {
+        let (detail, schedule) = (String::new(), Vec::new());
+        SearchFinding { found: FoundKind::Crash, detail, seed: 0, steps: (0, 0), repeated: 0, schedule }
+    }
+}
+
 /// What a search did.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Searched {
@@ -137,6 +146,8 @@ pub struct Searched {
     pub findings: Vec<SearchFinding>,
     /// How many runs found something.
     pub hits: u64,
+    /// How many of these found what.
+    pub by_kind: BTreeMap<FoundKind, u64>,
 }
 
 impl Searched {
@@ -578,6 +589,7 @@ pub fn search(
         searched.seconds = started.elapsed().as_secs_f64();
         if let Some((found, _)) = ended.found {
             searched.hits += 1;
+            *searched.by_kind.entry(found).or_default() += 1;
             if searched.findings.iter().all(|finding| finding.found != found)
                 && let Some(finding) = replay(machine, cfg, seed)
             {
@@ -597,6 +609,12 @@ pub fn replay(machine: &mut Machine, cfg: &SearchCfg, seed: u64) -> Option<Searc
     let ended = run(machine, cfg, 0, Picker::Replay { schedule: &schedule, at: 0 }, LAPS[1], true);
     let detail = ended.found.map_or_else(String::new, |(_, detail)| detail);
     Some(SearchFinding { found, detail, seed, steps: (before, schedule.len()), repeated: ended.repeated, schedule })
+}
+
+/// Whether a schedule shows something of a kind: on another driver than the one it was found in, what it cannot do is passed over.
+pub fn shows(machine: &mut Machine, cfg: &SearchCfg, schedule: &[Choice], kind: FoundKind) -> bool {
+    let ended = run(machine, cfg, 0, Picker::Replay { schedule, at: 0 }, LAPS[0], false);
+    ended.found.is_some_and(|(found, _)| found == kind)
 }
 
 /// Leaves out what is not needed: halves, quarters, and so on down to single steps (Zeller's ddmin).

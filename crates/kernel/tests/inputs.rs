@@ -94,3 +94,127 @@ fn headers_that_are_none_are_refused() {
         assert!(said.contains(says), "{said}");
     }
 }
+
+/// A tree of the tests' driver with some text replaced, and a patch that replaces more.
+fn tree_and_patch(folder: &Path, is: &[(&str, &str)], will_be: &[(&str, &str)]) {
+    let replaced = |text: &str, replacements: &[(&str, &str)]| {
+        replacements.iter().fold(text.to_string(), |text, (what, with)| {
+            assert!(text.contains(what), "no {what:?} in the driver");
+            text.replace(what, with)
+        })
+    };
+    let (before, after) = (replaced(DRIVER, is), replaced(DRIVER, will_be));
+    let diff = flickzeug::create_patch(&before, &after).to_string();
+    let (_, hunks) = diff.split_once("@@").unwrap();
+    let path = "drivers/iommu/intel/dmar.c";
+    write(folder, &format!("linux/{path}"), &before);
+    write(folder, "x.patch", &format!("A change.\n\n--- a/{path}\n+++ b/{path}\n@@{hunks}"));
+}
+
+/// MARK and RECLAIM before the fix of 2024.
+const BEFORE_2024: [(&str, &str); 3] = [
+    ("state != QI_FREE || qi->free_tail == qi->free_head", "state != QI_DONE && state != QI_ABORT"),
+    (
+        "n <= (int)count; n++)\n\t\t\tqi->desc_status[after(first, n)] = QI_FREE",
+        "n < (int)count; n++)\n\t\t\tqi->desc_status[after(first, n)] = QI_DONE",
+    ),
+    ("qi->free_tail = after", "qi->desc_status[qi->free_tail] = QI_FREE;\n\t\tqi->free_tail = after"),
+];
+/// The walk before the fix of 2026.
+const ODD_WALK: [(&str, &str); 2] = [
+    ("writel(FAULT_ITE", "from |= 1;\n\twritel(FAULT_ITE"),
+    ("from = after(from, -1);\n\t}", "from = after(from, -2);\n\t}"),
+];
+
+#[test]
+fn a_patch_is_better_or_worse_than_what_it_replaces() {
+    let folder = tempfile::tempdir().unwrap();
+    let crash = [("qi->free_cnt += 1;", "qi->free_cnt += 1;\n\t\t*(volatile int *)8 = 1;")];
+    let same = [("int state = qi", "int was = qi"), ("state != QI_FREE", "was != QI_FREE")];
+    let (fix, none): (&[_], &[_]) = (&BEFORE_2024, &[]);
+    for (is, will_be, faults, code, verdict, row) in [
+        (fix, none, "--no-faults", 0, "\nbetter than what it replaces: 0 new, ", "\n  gone  hang, no faults: in "),
+        (
+            none,
+            fix,
+            "--no-faults",
+            1,
+            "\nWORSE than what it replaces: ",
+            "\n  NEW   hang, no faults: in 0 of 800 runs before",
+        ),
+        (
+            &ODD_WALK,
+            none,
+            "--faults=lost-answer",
+            0,
+            "\nbetter than",
+            "\n  gone  hard lock, one fault: lost-answer: in ",
+        ),
+        (
+            none,
+            &ODD_WALK,
+            "--faults=lost-answer",
+            1,
+            "\nWORSE than",
+            "\n  NEW   hard lock, one fault: lost-answer: in 0",
+        ),
+        (
+            none,
+            &crash,
+            "--no-faults",
+            1,
+            "\nWORSE than",
+            "\n  NEW   crash, no faults: in 0 of 800 runs before, 2 after",
+        ),
+        (none, &same, "--no-faults", 0, "\nneither better nor worse than what it replaces: 0 new, 0 gone, 0 still", ""),
+        (
+            &[("!= QI_DONE) {", "!= QI_DONE ) {")],
+            none,
+            "--faults=invalid-id",
+            0,
+            "\nneither",
+            "\n  still hang, one fault: ",
+        ),
+    ] {
+        tree_and_patch(folder.path(), is, will_be);
+        let output = run(folder.path(), &["--linux", "linux", "--patch", "x.patch", "--runs", "400", faults]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{verdict} {row}: {said}");
+        assert!(said.contains(verdict) && said.contains(row), "{verdict} {row}: {said}");
+        assert!(said.starts_with("linux, patched: x.patch\n"), "{said}");
+    }
+    // The same of two trees.
+    let options = ["--linux", "linux", "--baseline", "linux", "--runs", "9", "--no-faults"];
+    assert_eq!(run(folder.path(), &options).status.code(), Some(0));
+}
+
+#[test]
+fn a_patch_that_cannot_be_applied_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    tree_and_patch(folder.path(), &[], &ODD_WALK);
+    write(folder.path(), "none.patch", "hello\n");
+    for (patch, says) in
+        [("none.patch", "is no unified diff"), ("nowhere", "cannot be read"), ("linux", "cannot be read")]
+    {
+        let said = refused(folder.path(), &["--linux", "linux", "--patch", patch]);
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+#[test]
+fn git_bisect_skips_what_cannot_be_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let code = |replacements: &[(&str, &str)], options: &[&str]| {
+        let text = replacements.iter().fold(DRIVER.to_string(), |text, (what, with)| text.replace(what, with));
+        write(folder.path(), "linux/drivers/iommu/intel/dmar.c", &text);
+        let options = [&["--linux", "linux", "--bisect", "--no-faults", "--only"], options].concat();
+        run(folder.path(), &options).status.code()
+    };
+    let search = ["search", "--seconds", "1", "--strategy", "random", "--grain", "every"];
+    assert_eq!(code(&[], &search), Some(0));
+    assert_eq!(code(&BEFORE_2024, &search), Some(1));
+    assert_eq!(code(&[("qi_submit_sync", "qi_submit")], &search), Some(125));
+    assert_eq!(code(&[("rc = 0;", "rc = {};")], &search), Some(125));
+    let compare = ["compare", "--ring", "4", "--max-states", "50"];
+    assert_eq!(code(&[], &compare), Some(125));
+}

@@ -42,6 +42,8 @@ pub enum Exit {
     Success,
     /// Exit code 1: something is violated, unknown, different or not as expected.
     Negative,
+    /// Exit code 125: nothing can be said; `git bisect run` skips the commit.
+    Untestable,
     /// Exit code 130: a signal ended the work; what was known by then has been written.
     Interrupted,
 }
@@ -52,11 +54,12 @@ impl Exit {
         if fine { Exit::Success } else { Exit::Negative }
     }
 
-    /// The exit code: 0, 1 or 130.
+    /// The exit code: 0, 1, 125 or 130.
     pub fn code(self) -> u8 {
         match self {
             Exit::Success => 0,
             Exit::Negative => 1,
+            Exit::Untestable => 125,
             Exit::Interrupted => 130,
         }
     }

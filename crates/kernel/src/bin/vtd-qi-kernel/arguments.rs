@@ -30,6 +30,9 @@ Examples:
   kernel --linux ~/linux --only search --seconds 60   look for hangs only, a minute for each way of searching
   kernel --linux ~/linux --only search --ring 256     on the unmodified ring
   kernel --linux ~/linux --replay 17 --strategy pct   run a seed again, and draw what it finds
+  kernel --linux ~/linux --patch fix.patch            is the patch better or worse than what it replaces?
+  kernel --linux ~/linux --baseline ~/linux@v6.12     the same of two versions
+  git bisect run kernel --bisect --linux . --only search --no-faults
   kernel --linux ~/linux --edit odd-walk              the tree with one rule taken back
   kernel --linux ~/linux --html report.html           what was found as a page to send
 
@@ -41,7 +44,8 @@ random keep no states, and take some megabytes.
 
 Exit code: 0 recognised, no difference, nothing refuted and nothing found; 1 otherwise, also where a comparison was cut by a limit or
 the process that runs the C was ended or stopped and the result is unknown; 2 unusable arguments or an unusable tree, 130 interrupted. An
-option that nothing heeds of what is asked for is refused.")]
+option that nothing heeds of what is asked for is refused. With --patch or --baseline: 0 nothing new, 1 something new. With --bisect:
+0 fine, 1 not, 125 where the source is unusable or the result unknown.")]
 pub(crate) struct Args {
     /// A kernel's source, Linux 5.8 or newer: a tree, a tarball of one (.tar, .gz, .bz2, .xz or .zst), REPO@REVISION of a git
     /// repository, or a dmar.c or its folder; a dmar.c outside of a tree gets declarations of this program's
@@ -50,7 +54,19 @@ pub(crate) struct Args {
     /// A kernel tree or a folder of headers, for names that the source itself does not define
     #[arg(long, value_name = "DIR")]
     pub headers: Option<PathBuf>,
-    /// What to do; everything if left out
+    /// A unified diff that is applied to the source in memory, and held against the source without it
+    #[arg(long, value_name = "FILE")]
+    pub patch: Option<PathBuf>,
+    /// A source that this one is held against: what is new, gone, and still there. With --patch, the source without the patch
+    #[arg(long, value_name = "SOURCE")]
+    pub baseline: Option<PathBuf>,
+    /// How many runs each driver makes with each kind of fault and each strategy when one is held against another
+    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub runs: u32,
+    /// Exit with 125 where nothing can be said of a source, so that `git bisect run` skips that commit
+    #[arg(long)]
+    pub bisect: bool,
+    /// What to do; if left out everything, or with --patch or --baseline recognise and baseline
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Part>,
     /// Take a rule back at run time: odd-walk, mark-done or retry
@@ -118,6 +134,8 @@ pub(crate) enum Part {
     Compare,
     Confirm,
     Search,
+    /// Hold one driver against another: what is new, gone, and still there
+    Baseline,
     /// What `--replay` asks for.
     #[value(skip)]
     Replay,
@@ -135,28 +153,37 @@ impl Args {
         no_twice("--faults", &self.faults.iter().flatten().map(|class| class.name()).collect::<Vec<_>>())
     }
 
+    /// Whether there is something to hold the source against.
+    fn is_weighed(&self) -> bool {
+        self.patch.is_some() || self.baseline.is_some()
+    }
+
     pub fn wants(&self, part: Part) -> bool {
         match self.replay {
             Some(_) => part == Part::Replay,
-            None => part != Part::Replay && (self.only.is_empty() || self.only.contains(&part)),
+            None if self.only.is_empty() && self.is_weighed() => matches!(part, Part::Recognise | Part::Baseline),
+            None if self.only.is_empty() => !matches!(part, Part::Replay | Part::Baseline),
+            None => self.only.contains(&part),
         }
     }
 }
 
 /// The options that not everything heeds, and what does.
-pub const HEEDED: [(&str, &[Part]); 12] = [
-    ("ring", &[Part::Compare, Part::Search, Part::Replay]),
-    ("submitters", &[Part::Compare, Part::Search, Part::Replay]),
-    ("counts", &[Part::Compare, Part::Search, Part::Replay]),
-    ("seed", &[Part::Compare, Part::Search]),
+pub const HEEDED: [(&str, &[Part]); 14] = [
+    ("baseline", &[Part::Baseline]),
+    ("runs", &[Part::Baseline]),
+    ("ring", &[Part::Compare, Part::Search, Part::Replay, Part::Baseline]),
+    ("submitters", &[Part::Compare, Part::Search, Part::Replay, Part::Baseline]),
+    ("counts", &[Part::Compare, Part::Search, Part::Replay, Part::Baseline]),
+    ("seed", &[Part::Compare, Part::Search, Part::Baseline]),
     ("seconds", &[Part::Search]),
     ("exhaustive_seconds", &[Part::Compare]),
     ("max_states", &[Part::Compare]),
     ("max_memory", &[Part::Compare, Part::Confirm]),
     ("strategy", &[Part::Search, Part::Replay]),
     ("grain", &[Part::Search, Part::Replay]),
-    ("faults", &[Part::Compare, Part::Search, Part::Replay]),
-    ("no_faults", &[Part::Compare, Part::Search, Part::Replay]),
+    ("faults", &[Part::Compare, Part::Search, Part::Replay, Part::Baseline]),
+    ("no_faults", &[Part::Compare, Part::Search, Part::Replay, Part::Baseline]),
 ];
 
 /// Arguments each of which means something for what is asked for.
@@ -183,6 +210,10 @@ impl FromArgMatches for Asked {
                 let what = format!("--{} means nothing for {asked}", option.replace('_', "-"));
                 return Err(Args::command().error(ErrorKind::ArgumentConflict, what));
             }
+        }
+        if args.only.contains(&Part::Baseline) && !args.is_weighed() {
+            let what = "--only baseline needs --patch or --baseline: there is nothing to hold the source against";
+            return Err(Args::command().error(ErrorKind::MissingRequiredArgument, what));
         }
         args.no_twice().map_err(|why| Args::command().error(ErrorKind::ArgumentConflict, why))?;
         Ok(Asked(args))
@@ -235,7 +266,11 @@ mod tests {
     use super::*;
 
     /// What each option is tried with, and which parts (r, c, f, s: the four of `--only`; p: `--replay`) it means something for.
-    const TRIED: [(&str, &str, &str); 20] = [
+    const TRIED: [(&str, &str, &str); 24] = [
+        ("patch", "x", "rcfsp"),
+        ("baseline", "x", ""),
+        ("runs", "9", ""),
+        ("bisect", "", "rcfsp"),
         ("linux", "x", ""),
         ("headers", "x", "rcfsp"),
         ("only", "search", ""),
@@ -297,6 +332,24 @@ mod tests {
         assert!(accepted(&[words("replay", "1"), words("only", "search")].concat()).is_err());
         let said = accepted(&[words("ring", "8"), words("only", "recognise")].concat()).unwrap_err();
         assert!(said.contains("--ring means nothing for what --only names"), "{said}");
+    }
+
+    #[test]
+    fn what_is_held_against_what_is_asked_for() {
+        for (options, fine) in [
+            (&["--patch", "x", "--runs", "9", "--ring", "8", "--no-faults"][..], true),
+            (&["--baseline", "x", "--runs", "9", "--faults", "ice"], true),
+            (&["--only", "baseline", "--patch", "x", "--runs", "9"], true),
+            (&["--only", "baseline,search", "--baseline", "x", "--seconds", "9"], true),
+            (&["--runs", "9"], false),
+            (&["--only", "baseline"], false),
+            (&["--only", "search", "--baseline", "x"], false),
+            (&["--patch", "x", "--seconds", "9"], false),
+            (&["--patch", "x", "--replay", "9", "--runs", "9"], false),
+        ] {
+            let words: Vec<String> = options.iter().map(|word| word.to_string()).collect();
+            assert_eq!(accepted(&words).is_ok(), fine, "{options:?}: {:?}", accepted(&words));
+        }
     }
 
     #[test]

@@ -10,31 +10,37 @@ use serde::Serialize;
 use stateright_temporal::graph::Limits;
 use vtd_qi::campaign::findings::{Confirmations, NEWEST, can_be_replayed, cells, violated};
 use vtd_qi::campaign::matrix::{Matrix, Scope};
-use vtd_qi::impl_qi::{Faults, Generation, Hardware, Length, RingCfg};
+use vtd_qi::impl_qi::{Faults, Generation, Hardware, Length, RingCfg, ValidRing};
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::timeline::Timeline;
 use vtd_qi::verify::{Detail, PropertyReport, Verdict, Violation, verify_with};
 use vtd_qi_kernel::{
-    CutText, Death, FoundKind, Machine, Optimise, Program, Pulse, ROOM, Sameness, SearchCfg, SearchFinding, Searched,
-    Source, StopGrain, Strategy, compiler, confirm, cut, draw, edit, exhaustive, flags, isolated, random, recognise,
-    replay, search,
+    CutText, Death, FoundKind, Machine, Optimise, Program, Pulse, ROOM, Recognised, Sameness, SearchCfg, SearchFinding,
+    Searched, Source, StopGrain, Strategy, compiler, confirm, cut, draw, edit, exhaustive, flags, isolated, patch,
+    random, recognise, replay, search,
 };
 use vtd_qi_page::run::ShownRun;
 use vtd_qi_terminal::{ProgressLine, interrupt};
 
 use crate::arguments::{Args, CLASSES, Grains, Part, Picks};
+use crate::baseline::{patch_text, weigh};
 use crate::cancelled;
 use crate::plan::{CONFIRMED, Plan, cores, unreadable};
 use crate::report::{COMPARE, Confirmed, Exhaustive, Random, Report, Search};
 
 /// The programs that have been compiled, by length; `None`: the tree's own.
-struct Programs {
+pub struct Programs {
     cut: CutText,
     compiled: BTreeMap<(Option<u16>, bool), Program>,
 }
 
 impl Programs {
-    fn get(&mut self, length: Length, optimise: Optimise) -> Result<&Program, String> {
+    /// What the source is called.
+    pub fn name(&self) -> String {
+        self.cut.from.clone()
+    }
+
+    pub fn get(&mut self, length: Length, optimise: Optimise) -> Result<&Program, String> {
         let own = (length != Length::KERNEL).then_some(length);
         self.of(own, optimise)
     }
@@ -53,7 +59,7 @@ impl Programs {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs something in a child that may take so many bytes of memory, with a line of progress.
-fn run<T: Serialize + serde::de::DeserializeOwned>(
+pub fn run<T: Serialize + serde::de::DeserializeOwned>(
     report: &mut Report,
     what: &str,
     unit: &str,
@@ -93,15 +99,8 @@ fn run<T: Serialize + serde::de::DeserializeOwned>(
 /// # Errors
 /// What cannot be used or be done, in a sentence.
 pub fn check(args: &Args, plan: &Plan, report: &mut Report) -> Result<(), String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let mut source = Source::open(&args.linux, interrupt()).map_err(|e| text(&e))?;
-    if let Some(headers) = &args.headers {
-        source = source.with_headers(headers).map_err(|e| text(&e))?;
-    }
-    for &rule in &args.edit {
-        source = edit(&source, rule).map_err(|e| text(&e))?;
-    }
-    let cut = cut(&source).map_err(|e| text(&e))?;
+    let (source, before) = sources(args)?;
+    let cut = cut(&source).map_err(|e| e.to_string())?;
     report.tree = source.name();
     report.notes = source.notes.clone();
     report.compiler = compiler().to_string_lossy().into_owned();
@@ -115,12 +114,8 @@ pub fn check(args: &Args, plan: &Plan, report: &mut Report) -> Result<(), String
     }
     let wants = |part: Part| args.wants(part);
     let mut generation = None;
-    if wants(Part::Recognise) || wants(Part::Compare) || wants(Part::Confirm) {
-        programs.of(Length::new(8).ok(), Optimise::O2)?;
-        programs.of(None, Optimise::O2)?;
-        let (short, real) = (&programs.compiled[&(Some(8), true)], &programs.compiled[&(None, true)]);
-        report.recognised =
-            run(report, "recognise", "", ROOM, |pulse| recognise(short, Some(real), pulse).map_err(|e| e.to_string()))?;
+    if [Part::Recognise, Part::Compare, Part::Confirm].into_iter().any(wants) {
+        report.recognised = recognised(&mut programs, report)?;
         generation = report.recognised.as_ref().and_then(|recognised| {
             let name = recognised.generation.as_ref().or(recognised.nearest.as_ref().map(|n| &n.generation))?;
             Generation::named(name)
@@ -146,7 +141,58 @@ pub fn check(args: &Args, plan: &Plan, report: &mut Report) -> Result<(), String
     if wants(Part::Search) {
         search_all(args, plan, &mut programs, report, None)?;
     }
-    Ok(())
+    match before {
+        Some(before) if wants(Part::Baseline) => {
+            let cut = self::cut(&before).map_err(|e| e.to_string())?;
+            let mut before = Programs { cut, compiled: BTreeMap::new() };
+            weigh(args, plan, &mut before, &mut programs, report)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The source that is asked about, and the one that it is held against.
+fn sources(args: &Args) -> Result<(Source, Option<Source>), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let open = |place: &Path| -> Result<Source, String> {
+        let source = Source::open(place, interrupt()).map_err(|e| text(&e))?;
+        match &args.headers {
+            Some(headers) => source.with_headers(headers).map_err(|e| text(&e)),
+            None => Ok(source),
+        }
+    };
+    let mut source = open(&args.linux)?;
+    for &rule in &args.edit {
+        source = edit(&source, rule).map_err(|e| text(&e))?;
+    }
+    let baseline = args.baseline.as_deref().map(open).transpose()?;
+    let Some(path) = &args.patch else { return Ok((source, baseline)) };
+    let patched = patch(&source, path, &patch_text(path)?).map_err(|e| text(&e))?;
+    Ok((patched, baseline.or(Some(source))))
+}
+
+/// Which generation a driver is of, as far as probes tell.
+///
+/// # Errors
+/// What cannot be compiled.
+pub fn recognised(programs: &mut Programs, report: &mut Report) -> Result<Option<Recognised>, String> {
+    programs.of(Length::new(8).ok(), Optimise::O2)?;
+    programs.of(None, Optimise::O2)?;
+    let (short, real) = (&programs.compiled[&(Some(8), true)], &programs.compiled[&(None, true)]);
+    run(report, "recognise", "", ROOM, |pulse| recognise(short, Some(real), pulse).map_err(|e| e.to_string()))
+}
+
+/// What is searched on a ring.
+pub fn search_cfg(ring: &ValidRing, strategy: Strategy) -> SearchCfg {
+    SearchCfg {
+        submitters: ring.submitters,
+        requests: ring.requests().to_vec(),
+        calls: 4,
+        hardware: ring.hardware,
+        faults: ring.faults.clone(),
+        strategy,
+        limit: 5_000,
+    }
 }
 
 /// Compares along random schedules, on rings of several lengths.
@@ -367,16 +413,7 @@ fn search_all(
                         format!("one fault: {}", names.join(" or "))
                     }
                 );
-                let search_cfg = SearchCfg {
-                    submitters: cfg.submitters,
-                    requests: cfg.requests().to_vec(),
-                    calls: 4,
-                    hardware: cfg.hardware,
-                    faults: faults.clone(),
-                    strategy,
-                    limit: 5_000,
-                };
-                one_search(args, program, &search_cfg, grain, what, report, seed)?;
+                one_search(args, program, &search_cfg(cfg, strategy), grain, what, report, seed)?;
             }
         }
     }
@@ -415,14 +452,7 @@ fn one_search(
             let Some(seed) = death.by_the_code() else { return Ok(()) };
             let timeline = last_steps(program, cfg, grain, seed)?;
             let death = death.to_string();
-            let finding = SearchFinding {
-                found: FoundKind::Crash,
-                detail: death,
-                seed,
-                steps: (0, 0),
-                repeated: 0,
-                schedule: Vec::new(),
-            };
+            let finding = SearchFinding { found: FoundKind::Crash, detail: death, seed, ..SearchFinding::blank() };
             let searched = Searched { runs: 1, hits: 1, findings: vec![finding], ..Searched::default() };
             report.searches.push(Search { what, searched, timelines: vec![Some(timeline)] });
         }

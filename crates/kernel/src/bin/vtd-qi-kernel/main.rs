@@ -7,13 +7,14 @@ use std::sync::atomic::Ordering;
 use vtd_qi_page::file::ReportFile;
 use vtd_qi_terminal::{Exit, Failure, Output, arguments, complain, interrupt};
 
-use crate::arguments::Asked;
+use crate::arguments::{Args, Asked};
 use crate::checks::check;
 use crate::plan::Plan;
 use crate::print::print;
-use crate::report::Report;
+use crate::report::{Answer, Report};
 
 mod arguments;
+mod baseline;
 mod checks;
 mod page;
 mod plan;
@@ -38,7 +39,7 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
                 complain(format_args!("interrupted: {why}"));
                 Ok(Exit::Interrupted)
             }
-            Err(why) => Err(Failure::Unusable(why)),
+            Err(why) => unusable(&args, why),
             Ok(()) => Ok(Exit::Success),
         };
     }
@@ -54,8 +55,20 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
     if cancelled() {
         return Ok(Exit::Interrupted);
     }
-    checked.map_err(Failure::Unusable)?;
-    Ok(Exit::success_if(report.is_fine()))
+    match (checked, report.answer()) {
+        (Err(why), _) => unusable(&args, why),
+        (Ok(()), Answer::Unknown) if args.bisect => Ok(Exit::Untestable),
+        (Ok(()), answer) => Ok(Exit::success_if(answer == Answer::Fine)),
+    }
+}
+
+/// Nothing can be said of a source: for git bisect that is a commit to be skipped, and neither good nor bad.
+fn unusable(args: &Args, why: String) -> Result<Exit, Failure> {
+    if !args.bisect {
+        return Err(Failure::Unusable(why));
+    }
+    complain(format_args!("error: {why}"));
+    Ok(Exit::Untestable)
 }
 
 fn cancelled() -> bool {

@@ -8,6 +8,7 @@ use vtd_qi_page::about::About;
 use vtd_qi_page::report::{ReportData, ReportPart, ScenarioData};
 use vtd_qi_page::run::{ShownRun, Told};
 
+use crate::baseline::{self, Change, Row, row_in_words};
 use crate::print::{
     confirmed_in_words, difference_in_words, exhaustive_in_words, finding_in_words, random_in_words,
     recognised_in_words, search_in_words,
@@ -23,6 +24,7 @@ pub fn page(report: &Report, interrupted: bool) -> String {
         .chain(report.exhaustive.iter().map(exhaustive))
         .chain(report.confirmations.iter().map(confirmed))
         .chain(report.searches.iter().map(search))
+        .chain(report.weighed.iter().flat_map(|weighed| &weighed.rows).map(row))
         .chain(report.deaths.iter().map(|(what, death)| undone(what, &death.to_string())))
         .chain(report.not_done.iter().map(|what| undone("not done", what)));
     let mut parts: Vec<ReportPart> = parts.collect();
@@ -41,6 +43,9 @@ fn sentence(report: &Report) -> String {
         (_, 0) => "; searching has found nothing".to_string(),
         (_, runs) => format!("; searching has found something in {runs} runs"),
     };
+    let weighed =
+        report.weighed.as_ref().map(|weighed| format!("; {}", baseline::in_words(weighed))).unwrap_or_default();
+    let found = weighed + &found;
     let what = recognised.unwrap_or_else(|| "which generation it is was not asked".to_string());
     format!("{}: {what}{found}.", report.tree)
 }
@@ -138,6 +143,18 @@ fn search(search: &Search) -> ReportPart {
         part.data.surprises.push(finding_in_words(finding));
         part.data.drawings.extend(timeline.as_ref().map(Timeline::to_string));
     }
+    part
+}
+
+/// Something that is new, gone, or still there.
+fn row(row: &Row) -> ReportPart {
+    let verdict = match row.change {
+        Change::Gone => Verdict::Holds,
+        Change::New | Change::Still => Verdict::Violated,
+    };
+    let name = format!("{}, {}", row.found.name(), row.faults);
+    let mut part = part(&name, &row_in_words(row), verdict);
+    part.data.drawings.extend(Some(row.timeline.clone()).filter(|timeline| !timeline.is_empty()));
     part
 }
 

@@ -9,6 +9,7 @@ use vtd_qi_terminal::Output;
 use vtd_qi_terminal::style::{columns, next};
 
 use crate::arguments::Args;
+use crate::baseline::{self, Weighed};
 use crate::report::{Confirmed, Exhaustive, Random, Report, Search};
 
 fn count(n: u64) -> String {
@@ -26,6 +27,9 @@ pub fn print(out: &mut Output, report: &Report, args: &Args) -> std::io::Result<
     writeln!(out, "  compiled with {} {}", report.compiler, report.flags)?;
     if let Some(recognised) = &report.recognised {
         print_recognised(out, recognised, report.compared())?;
+    }
+    if let Some(weighed) = &report.weighed {
+        print_weighed(out, weighed)?;
     }
     if !report.random.is_empty() || !report.exhaustive.is_empty() {
         writeln!(out, "\nsame program: the C and the Rust driver, access by access")?;
@@ -50,6 +54,21 @@ pub fn print(out: &mut Output, report: &Report, args: &Args) -> std::io::Result<
         writeln!(out, "\n{what}")?;
     }
     next(out, &next_step(report, args), columns())
+}
+
+/// What is new, gone and still there; of what is new or gone the shortest run is drawn.
+fn print_weighed(out: &mut Output, weighed: &Weighed) -> std::io::Result<()> {
+    writeln!(out, "\n{}", baseline::in_words(weighed))?;
+    writeln!(out, "  what it replaces: {}", weighed.before)?;
+    if let Some(recognised) = &weighed.recognised {
+        print_recognised(out, recognised, None)?;
+    }
+    weighed.rows.iter().try_for_each(|row| writeln!(out, "  {}", baseline::row_in_words(row)))?;
+    for row in weighed.rows.iter().filter(|row| !row.timeline.is_empty()) {
+        let (change, found) = (row.change.name(), row.found.name());
+        writeln!(out, "\n  {change}: {found}, {}\n\n{}", row.faults, row.timeline)?;
+    }
+    Ok(())
 }
 
 fn print_random(out: &mut Output, random: &Random) -> std::io::Result<()> {

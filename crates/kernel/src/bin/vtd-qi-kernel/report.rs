@@ -6,6 +6,8 @@ use vtd_qi::timeline::Timeline;
 use vtd_qi_kernel::{Confirmation, Covered, Death, Difference, Recognised, Sameness, Searched, Tally};
 use vtd_qi_page::run::ShownRun;
 
+use crate::baseline::{Change, Weighed};
+
 /// What is known when all is done.
 #[derive(Default, Serialize)]
 pub(crate) struct Report {
@@ -23,6 +25,8 @@ pub(crate) struct Report {
     pub left_out: Vec<&'static str>,
     pub confirmations: Vec<Confirmed>,
     pub searches: Vec<Search>,
+    /// The driver held against the one that it replaces.
+    pub weighed: Option<Weighed>,
     /// Processes that died, and what they were at.
     pub deaths: Vec<(String, Death)>,
     /// What was asked for and was not done, and why.
@@ -50,16 +54,36 @@ impl Report {
         }
     }
 
-    /// Whether nothing was found, refuted, left undone or unknown.
-    pub fn is_fine(&self) -> bool {
-        self.deaths.is_empty()
-            && self.not_done.is_empty()
-            && self.recognised.as_ref().is_none_or(|recognised| recognised.generation.is_some())
-            && self.random.iter().all(|random| random.difference.is_none() || random.by_compiler == Some(true))
-            && self.exhaustive.iter().all(|e| e.covered.verdict == Sameness::Same || e.by_compiler == Some(true))
-            && self.confirmations.iter().all(|confirmed| confirmed.confirmation.confirmed)
-            && self.searches.iter().all(|search| search.searched.findings.is_empty())
+    /// What the exit code says.
+    pub fn answer(&self) -> Answer {
+        let differs = |compared: Option<Sameness>| compared == Some(Sameness::Differs);
+        let is_other = self.recognised.as_ref().is_some_and(|recognised| recognised.generation.is_none());
+        // Held against another driver, what counts is what is new.
+        let negative = match &self.weighed {
+            Some(weighed) => weighed.count(Change::New) > 0,
+            None => is_other || differs(self.compared()),
+        };
+        let found = self.searches.iter().any(|search| !search.searched.findings.is_empty());
+        let refuted = self.confirmations.iter().any(|confirmed| !confirmed.confirmation.confirmed);
+        let by_the_code = self.deaths.iter().any(|(_, death)| death.by_the_code().is_some());
+        let cut = !self.deaths.is_empty() || !self.not_done.is_empty() || self.compared() == Some(Sameness::Unknown);
+        match (negative || found || refuted || by_the_code, cut) {
+            (true, _) => Answer::Negative,
+            (false, true) => Answer::Unknown,
+            (false, false) => Answer::Fine,
+        }
     }
+}
+
+/// What all that was asked for comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Nothing was found, refuted or left undone, and nothing is unknown.
+    Fine,
+    /// Something was.
+    Negative,
+    /// Nothing is known against it, but not all is known.
+    Unknown,
 }
 
 /// How what a comparison is called begins.
