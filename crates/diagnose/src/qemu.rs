@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use vtd_qi::campaign::findings::Findings;
 use vtd_qi::impl_qi::{GENERATIONS, Generation};
 use vtd_qi_traces::qemu_log::{Life, Reader, TraceError};
 use vtd_qi_traces::replay::{End, Ending, Options, ReplayVerdict, Replayed, judge_log};
@@ -41,6 +42,21 @@ impl JudgedLife {
     /// Whether some generation explains it without a broken promise and without a hang, and none explains it with one.
     pub fn is_fine(&self) -> bool {
         !self.group(Replayed::is_fine).is_empty() && self.harmed().is_empty()
+    }
+
+    /// The scenario or cell that has a run to the hang or the broken promise that it comes to, if that is a known one.
+    pub fn shown_by(&self) -> Option<String> {
+        self.harmed().into_iter().find_map(|(_, replayed)| match &replayed.verdict {
+            ReplayVerdict::Accepted(accepted) => match &accepted.end {
+                Ending::Stuck(stuck) => stuck.hang.shown_by().map(String::from),
+                _ => None,
+            },
+            ReplayVerdict::Broken(broken) => {
+                let (number, _) = broken.breach.finding.as_ref()?;
+                Findings::embedded().findings.get(number - 1).map(|finding| finding.cell.clone())
+            }
+            ReplayVerdict::Rejected(_) | ReplayVerdict::Unknown(_) => None,
+        })
     }
 
     fn group(&self, wanted: impl Fn(&Replayed) -> bool) -> Vec<&(&'static Generation, Replayed)> {

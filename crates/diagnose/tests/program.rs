@@ -88,6 +88,31 @@ fn the_document_says_the_same() {
 }
 
 #[test]
+fn the_page_says_the_same_and_has_a_run() {
+    let page = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("diagnosis.html");
+    let name = page.to_str().unwrap();
+    let (code, out, _) = diagnose(&["--html", name, HANG, WORK], b"");
+    assert!(code == 1 && out.contains(&format!("next: {name} is a page of it to send")), "{out}");
+    let html = std::fs::read_to_string(&page).unwrap();
+    let (_, data) = html.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
+    let data: Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
+    let verdicts: Vec<(&str, &str)> = data["scenarios"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| (part["name"].as_str().unwrap(), part["verdict"].as_str().unwrap()))
+        .collect();
+    assert_eq!(verdicts, [("dmar0", "violated"), ("the kernel's log", "holds")]);
+    let hung = &data["scenarios"][0];
+    assert!(hung["sentence"].as_str().unwrap().starts_with("dmar0: hangs: the bug of 2026"), "{hung}");
+    let drawn = hung["drawings"][0].as_str().unwrap();
+    assert!(drawn.contains("64..66   uAu  ID, device-TLB ID, WD") && !drawn.contains('\u{1b}'), "{drawn}");
+    assert_eq!(data["runs"][0]["scenario"], "g4-lost-answer-in-order-drop-2x4");
+    let (code, _, errors) = diagnose(&["--html", "/nowhere/page.html", WORK], b"");
+    assert!(code == 2 && errors.contains("/nowhere/page.html cannot be written"), "{errors}");
+}
+
+#[test]
 fn memory_that_does_not_suffice_is_said() {
     let (code, out, errors) = diagnose(&["--max-memory", "2M", HANG], b"");
     assert!(code == 1 && out.starts_with("dmar0: not decided: memory suffices for "), "{out}");

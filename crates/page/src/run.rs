@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vtd_qi::impl_qi::{Action, Generation, Pc, RingCfg, Rules, ValidRing, WideRing};
 use vtd_qi::scenario::{Check, Scenario};
-use vtd_qi::verify::{PropertyReport, Report, Violation};
+use vtd_qi::temporal::graph::Limits;
+use vtd_qi::verify::{PropertyReport, Report, Violation, verify};
 use vtd_qi::with_wide_ring;
 
 use crate::frame::{Frame, FrameStep, Walk, patch, patched};
@@ -217,6 +218,15 @@ pub fn shown_outcomes(report: &Report) -> Vec<&PropertyReport> {
         _ => 0,
     });
     shown
+}
+
+/// The runs that show what scenarios or cells are about: each is searched, within limits.
+pub fn shown_runs(scenarios: &[Scenario], limits: Limits) -> Vec<ShownRun> {
+    let shown = |scenario: &Scenario| {
+        let report = verify(scenario, limits);
+        shown_outcomes(&report).into_iter().filter_map(|outcome| ShownRun::of(scenario, outcome)).collect::<Vec<_>>()
+    };
+    scenarios.iter().flat_map(shown).collect()
 }
 
 /// The frames of a run, as far as it can be executed.

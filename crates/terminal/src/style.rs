@@ -29,6 +29,16 @@ pub fn painted(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// A text without its styles.
+///
+/// ```
+/// use vtd_qi_terminal::style::{BAD, painted, plain};
+/// assert_eq!(plain(&painted(BAD, "violated")), "violated");
+/// ```
+pub fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
 /// When output is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {

@@ -16,10 +16,12 @@ use vtd_qi_diagnose::judge::Bounds;
 use vtd_qi_diagnose::material::Material;
 use vtd_qi_diagnose::report::{DiagnosisData, is_healthy};
 use vtd_qi_diagnose::unit::MOST_WORKERS;
+use vtd_qi_page::file::ReportFile;
 use vtd_qi_terminal::{
     Exit, Failure, Output, ProgressLine, arguments, complain, interrupt, memory, printable, unless_interrupted,
 };
 
+mod page;
 mod print;
 
 /// Says what is wrong with a machine's invalidation queue, from what it leaves behind.
@@ -49,6 +51,9 @@ struct Args {
     /// hang, may_live, lock_held, bug and the run).
     #[arg(long)]
     json: bool,
+    /// Write what is said as a page: it needs no network, and steps through the model's run to a known bug
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Search at most so many states for each generation and kind of fault
     #[arg(long, default_value_t = 400_000, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
     max_states: u32,
@@ -69,6 +74,7 @@ fn main() -> ExitCode {
 
 fn program(out: &mut Output) -> Result<Exit, Failure> {
     let Some(args) = arguments::<Args>(out)? else { return Ok(Exit::Success) };
+    let page = args.html.as_deref().map(ReportFile::create).transpose().map_err(Failure::Unusable)?;
     let memory = memory::allowance(args.max_memory, WORKERS)?;
     let mut materials = Vec::new();
     let mut unusable = Vec::new();
@@ -93,11 +99,15 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
         diagnosis
     });
     let Some(diagnosis) = judged else { return Ok(Exit::Interrupted) };
+    if let Some(file) = page {
+        let interrupted = interrupt().load(Ordering::Relaxed);
+        file.write(&page::page(&materials, &diagnosis, interrupted, memory)?).map_err(Failure::Unusable)?;
+    }
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &DiagnosisData::of(&materials, &diagnosis)).map_err(io::Error::from)?;
         writeln!(out)?;
     } else if !materials.is_empty() {
-        print::diagnosis(out, &materials, &diagnosis)?;
+        print::diagnosis(out, &materials, &diagnosis, args.html.as_deref())?;
     }
     if interrupt().load(Ordering::Relaxed) {
         return Ok(Exit::Interrupted);

@@ -1,6 +1,7 @@
 //! A diagnosis as text: the verdict first, then the picture, then the details, then what to do next.
 
 use std::io::{Result, Write};
+use std::path::Path;
 
 use vtd_qi::timeline::{LEGEND, Part};
 use vtd_qi_diagnose::diagnosis::{Diagnosis, wrong_in};
@@ -22,7 +23,12 @@ const STEPS: usize = 60;
 const FAULTS: usize = 12;
 
 /// Prints all of it.
-pub fn diagnosis(out: &mut impl Write, materials: &[Material], diagnosis: &Diagnosis) -> Result<()> {
+pub fn diagnosis(
+    out: &mut impl Write,
+    materials: &[Material],
+    diagnosis: &Diagnosis,
+    page: Option<&Path>,
+) -> Result<()> {
     let width = columns();
     for unit in &diagnosis.units {
         let style = match &unit.state {
@@ -76,7 +82,11 @@ pub fn diagnosis(out: &mut impl Write, materials: &[Material], diagnosis: &Diagn
         }
         writeln!(out, "{}", painted(FAINT, wrapped(&holds, width, 0, 2)))?;
     }
-    next(out, &next_step(materials, diagnosis), width)
+    let text = match page {
+        Some(page) => format!("{} is a page of it to send: open it in a browser", printable(&page.to_string_lossy())),
+        None => next_step(materials, diagnosis),
+    };
+    next(out, &text, width)
 }
 
 /// What the QEMU logs come to.
@@ -115,7 +125,7 @@ fn log_verdict(out: &mut impl Write, diagnosis: &Diagnosis, width: usize) -> Res
 }
 
 /// A unit's ring: the picture, what is inferred, and what each generation says.
-fn ring(out: &mut impl Write, judged: &JudgedUnit, width: usize) -> Result<()> {
+pub fn ring(out: &mut impl Write, judged: &JudgedUnit, width: usize) -> Result<()> {
     let Some(window) = &judged.window else { return Ok(()) };
     writeln!(out, "\n{}", painted(STRONG, format!("{}: the ring", printable(&judged.unit))))?;
     let (number, of) = judged.reading;
@@ -290,7 +300,7 @@ fn run(out: &mut impl Write, judged: &JudgedUnit, width: usize) -> Result<()> {
 }
 
 /// The time line of faults and lockups.
-fn faults(out: &mut impl Write, log: &KernelLog, width: usize) -> Result<()> {
+pub fn faults(out: &mut impl Write, log: &KernelLog, width: usize) -> Result<()> {
     writeln!(out, "\n{}", painted(STRONG, "faults and lockups in the log"))?;
     let time = |seconds: Option<f64>| seconds.map_or("         ?".to_string(), |seconds| format!("{seconds:>10.3}"));
     let lockup = |hard, in_driver| {
@@ -314,7 +324,7 @@ fn faults(out: &mut impl Write, log: &KernelLog, width: usize) -> Result<()> {
 }
 
 /// What a trace shows of calls.
-fn calls(out: &mut impl Write, material: &Material, width: usize) -> Result<()> {
+pub fn calls(out: &mut impl Write, material: &Material, width: usize) -> Result<()> {
     let trace: &CallTrace = &material.trace;
     writeln!(out, "\n{}", painted(STRONG, format!("{}: calls of qi_submit_sync", printable(&material.name))))?;
     let units: Vec<String> =

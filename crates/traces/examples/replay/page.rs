@@ -5,10 +5,10 @@ use std::io;
 use vtd_qi::scenario::Table;
 use vtd_qi::temporal::graph::Limits;
 use vtd_qi::temporal::memory::Memory;
-use vtd_qi::verify::{Verdict, verify};
+use vtd_qi::verify::Verdict;
 use vtd_qi_page::about::About;
 use vtd_qi_page::report::{ReportData, ReportPart, ScenarioData};
-use vtd_qi_page::run::{ShownRun, shown_outcomes};
+use vtd_qi_page::run::{ShownRun, shown_runs};
 use vtd_qi_subject::named;
 use vtd_qi_terminal::interrupt;
 
@@ -49,12 +49,5 @@ fn part(report: &Report, memory: usize) -> io::Result<ReportPart> {
 fn shortest(name: &str, memory: usize) -> Vec<ShownRun> {
     let memory = Memory::of(memory);
     let limits = Limits { memory: Some(&memory), cancel: Some(interrupt()), ..Limits::default() };
-    let scenarios = named(&Table::embedded(), name).expect("a known hang has a scenario, as a test says");
-    let reports = scenarios.iter().map(|scenario| (scenario, verify(scenario, limits)));
-    reports
-        .flat_map(|(scenario, report)| {
-            let shown = shown_outcomes(&report).into_iter();
-            shown.filter_map(|outcome| ShownRun::of(scenario, outcome)).collect::<Vec<_>>()
-        })
-        .collect()
+    shown_runs(&named(&Table::embedded(), name).expect("a known hang has a scenario, as a test says"), limits)
 }
