@@ -5,8 +5,11 @@
 //! | [`term`], [`vars`] | one small language of terms over the variables of the ring |
 //! | [`relation`] | the steps of the ring as data, for the generations without faults |
 //! | [`invariant`], [`claims`] | what holds in every state, by name, and what follows from it |
+//! | [`window`] | why positions may stand for slots |
 //! | [`theorem`] | which generations are proved, for which counts |
 //! | [`obligation`], [`smt`], [`solver`] | the questions, how they are written, and who answers them |
+//! | [`link`] | the relation against the model, step for step |
+//! | [`mutant`] | mistakes, to see that they are noticed |
 //!
 //! A term is printed for a solver and evaluated in states of the model: a proof about a relation that nobody has compared with the
 //! ring would say nothing of the ring.
@@ -15,6 +18,8 @@
 
 pub mod claims;
 pub mod invariant;
+pub mod link;
+pub mod mutant;
 pub mod obligation;
 pub mod relation;
 pub mod smt;
@@ -22,3 +27,4 @@ pub mod solver;
 pub mod term;
 pub mod theorem;
 pub mod vars;
+pub mod window;

@@ -4,7 +4,7 @@ use crate::claims;
 use crate::invariant::{Named, initial, invariant};
 use crate::relation::{Relation, Transition};
 use crate::term::{Term, after};
-use crate::vars::Sort;
+use crate::window::modulo;
 
 /// A question for a solver: the hypotheses and the step imply the goal.
 #[derive(Clone, Debug)]
@@ -21,8 +21,6 @@ pub struct Obligation {
     pub transition: Option<Transition>,
     /// What is to follow.
     pub goal: Term,
-    /// Variables of the question beside the submitter and the count of the step.
-    pub parameters: Vec<(char, Sort)>,
 }
 
 /// The name of the claim that the invariant holds initially and after every step.
@@ -30,7 +28,11 @@ pub const INVARIANT: &str = "invariant";
 
 /// The obligations of the invariant: each conjunct holds initially, and each step keeps each conjunct.
 pub fn inductive(relation: &Relation) -> Vec<Obligation> {
-    let conjuncts = invariant(relation);
+    keeps(relation, &invariant(relation))
+}
+
+/// The same for any invariant.
+pub fn keeps(relation: &Relation, conjuncts: &[Named]) -> Vec<Obligation> {
     let hypotheses: Vec<Term> = conjuncts.iter().map(|conjunct| conjunct.term.clone()).collect();
     let initially = conjuncts.iter().map(|conjunct| Obligation {
         claim: INVARIANT,
@@ -39,7 +41,6 @@ pub fn inductive(relation: &Relation) -> Vec<Obligation> {
         hypotheses: vec![initial()],
         transition: None,
         goal: conjunct.term.clone(),
-        parameters: Vec::new(),
     });
     let kept = relation.transitions.iter().flat_map(|transition| {
         let hypotheses = &hypotheses;
@@ -50,7 +51,6 @@ pub fn inductive(relation: &Relation) -> Vec<Obligation> {
             hypotheses: hypotheses.clone(),
             transition: Some(transition.clone()),
             goal: after(conjunct.term.clone()),
-            parameters: Vec::new(),
         })
     });
     initially.chain(kept).collect()
@@ -66,7 +66,6 @@ pub fn follows(relation: &Relation, claims: Vec<Named>) -> Vec<Obligation> {
         hypotheses: hypotheses.clone(),
         transition: None,
         goal: claim.term,
-        parameters: Vec::new(),
     };
     claims.into_iter().map(obligation).collect()
 }
@@ -74,6 +73,7 @@ pub fn follows(relation: &Relation, claims: Vec<Named>) -> Vec<Obligation> {
 /// All obligations of a relation, claim by claim; that of the invariant first, on which the others rest.
 pub fn obligations(relation: &Relation) -> Vec<Obligation> {
     let mut all = inductive(relation);
+    all.extend(modulo(relation));
     all.extend(follows(relation, claims::safety(relation)));
     all
 }

@@ -178,12 +178,7 @@ fn post(least: i64) -> Vec<Transition> {
     let last_id = (mine(At) + 1).is(mine(Count));
     let with = |first: &[Update], rest: Vec<Update>| [first.to_vec(), rest].concat();
     vec![
-        step(
-            "Call",
-            Label::Call(0),
-            [stands(&t, Pc::Idle), fits],
-            vec![goes(Pc::Acquire), own(Count, brought), own(At, 0)],
-        ),
+        step("Call", Label::Call(0), [stands(&t, Pc::Idle), fits], vec![goes(Pc::Acquire), own(Count, brought)]),
         driver(
             "Acquire, room",
             Step::Acquire,

@@ -32,7 +32,7 @@ fn declarations() -> String {
 /// An obligation as assertions: they cannot all hold if it is discharged.
 fn assertions(obligation: &Obligation) -> String {
     let mut text = String::new();
-    for (name, of) in [(WHO, Sort::Submitter), (BROUGHT, Sort::Int)].into_iter().chain(obligation.parameters.clone()) {
+    for (name, of) in [(WHO, Sort::Submitter), (BROUGHT, Sort::Int)] {
         let _ = writeln!(text, "(declare-const {name} {})", sort(of));
     }
     let changed: Vec<StateVar> = obligation.transition.iter().flat_map(|by| &by.updates).map(|to| to.var).collect();

@@ -136,6 +136,19 @@ impl Term {
         }
     }
 
+    /// Appends the terms at which certain variables are read.
+    pub fn indices(&self, which: impl Fn(StateVar) -> bool + Copy, found: &mut Vec<Term>) {
+        match self {
+            Term::At(var, index) => {
+                found.extend(Some(&**index).filter(|_| which(*var)).cloned());
+                index.indices(which, found);
+            }
+            Term::App(_, of) => of.iter().for_each(|term| term.indices(which, found)),
+            Term::ForAll(_, _, body) | Term::After(body) => body.indices(which, found),
+            Term::Int(_) | Term::Bool(_) | Term::Bound(_) | Term::Var(_) => {}
+        }
+    }
+
     /// Two values are the same.
     pub fn is(self, other: impl Into<Term>) -> Term {
         Term::App(Operator::Equal, vec![self, other.into()])

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use vtd_qi::impl_qi::Rules;
+use vtd_qi::impl_qi::{Ring, RingCfg, Rules};
 
+use crate::link::{Breach, Link, Mismatch};
 use crate::obligation::{INVARIANT, Obligation, obligations};
 use crate::relation::{NotTranslated, Relation};
 use crate::solver::{Reply, Solver, SolverError, SolverName};
@@ -112,6 +113,21 @@ impl Theorem {
         Ok(ProofReport { generation: self.generation, least_count: self.least, obligations: settled })
     }
 
+    /// The shortest run of a small ring under its rules that breaks the invariant: two submitters, the shortest ring, the least
+    /// count. It is executed step by step, and each step before the last keeps the invariant.
+    ///
+    /// # Errors
+    /// A [`Mismatch`]: the ring is none of the relation.
+    ///
+    /// # Panics
+    /// If the rules are not translated.
+    pub fn breach(&self) -> Result<Option<Breach>, Mismatch> {
+        let relation = self.relation().expect("every theorem is about rules that are translated");
+        let cfg = RingCfg::new(self.rules, 2, [self.least as u8]);
+        let ring = Ring::<8, 3>::new(cfg).expect("two submitters with a small batch fit the shortest ring");
+        Link::new(&ring, &relation).breach()
+    }
+
     /// Whether what came of it is what is expected of it: everything discharged, or everything but conjuncts at the one step.
     pub fn is_as_expected(&self, report: &ProofReport) -> bool {
         let mut open = report.open().peekable();
@@ -157,6 +173,17 @@ impl Settlement {
 }
 
 impl ProofReport {
+    /// Notes that a run of the ring refutes obligations: a solver need not know that any more.
+    pub fn refute(&mut self, breach: &Breach) {
+        let is_refuted = |of: &Settled| of.step == breach.step && breach.broken.contains(&of.conjunct);
+        for of in self.obligations.iter_mut().filter(|of| is_refuted(of)) {
+            of.outcome = match of.outcome {
+                Settlement::Discharged | Settlement::Disputed => Settlement::Disputed,
+                Settlement::Refuted | Settlement::Unknown => Settlement::Refuted,
+            };
+        }
+    }
+
     /// The names of the claims.
     pub fn claims(&self) -> Vec<&'static str> {
         let mut names: Vec<&'static str> = self.obligations.iter().map(|of| of.claim).collect();

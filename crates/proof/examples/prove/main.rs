@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use vtd_qi_proof::link::Breach;
 use vtd_qi_proof::obligation::Obligation;
 use vtd_qi_proof::solver::{Solver, SolverError, SolverName};
 use vtd_qi_proof::theorem::{ProofReport, THEOREMS, Theorem};
@@ -37,7 +38,7 @@ struct Args {
     timeout: u16,
     /// Print one JSON document instead of text
     ///
-    /// It has theorems, each with generation, least_count, as_expected and obligations: claim, step, conjunct, outcome (discharged, refuted,
+    /// It has theorems, each with generation, least_count, as_expected, run (to a step that breaks it, or null) and obligations: claim, step, conjunct, outcome (discharged, refuted,
     /// unknown or disputed) and the seconds of each solver.
     #[arg(long)]
     json: bool,
@@ -69,7 +70,12 @@ struct Work {
 }
 
 /// A theorem and what came of it.
-pub(crate) type Proved = (&'static Theorem, ProofReport);
+pub(crate) struct Proved {
+    theorem: &'static Theorem,
+    report: ProofReport,
+    /// Where the invariant breaks on a ring, if the theorem says that it does.
+    breach: Option<Breach>,
+}
 
 fn main() -> ExitCode {
     vtd_qi_terminal::run(program)
@@ -97,7 +103,7 @@ fn program(out: &mut Output) -> Result<Exit, Failure> {
         print::text(out, &proved, &asked)?;
     }
     match ended {
-        Ok(()) => Ok(Exit::success_if(proved.iter().all(|(theorem, report)| theorem.is_as_expected(report)))),
+        Ok(()) => Ok(Exit::success_if(proved.iter().all(|proved| proved.theorem.is_as_expected(&proved.report)))),
         Err(SolverError::Cancelled) => Ok(Exit::Interrupted),
         Err(error) => Err(Failure::unusable(error)),
     }
@@ -137,7 +143,13 @@ fn prove(work: &Work, cancel: &AtomicBool) -> (Vec<Proved>, Result<(), SolverErr
                 line.show_part(done, obligations.len(), "obligations", &message);
                 done += 1;
             };
-            proved.push((theorem, theorem.prove(&obligations, &mut solvers, progress)?));
+            let mut report = theorem.prove(&obligations, &mut solvers, progress)?;
+            let breach = match theorem.breaks_at {
+                Some(_) => theorem.breach().expect("the ring is compared with the relation by a test"),
+                None => None,
+            };
+            breach.iter().for_each(|breach| report.refute(breach));
+            proved.push(Proved { theorem, report, breach });
         }
         Ok(())
     };

@@ -3,18 +3,20 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
+use vtd_qi_proof::link::{Breach, drawn};
 use vtd_qi_proof::obligation::INVARIANT;
 use vtd_qi_proof::solver::SolverName;
 use vtd_qi_proof::theorem::{ProofReport, Settled, Settlement};
-use vtd_qi_terminal::style::{BAD, FAINT, GOOD, STRONG, UNSURE, painted};
+use vtd_qi_terminal::style::{BAD, FAINT, GOOD, STRONG, UNSURE, columns, painted, wrapped};
 
 use crate::Proved;
 
 /// One document.
 pub(crate) fn json(proved: &[Proved]) -> Value {
-    let theorems = proved.iter().map(|(theorem, report)| {
+    let theorems = proved.iter().map(|Proved { theorem, report, breach }| {
         let mut value = serde_json::to_value(report).expect("a report is plain data");
         value["as_expected"] = theorem.is_as_expected(report).into();
+        value["run"] = breach.as_ref().map(|breach| breach.run.clone()).into();
         value
     });
     json!({ "theorems": theorems.collect::<Vec<_>>() })
@@ -22,7 +24,7 @@ pub(crate) fn json(proved: &[Proved]) -> Value {
 
 /// A screen for each theorem.
 pub(crate) fn text(out: &mut impl Write, proved: &[Proved], solvers: &[SolverName]) -> io::Result<()> {
-    for (theorem, report) in proved {
+    for Proved { theorem, report, breach } in proved {
         writeln!(out, "{}", painted(STRONG, theorem.title()))?;
         steps(out, report, solvers)?;
         for claim in report.claims() {
@@ -49,15 +51,15 @@ pub(crate) fn text(out: &mut impl Write, proved: &[Proved], solvers: &[SolverNam
         let slowest: Vec<String> = solvers
             .iter()
             .map(|&name| {
-                format!(
-                    "{} {:.1} s, the slowest {:.2} s",
-                    name.name(),
-                    report.time(name).as_secs_f64(),
-                    report.slowest(name).as_secs_f64()
-                )
+                let [all, slowest] = [report.time(name), report.slowest(name)].map(|time| time.as_secs_f64());
+                format!("{} {all:.1} s, the slowest {slowest:.2} s", name.name())
             })
             .collect();
-        writeln!(out, "  {} obligations ({}): {expected}\n", report.obligations.len(), slowest.join("; "))?;
+        writeln!(out, "  {} obligations ({}): {expected}", report.obligations.len(), slowest.join("; "))?;
+        if let Some(breach) = breach {
+            run(out, breach)?;
+        }
+        writeln!(out)?;
     }
     Ok(())
 }
@@ -74,6 +76,18 @@ fn steps(out: &mut impl Write, report: &ProofReport, solvers: &[SolverName]) -> 
             true => writeln!(out, "{}", painted(FAINT, line))?,
             false => writeln!(out, "{line}")?,
         }
+    }
+    Ok(())
+}
+
+/// The run that breaks the invariant, and the ring before and behind its last step.
+fn run(out: &mut impl Write, breach: &Breach) -> io::Result<()> {
+    let width = columns();
+    writeln!(out, "\n  The ring itself breaks it, in {} steps:", breach.run.len())?;
+    writeln!(out, "{}", wrapped(&breach.run.join(", "), width, 4, 4))?;
+    for (when, state) in [("before", &breach.before), ("behind", &breach.after)] {
+        writeln!(out, "\n  {when} the last step, {}:", breach.step)?;
+        drawn(state).lines().try_for_each(|line| writeln!(out, "    {line}"))?;
     }
     Ok(())
 }
