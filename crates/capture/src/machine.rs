@@ -78,8 +78,8 @@ impl LogFiles {
 /// The events that say something about the ring; page walks and remapped interrupts would be most of the log.
 const TRACES: [&str; 3] = ["vtd_inv_*", "vtd_reg_*", "vtd_x_*"];
 
-/// What the kernel is told. It traces submissions from its first one on.
-const KERNEL_OPTIONS: &str = "console=ttyS0 loglevel=5 panic=-1 intel_iommu=on iommu.strict=1 iommu.passthrough=0 \
+/// What the kernel is told. It traces submissions from its first one on, and prints its version on the console, which diagnose asks for.
+const KERNEL_OPTIONS: &str = "console=ttyS0 loglevel=6 panic=-1 intel_iommu=on iommu.strict=1 iommu.passthrough=0 \
                               trace_event=intel_iommu:qi_submit trace_buf_size=256K trace_clock=mono";
 
 /// The command that runs the machine. The process ends at the moment that this program does, however it ends.

@@ -54,8 +54,11 @@ pub struct CallTrace {
     pub calls: Vec<TracedCall>,
     /// When the last line was written.
     pub ends: f64,
-    /// The last line that says that events were lost; 0 if there is none.
+    /// The last line that says that events were lost, or that those before were written over; 0 if there is none.
     pub lost: usize,
+    /// The first and the last line of a submission.
+    #[serde(skip)]
+    submitted: Option<(usize, usize)>,
 }
 
 /// A call that has not returned after so many seconds of trace hangs: the kernel's poll loop takes microseconds.
@@ -77,12 +80,14 @@ impl CallTrace {
         let mut trace = CallTrace::default();
         let mut open: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (number, line) in (1..).zip(text.lines()) {
-            if skip(number) || line.starts_with('#') {
+            if skip(number) {
                 continue;
             }
-            if line.contains("[LOST ") && line.contains(" EVENTS]") {
+            // What was written over is that of one CPU, and another's may be there still: its events begin with such a line.
+            let begins = line.starts_with("##### CPU ") && line.contains(" buffer started");
+            if begins || line.contains("[LOST ") && line.contains(" EVENTS]") {
                 trace.lost = number;
-            } else if let Some(parsed) = trace_line(line) {
+            } else if let Some(parsed) = trace_line(line).filter(|_| !line.starts_with('#')) {
                 trace.take(number, &parsed, &mut open);
             }
         }
@@ -100,6 +105,7 @@ impl CallTrace {
         if parsed.event == "qi_submit" {
             let unit = parsed.fields.split_whitespace().nth(1).unwrap_or("").trim_end_matches(':');
             self.submissions += 1;
+            self.submitted = Some((self.submitted.map_or(line, |(first, _)| first), line));
             *self.units.entry(unit.to_string()).or_default() += 1;
             if let Some(&call) = stack.last() {
                 self.calls[call].posted.push(parsed.fields.trim().to_string());
@@ -173,6 +179,21 @@ impl CallTrace {
         }
     }
 
+    /// The calls that returned and have posted other than what they brought: each attempt posts every ID once. A call of which events may
+    /// be missing is left out: before or behind all submissions they may not have been recorded at all.
+    pub fn miscounted(&self) -> impl Iterator<Item = &TracedCall> {
+        let (first, last) = self.submitted.unwrap_or((usize::MAX, 0));
+        let fits = |call: &TracedCall, count: u64| match (call.posted.len() as u64, count) {
+            (posted, 0) => posted == 0,
+            (posted, count) => posted > 0 && posted % count == 0,
+        };
+        self.calls.iter().filter(move |call| {
+            let recorded = |end: TracedReturn| !call.posted.is_empty() || end.line < last;
+            let whole = first < call.line && self.lost < call.line && call.returned.is_some_and(recorded);
+            whole && call.count.is_some_and(|count| !fits(call, count))
+        })
+    }
+
     /// The return codes, and how often each occurs.
     pub fn codes(&self) -> BTreeMap<i64, usize> {
         let mut codes = BTreeMap::new();
@@ -193,8 +214,8 @@ impl CallTrace {
 pub fn meaning(code: i64) -> Result<&'static str, &'static str> {
     match code {
         0 => Ok("success"),
-        -22 => Ok("-EINVAL: an invalid descriptor"),
-        -110 => Ok("-ETIMEDOUT: a device that is gone; only g3t, g4 and g5 return it"),
+        -22 => Err("-EINVAL: hardware has refused an invalid descriptor of theirs"),
+        -110 => Err("-ETIMEDOUT: a device that they asked is gone; only g3t, g4 and g5 return it"),
         -11 => Err("-EAGAIN, which the function keeps to itself: it posts the batch again"),
         _ => Err("a code that the function does not have"),
     }

@@ -311,8 +311,13 @@ fn verdict_of_reading(judged: &JudgedUnit) -> String {
         UnitState::MayHang => format!("either in the middle of a fault's handling or hung{which}{fit}"),
         UnitState::Leaks => format!("slots are lost, though nothing is going on{which}{fit}"),
         UnitState::Impossible(why) => format!("no driver that is modelled leaves this behind: {why}"),
-        UnitState::Unreached(slot) => {
+        UnitState::Unreached(Some(slot)) => {
             format!("no generation comes to this state; slot {slot} is the first that no run shares")
+        }
+        UnitState::Unreached(None) => {
+            "no generation comes to this state: some run shares all of its slots, but not what is known beside them, that a call hangs or \
+             that nothing moves"
+                .to_string()
         }
         UnitState::Unknown(why) => format!("not decided: {why}"),
     }

@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use vtd_qi::impl_qi::{FaultClass, GENERATIONS, Generation, IteWalk};
+use vtd_qi::impl_qi::{FaultClass, GENERATIONS, Generation, IteWalk, Length, Slot};
 
 use crate::dmesg::{FaultKind, KernelLog};
 use crate::dump::RingDump;
 use crate::judge::{Bounds, Evidence, FaultGuess, Reached, Sighting, search};
 use crate::naming::{KnownBug, name};
-use crate::picture::Picture;
+use crate::picture::{BatchPicture, Picture};
 use crate::reduction::Sides;
 use crate::window::{Impossible, RingWindow};
 
@@ -53,8 +53,8 @@ pub enum UnitState {
     Leaks,
     /// No driver leaves this behind.
     Impossible(Impossible),
-    /// No generation comes to it; the first slot that no run shares.
-    Unreached(u8),
+    /// No generation comes to it; the first slot that no run shares. `None`: some run shares them all, but not what is known beside.
+    Unreached(Option<u8>),
     /// The searches do not decide it.
     Unknown(String),
 }
@@ -90,8 +90,25 @@ pub struct GenerationVerdict {
     pub sightings: Vec<(Sighting, Option<KnownBug>)>,
     /// Why something is not known.
     pub unknown: Option<String>,
-    /// How many slots of the picture some state shares.
-    alike: usize,
+    /// How much of the picture some state shares.
+    shared: Shared,
+}
+
+/// How much of a picture a state shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Shared {
+    /// All before a slot: its distance from the picture's first.
+    Before(u16),
+    /// All of it.
+    All,
+}
+
+impl Shared {
+    /// Of a reduced picture of one whose first slot is given, so many slots are shared.
+    fn of(reduced: &Picture, first: Slot, alike: usize) -> Shared {
+        let slot = reduced.batches.iter().flat_map(|batch| &batch.0).nth(alike);
+        slot.map_or(Shared::All, |slot| Shared::Before(Length::KERNEL.distance(first, slot.slot)))
+    }
 }
 
 impl GenerationVerdict {
@@ -161,17 +178,43 @@ pub const MOST_WORKERS: usize = 4;
 /// So many earlier readings are judged.
 const MOST_EARLIER: usize = 3;
 
+/// What judges units. Rings that are alike are asked about once.
+pub struct UnitJudge<'a> {
+    circumstances: &'a Circumstances,
+    bounds: Bounds<'a>,
+    asked: Vec<(Vec<Picture>, Evidence, Vec<GenerationVerdict>)>,
+}
+
+impl<'a> UnitJudge<'a> {
+    /// Of units about which this is known beside.
+    pub fn new(circumstances: &'a Circumstances, bounds: Bounds<'a>) -> Self {
+        UnitJudge { circumstances, bounds, asked: Vec::new() }
+    }
+
+    /// What each generation says of pictures.
+    fn ask(&mut self, pictures: Vec<Picture>, evidence: Evidence) -> Vec<GenerationVerdict> {
+        // Two pictures are equal if they look alike, wherever in the ring they lie.
+        let known = self.asked.iter().find(|(known, under, _)| *known == pictures && *under == evidence);
+        if let Some((_, _, answers)) = known {
+            return answers.clone();
+        }
+        let answers = ask_all(&pictures, &Circumstances { evidence, ..self.circumstances.clone() }, self.bounds);
+        self.asked.push((pictures, evidence, answers.clone()));
+        answers
+    }
+}
+
 /// Judges all dumps of one ring, oldest first. The last counts, unless an earlier one shows what does not go away again: then the
 /// readings are not in order, or are of several boots.
 ///
 /// # Panics
 /// If there is no dump.
-pub fn judge_unit(dumps: &[&RingDump], circumstances: &Circumstances, bounds: Bounds) -> JudgedUnit {
+pub fn judge_unit(dumps: &[&RingDump], judge: &mut UnitJudge) -> JudgedUnit {
     let stays = |judged: &JudgedUnit| {
         use UnitState::{Hangs, Impossible, Leaks, Unreached};
         matches!(judged.state, Hangs | Impossible(_) | Leaks | Unreached(_))
     };
-    let judge = |number| judge_reading(dumps, number, circumstances, bounds);
+    let mut judge = |number| judge_reading(dumps, number, judge);
     let last = judge(dumps.len());
     let is_idle = |dump: &RingDump| RingWindow::of(dump).is_ok_and(|window| window.is_idle());
     let other = |number: &usize| !same(dumps[number - 1], dumps[dumps.len() - 1]) && !is_idle(dumps[number - 1]);
@@ -189,7 +232,8 @@ fn same(one: &RingDump, other: &RingDump) -> bool {
 }
 
 /// Judges one reading, by its number from 1.
-fn judge_reading(dumps: &[&RingDump], number: usize, circumstances: &Circumstances, bounds: Bounds) -> JudgedUnit {
+fn judge_reading(dumps: &[&RingDump], number: usize, judge: &mut UnitJudge) -> JudgedUnit {
+    let circumstances = judge.circumstances;
     let dump = dumps[number - 1];
     let mut judged = JudgedUnit {
         unit: dump.unit.clone(),
@@ -214,7 +258,7 @@ fn judge_reading(dumps: &[&RingDump], number: usize, circumstances: &Circumstanc
         true if circumstances.evidence.hangs => window.pairs(),
         true => Vec::new(),
     };
-    judged.generations = ask_all(&pictures, &circumstances, bounds);
+    judged.generations = judge.ask(pictures, circumstances.evidence);
     if !circumstances.evidence.hard {
         only_lock_free(&mut judged.generations);
     }
@@ -280,7 +324,7 @@ fn ask(
     circumstances: &Circumstances,
     bounds: Bounds,
 ) -> GenerationVerdict {
-    let mut verdict = GenerationVerdict { generation, sightings: Vec::new(), unknown: None, alike: 0 };
+    let mut verdict = GenerationVerdict { generation, sightings: Vec::new(), unknown: None, shared: Shared::Before(0) };
     let one_id = |picture: &Picture| picture.batches.iter().all(|batch| batch.ids().len() == 1);
     let pictures: Vec<&Picture> =
         pictures.iter().filter(|picture| !generation.rules.one_id_only() || one_id(picture)).collect();
@@ -291,18 +335,19 @@ fn ask(
         let walks = guess.class.is_some_and(FaultClass::times_out) && generation.rules.ite_walk == IteWalk::Odd;
         let sides = if walks { Sides::Kept } else { Sides::Free };
         // Of what is over all is left: a pair of batches is as short as it can be.
-        let reduced = |picture: &&Picture| match picture.busy() {
-            0 => Picture::clone(picture),
+        let reduced = |picture: &Picture| match picture.busy() {
+            0 => picture.clone(),
             _ => picture.reduced(sides),
         };
-        for picture in pictures.iter().map(reduced) {
+        for whole in &pictures {
+            let (picture, first) = (reduced(whole), whole.batches.first().map_or(0, BatchPicture::first));
             match search(generation.rules, guess, &picture, circumstances.evidence, bounds) {
                 Reached::Yes(sighting) => {
                     let name = name(generation.rules, &sighting, &picture, circumstances.evidence, bounds);
                     verdict.sightings.push((*sighting, name));
                     break;
                 }
-                Reached::No { alike, .. } => verdict.alike = verdict.alike.max(alike),
+                Reached::No { alike, .. } => verdict.shared = verdict.shared.max(Shared::of(&picture, first, alike)),
                 Reached::Unknown(why) => verdict.unknown = verdict.unknown.take().or(Some(why)),
             }
         }
@@ -329,10 +374,13 @@ fn state(generations: &[GenerationVerdict], window: &RingWindow, circumstances: 
         return match unknown {
             _ if window.is_idle() => UnitState::Idle,
             Some(why) => UnitState::Unknown(why),
-            None => {
-                let alike = generations.iter().map(|verdict| verdict.alike).max().unwrap_or(0);
-                UnitState::Unreached(first_unlike(window, alike))
-            }
+            None => match generations.iter().map(|verdict| verdict.shared).max() {
+                Some(Shared::Before(distance)) => {
+                    let first = window.busy().first().map_or(window.iqt, BatchPicture::first);
+                    UnitState::Unreached(Some(Length::KERNEL.add(first, distance)))
+                }
+                Some(Shared::All) | None => UnitState::Unreached(None),
+            },
         };
     }
     let lives = |sighting: &&Sighting| sighting.may_live;
@@ -346,11 +394,4 @@ fn state(generations: &[GenerationVerdict], window: &RingWindow, circumstances: 
         (true, false) => UnitState::AfterFault,
         (false, false) => UnitState::Leaks,
     }
-}
-
-/// The slot of the ring that is the first of the reduced picture that no run shares.
-fn first_unlike(window: &RingWindow, alike: usize) -> u8 {
-    let picture = window.picture().reduced(Sides::Kept);
-    let mut slots = picture.batches.iter().flat_map(|batch| &batch.0).map(|slot| slot.slot);
-    slots.nth(alike).unwrap_or(window.iqt)
 }

@@ -1,5 +1,7 @@
 //! Dumps of rings whose state is known by hand.
 
+use std::sync::Mutex;
+
 use crate::rings;
 use vtd_qi_diagnose::diagnosis::Diagnosis;
 use vtd_qi_diagnose::dump::{DumpError, read};
@@ -208,12 +210,19 @@ fn readings_are_of_one_ring_and_of_different_texts() {
     });
     assert_eq!(words(&[&hung, &moved]), ["hangs", "idle"]);
     assert_eq!(words(&[&idle, &hung]), ["hangs"]);
-    let units = diagnosed(&[&hung, &idle]);
+    let later = dump(&"idW".repeat(24), 72, &[]);
+    let units = diagnosed(&[&hung, &later]);
     assert!(
         units[0].state.word() == "hangs" && verdict(&units[0]).contains("reading 1 of 2"),
         "{}",
         verdict(&units[0])
     );
+    // What was written is not blank again: the ring of 60 slots is no later reading of the one of 67, but that of another boot.
+    assert_eq!(words(&[&hung, &idle]), ["hangs", "idle"]);
+    // Nor is it a ring under another kernel.
+    let under = |text: &str, release: &str| format!("Linux version {release} (x) #1 SMP\n{text}");
+    assert_eq!(words(&[&hung, &under(&later, "6.12.95")]), ["hangs"]);
+    assert_eq!(words(&[&under(&hung, "6.12.43"), &under(&later, "6.12.95")]), ["hangs", "idle"]);
     // A WD that is still to be fetched: it may be at work, unless it is seen to stand still.
     let work = dump(&"idW".repeat(10), 28, &[(27, 1), (28, 1), (29, 1)]);
     let once = diagnosed(&[&work, &work]);
@@ -270,5 +279,35 @@ fn what_no_driver_leaves_behind_is_named_with_its_first_slot() {
 #[test]
 fn a_state_that_no_generation_comes_to_is_named_with_its_first_slot() {
     let unit = judged(&dump(&"idW".repeat(6), 18, &[(12, 2), (13, 3), (14, 0), (15, 1), (16, 1), (17, 1)]));
-    assert!(matches!(unit.state, UnitState::Unreached(12..=14)), "{}", verdict(&unit));
+    assert!(matches!(unit.state, UnitState::Unreached(Some(12..=14))), "{}", verdict(&unit));
+    // MARK begins with the first ID, so that the second is never DONE alone.
+    let unit = judged(&dump(&("iW".repeat(5) + "iiW"), 13, &[(10, 1), (11, 2), (12, 1)]));
+    assert!(matches!(unit.state, UnitState::Unreached(Some(11))), "{}", verdict(&unit));
+    // All of it is fetched, so its WD writes DONE soon. Without a device that may not answer, it does not stand still.
+    let work = dump(&"iW".repeat(10), 20, &[(18, 1), (19, 1)]);
+    let unit = judged(&format!("{work}ten seconds later\n{work}"));
+    assert!(matches!(unit.state, UnitState::Unreached(None)), "{}", verdict(&unit));
+}
+
+/// Rings that look alike are asked about once, wherever they lie.
+#[test]
+fn rings_that_are_alike_have_one_answer() {
+    let unit = |number: usize| {
+        // Each lies four batches further on than the one before.
+        let batches = "iW".repeat(4 * number + 2) + &"idW".repeat(2);
+        let last = batches.len();
+        let statuses = [(last - 3, 1), (last - 2, 1), (last - 1, 1)];
+        dump(&batches, last as u64 - 1, &statuses).replace("dmar0", &format!("dmar{number}"))
+    };
+    let asked = Mutex::new(0);
+    let progress = |_: &str| *asked.lock().unwrap() += 1;
+    let questions = |units: usize| {
+        let text: String = (0..units).map(unit).collect();
+        let material = Material::read("a test", &text).unwrap();
+        let bounds = Bounds { progress: Some(&progress), ..Bounds::default() };
+        let words: Vec<&str> = Diagnosis::of(&[material], bounds).units.iter().map(|unit| unit.state.word()).collect();
+        assert_eq!(words, vec!["at-work"; units]);
+        std::mem::take(&mut *asked.lock().unwrap())
+    };
+    assert_eq!(questions(20), questions(1));
 }

@@ -186,10 +186,49 @@ fn calls_that_never_return_are_told_with_what_they_have_posted() {
         let trace = CallTrace::read(&format!("{}rc={code}{}", &log[..at], &log[at + 4..]), |_| false);
         (trace.codes().into_keys().min().unwrap(), wrong_in(&trace).len())
     };
-    assert_eq!(coded("-22"), (-22, 0));
-    assert_eq!(coded("0xffffff92"), (-110, 0));
+    // Codes that tell of a fault are news, as the fault itself is in a log.
+    assert_eq!(coded("-22"), (-22, 1));
+    assert_eq!(coded("0xffffff92"), (-110, 1));
     assert_eq!(coded("0xfffffffffffffff5"), (-11, 1));
     assert_eq!(coded("-5"), (-5, 1));
+}
+
+/// Each attempt of a call posts every ID that it brought.
+#[test]
+fn a_call_that_posts_other_than_it_brought_is_told() {
+    let log = include_str!("../fixtures/ite612.serial.log");
+    let lines: Vec<&str> = log.lines().collect();
+    let submission =
+        |nth: usize| lines.iter().enumerate().filter(|(_, line)| line.contains("qi_submit:")).nth(nth).unwrap();
+    let read = |text: &str| CallTrace::read(text, |_| false);
+    let told = |text: &str| {
+        let wrong = wrong_in(&read(text));
+        assert!(wrong.len() <= 1, "{wrong:?}");
+        wrong.into_iter().next()
+    };
+    let (at, fourth) = submission(3);
+    let without = [&lines[..at], &lines[at + 1..]].concat().join("\n");
+    let wrong = told(&without).unwrap();
+    assert!(wrong.starts_with("1 call(s) have not posted what they brought, the first of "), "{wrong}");
+    assert!(wrong.contains("it brought 2 ID(s) and posted 1"), "{wrong}");
+    // The same batch twice is a second attempt.
+    let again = [&lines[..=at], &[submission(2).1, fourth], &lines[at + 1..]].concat().join("\n");
+    assert_eq!(told(&again), None);
+    let count =
+        |from: &str, to: &str| log.rfind(from).map(|at| format!("{}{to}{}", &log[..at], &log[at + from.len()..]));
+    assert!(told(&count("count=2", "count=5").unwrap()).unwrap().contains("brought 5 ID(s) and posted 2"));
+    assert!(told(&count("count=2", "count=0").unwrap()).unwrap().contains("brought 0 ID(s) and posted 2"));
+    // Events that are missing for another reason prove nothing: lost ones, those of a CPU whose buffer was written over, and calls
+    // while submissions were not recorded.
+    for gap in ["CPU:1 [LOST 37 EVENTS]", "##### CPU 2 buffer started ####"] {
+        assert_eq!(told(&format!("{without}\n{gap}\n")), None);
+    }
+    let unrecorded = |from: usize, to: usize| {
+        let kept =
+            lines.iter().enumerate().filter(|(at, line)| !line.contains("qi_submit:") || (from..to).contains(at));
+        kept.map(|(_, line)| format!("{line}\n")).collect::<String>()
+    };
+    assert_eq!((told(&unrecorded(at + 1, lines.len())), told(&unrecorded(0, 0))), (None, None));
 }
 
 #[test]
