@@ -66,6 +66,8 @@
 //!
 //! In the ring any number of answers may be lost, and a device that did not answer is present. All devices are one, since which
 //! it is matters only where one is gone. That a batch is posted again with the very same descriptors is checked beside the ring.
+//! Where a device is gone, who clears the ITE returns `-ETIMEDOUT` under the rules `t`, which is not followed: a line that only such a
+//! return explains makes the verdict unknown for them, and is no run of those that only retry. ICE changes nothing in the ring.
 //! What becomes of fetched work is disputed; [`Options::after_ite`] chooses a reading.
 //!
 //! | file | what it is |

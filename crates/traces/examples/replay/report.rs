@@ -330,7 +330,7 @@ impl Fit {
             ReplayVerdict::Broken(BrokenPromise { breach, end }) => {
                 Fit { verdict: Word::BreaksAPromise, breach: Some(breach), end: Some(end), ..fit }
             }
-            ReplayVerdict::Rejected(Rejection { line, text, reason }) => {
+            ReplayVerdict::Rejected(Rejection { line, text, reason, .. }) => {
                 let stopped = Stopped { line, text: text.into(), reason: reason.to_string() };
                 Fit { verdict: Word::NotARun, stopped: Some(stopped), ..fit }
             }

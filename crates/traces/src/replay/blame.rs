@@ -93,6 +93,17 @@ impl Tracker {
             && state.pending().all(|(desc, owner)| !(owner.is(t.into()) && desc == Desc::wd(wd)))
     }
 
+    /// Whether a call that has returned `-ETIMEDOUT` explains what contradicts the runs: its CPU has cleared an ITE in it.
+    pub(super) fn may_have_returned(&self, reason: &Reason) -> bool {
+        let cleared = |cpu: u64| (0..MAX_SUBMITTERS).any(|t| self.seen.cleared[t] && self.seen.cpu(t) == cpu);
+        match *reason {
+            Reason::StillWaits { cpu, .. } | Reason::PassedOver { cpu, .. } => cleared(cpu),
+            Reason::OtherBatch { cpu, .. } | Reason::OtherIds { cpu, .. } | Reason::NotPostedAgain(cpu) => cleared(cpu),
+            Reason::NobodyPosts { .. } | Reason::NoRoom { .. } => self.seen.cleared.contains(&true),
+            _ => false,
+        }
+    }
+
     /// What is missing at the end.
     pub(super) fn not_idle(&self) -> Reason {
         if self.any().state.fsts().has(Fsts::ITE) {

@@ -74,7 +74,8 @@ impl Tracker {
             let set = run.state.fsts();
             let cleared = match *what {
                 What::Fsts { now } => {
-                    let fsts = Fsts::of_register(now);
+                    // ICE has no line of its own, and changes nothing in the ring: the driver clears it and polls on.
+                    let fsts = Fsts::of_register(now).without(Fsts::ICE);
                     if fsts.without(set) != Fsts::NONE {
                         return Err(Reason::OtherFault(now));
                     }
@@ -101,6 +102,7 @@ impl Tracker {
                         _ => None,
                     },
                 };
+                tracker.seen.cleared[usize::from(t)] |= run.is_some() && cleared.has(Fsts::ITE);
                 next.extend(run);
             }
             Ok(())

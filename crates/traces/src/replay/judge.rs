@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 
 use super::sections::has_sections;
 use super::tracker::{GoOn, Stop, Tracker, as_shown, before_faults};
-use super::{Cause, Ending, GivenUp, Grain, Options, ReplayVerdict, Replayed};
+use super::{Cause, Ending, GivenUp, Grain, Options, Rejection, ReplayVerdict, Replayed};
 use crate::qemu_log::{Event, Life, Trace, What};
-use vtd_qi::impl_qi::{Generation, MAX_IDS, MAX_SUBMITTERS, Rules};
+use vtd_qi::impl_qi::{Generation, MAX_IDS, MAX_SUBMITTERS, Rules, TimeOut};
 
 /// So many events of a life are kept, in case it has to be replayed by single steps.
 const KEPT: usize = 100_000;
@@ -155,7 +155,9 @@ impl Judge {
             if let (Some(kept), true) = (&kept, needs_steps(&replayed)) {
                 replayed = by_steps(kept, lines, rules, options, &mut |_| go_on());
             }
-            judged.extend(class.generations.into_iter().map(|generation| (generation, replayed.clone())));
+            judged.extend(
+                class.generations.into_iter().map(|generation| (generation, replayed.clone().under(&generation.rules))),
+            );
         }
         let place = |generation: &Generation| {
             vtd_qi::impl_qi::GENERATIONS.iter().position(|known| known.name == generation.name)
@@ -181,14 +183,15 @@ pub fn replay(
 ) -> Replayed {
     let lines = trace.lines();
     if options.grain == Grain::Steps || !has_sections(&rules) {
-        return by_steps(trace, lines, rules, options, &mut progress);
+        return by_steps(trace, lines, rules, options, &mut progress).under(&rules);
     }
     let tracker = Tracker::new(trace.length(), rules, options);
     let replayed = follow(trace, lines, tracker, &mut progress);
-    match needs_steps(&replayed) {
+    let replayed = match needs_steps(&replayed) {
         true => by_steps(trace, lines, rules, options, &mut progress),
         false => replayed,
-    }
+    };
+    replayed.under(&rules)
 }
 
 fn by_steps(
@@ -250,6 +253,20 @@ fn follow(
 }
 
 impl Replayed {
+    /// What is said under these rules, where others that a log does not tell from them were asked: a driver that returns `-ETIMEDOUT`
+    /// where a device is gone is not followed from there on.
+    fn under(self, rules: &Rules) -> Replayed {
+        match self.verdict {
+            ReplayVerdict::Rejected(Rejection { line, may_have_returned: true, .. })
+                if rules.time_out == TimeOut::Return =>
+            {
+                let verdict = ReplayVerdict::Unknown(GivenUp { line, cause: Cause::DeviceGone });
+                Replayed { verdict, ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// Whether some run looks like the trace, keeps all promises, and nobody is stuck at its end.
     pub fn is_fine(&self) -> bool {
         match &self.verdict {

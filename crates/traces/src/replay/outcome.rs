@@ -101,6 +101,12 @@ pub enum Cause {
          a log of this length"
     )]
     Orders,
+    /// A device may be gone, which is not modelled here.
+    #[error(
+        "a CPU that has cleared an ITE goes on as if its call had returned -ETIMEDOUT, as that of this generation does where a device \
+         is gone, and what follows is not modelled"
+    )]
+    DeviceGone,
     /// Single steps need to be told who posts what.
     #[error("the log names no threads, without which single steps cannot be replayed")]
     NoThreads,
@@ -156,4 +162,6 @@ pub struct Rejection {
     pub text: Box<str>,
     /// The reason.
     pub reason: Reason,
+    /// Whether a call that returned `-ETIMEDOUT` explains the line: who has cleared an ITE does so where the device is gone.
+    pub may_have_returned: bool,
 }

@@ -229,7 +229,7 @@ pub enum Reason {
     #[error("hardware fetches slot {0}, but ITE or IQE is set and nobody has cleared it")]
     Stopped(u64),
     /// Another fault than a time-out.
-    #[error("FSTS is {0:#x} after it was written, with IQE or ICE set, of which no line has told")]
+    #[error("FSTS is {0:#x} after it was written, with IQE set, of which no line has told")]
     OtherFault(u64),
     /// FSTS is written by a thread that is no CPU.
     #[error("thread {0} clears a fault in FSTS, but is no CPU that has written IQT")]

@@ -31,6 +31,8 @@ pub(super) struct Seen {
     /// Whether the queue was stopped by an IQE that has been cleared, and nothing was fetched since: QEMU's own unit goes on
     /// with the next IQT write.
     pub stalled: bool,
+    /// Who may have cleared an ITE in the call that it is in.
+    pub cleared: [bool; MAX_SUBMITTERS],
     /// Each submitter's last batches, where it is known who it is.
     batches: Vec<Batch>,
     /// Whose a slot is, and which of its batch, by the last IQT write.
@@ -67,6 +69,7 @@ impl Seen {
             stock: hardware != Qemu::Async,
             asynchronous: hardware != Qemu::Stock,
             stalled: false,
+            cleared: [false; MAX_SUBMITTERS],
             batches: vec![Batch::default(); MAX_SUBMITTERS],
             owners: vec![None; length.slots().into()],
         }
@@ -145,6 +148,7 @@ impl Seen {
         let batch = &mut self.batches[usize::from(t)];
         let before = std::mem::take(batch).now;
         batch.before = again.then_some(before);
+        self.cleared[usize::from(t)] &= again;
         for place in 0..=ids {
             self.owners[usize::from(length.add(first, place.into()))] = Some((t, place));
         }

@@ -89,7 +89,8 @@ pub(super) fn before_faults(rules: &Rules) -> Rules {
     quiet(&Rules::G5R, rules)
 }
 
-/// The rules as far as a log can show them: devices that are gone are not modelled.
+/// The rules as far as a log can show them: devices that are gone are not modelled. What would be explained by one is told apart in the
+/// end ([`Rejection::may_have_returned`]).
 pub(super) fn as_shown(rules: &Rules) -> Rules {
     Rules { time_out: Rules::G5R.time_out, ..*rules }
 }
@@ -360,7 +361,8 @@ impl Tracker {
                 self.verdict(ReplayVerdict::Unknown(GivenUp { line, cause: Cause::Orders }))
             }
             Stop::Rejected(reason) => {
-                self.verdict(ReplayVerdict::Rejected(Rejection { line, text: text.into(), reason }))
+                let may_have_returned = self.may_have_returned(&reason);
+                self.verdict(ReplayVerdict::Rejected(Rejection { line, text: text.into(), reason, may_have_returned }))
             }
             Stop::GivenUp(cause) => self.verdict(ReplayVerdict::Unknown(GivenUp { line, cause })),
         }

@@ -151,7 +151,7 @@ fn dozens_of_time_outs_of_four_cpus_with_four_ids_a_batch() {
     let replayed = bare.replay(Rules::G5, Options { end: End::Cut, ..Options::default() });
     assert!(matches!(replayed.verdict, ReplayVerdict::Accepted(_)), "{:?}", replayed.verdict);
     // The walk of odd slots has no end, or passes a WD over, soon.
-    let verdict = log.replay(Rules::G4, Options { end: End::Anywhere, ..Options::default() }).verdict;
+    let verdict = log.replay(Rules::G4R, Options { end: End::Anywhere, ..Options::default() }).verdict;
     let ReplayVerdict::Rejected(rejection) = verdict else { panic!("{verdict:?}") };
     assert!(matches!(rejection.reason, Reason::EndlessWalk { .. } | Reason::PassedOver { .. }), "{}", rejection.reason);
 }
