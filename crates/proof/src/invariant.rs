@@ -145,7 +145,7 @@ fn descriptors_written(u: &Term) -> Term {
 }
 
 /// The descriptor at a position of a submitter's batch is the submitter's, and the kind that belongs there.
-fn is_own(p: &Term, u: &Term) -> Term {
+pub(crate) fn is_own(p: &Term, u: &Term) -> Term {
     all([at(Owner, p).is(u.clone()), at(Desc, p).is(p.clone().is(wait_index(u)).choose(WD, ID))])
 }
 

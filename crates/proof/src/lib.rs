@@ -5,6 +5,8 @@
 //! | [`term`], [`vars`] | one small language of terms over the variables of the ring |
 //! | [`relation`] | the steps of the ring as data, for the generations without faults |
 //! | [`invariant`], [`claims`] | what holds in every state, by name, and what follows from it |
+//! | [`refinement`] | every step is one of the specification, or none |
+//! | [`liveness`] | every waiting owner observes its DONE, by a ranking |
 //! | [`window`] | why positions may stand for slots |
 //! | [`theorem`] | which generations are proved, for which counts |
 //! | [`obligation`], [`smt`], [`solver`] | the questions, how they are written, and who answers them |
@@ -19,8 +21,10 @@
 pub mod claims;
 pub mod invariant;
 pub mod link;
+pub mod liveness;
 pub mod mutant;
 pub mod obligation;
+pub mod refinement;
 pub mod relation;
 pub mod smt;
 pub mod solver;

@@ -11,6 +11,9 @@
 use stateright::Model;
 use vtd_qi::impl_qi::{Action, HwStep, Label, Lock, Ring, State, Step};
 
+use vtd_qi::refine::{Mapping, RingToSpec};
+use vtd_qi::spec::Loss;
+
 use crate::claims::safety;
 use crate::invariant::{Named, invariant};
 use crate::relation::{Relation, Transition};
@@ -21,6 +24,7 @@ pub use breach::{Breach, drawn};
 pub use unrolled::{NOBODY, NoPlace, Unrolled};
 
 mod breach;
+mod mapped;
 mod unrolled;
 
 /// What is compared with a ring.
@@ -29,6 +33,7 @@ pub struct Link<'a, const N: usize, const T: usize> {
     relation: &'a Relation,
     invariant: Vec<Named>,
     claims: Vec<Named>,
+    mapping: RingToSpec<'a, N, T, 0>,
 }
 
 /// In which direction steps are looked for.
@@ -52,6 +57,9 @@ pub enum Mismatch {
     /// A claim and the model's own property differ, or the claim does not hold.
     #[error("the claim {0} is not what the model says")]
     Claim(&'static str),
+    /// The mapping to the specification, as terms, is not the model's.
+    #[error("the mapping says {0} and the model {1}")]
+    Mapping(String, String),
     /// A step of the model is none of the relation.
     #[error("{step} is no step of the relation{}", .differs.map_or(String::new(), |(var, index)| format!(": {var:?}({index}) differs")))]
     Missing {
@@ -72,8 +80,12 @@ pub enum Mismatch {
 
 impl<'a, const N: usize, const T: usize> Link<'a, N, T> {
     /// The link between a ring and a relation that has been made for its rules, with the relation's own invariant and claims.
+    ///
+    /// # Panics
+    /// If the ring is one that has no specification; each accepted ring without faults has one.
     pub fn new(ring: &'a Ring<N, T>, relation: &'a Relation) -> Self {
-        Link { ring, relation, invariant: invariant(relation), claims: safety(relation) }
+        let mapping = RingToSpec::new(ring, Loss::None).expect("a ring without faults has a specification");
+        Link { ring, relation, invariant: invariant(relation), claims: safety(relation), mapping }
     }
 
     /// The same with another invariant.
@@ -98,7 +110,11 @@ impl<'a, const N: usize, const T: usize> Link<'a, N, T> {
                 return Err(Mismatch::Claim(claim.name));
             }
         }
-        Ok(here)
+        let [mapped, model] = [here.view(), self.mapping.view(state)];
+        match mapped == model {
+            true => Ok(here),
+            false => Err(Mismatch::Mapping(mapped.to_string(), model.to_string())),
+        }
     }
 
     /// Compares a state and the steps from it; returns how many steps the model has.

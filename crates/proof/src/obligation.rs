@@ -2,6 +2,8 @@
 
 use crate::claims;
 use crate::invariant::{Named, initial, invariant};
+use crate::liveness::{fairness, liveness};
+use crate::refinement::refinement;
 use crate::relation::{Relation, Transition};
 use crate::term::{Term, after};
 use crate::window::modulo;
@@ -44,11 +46,16 @@ pub fn keeps(relation: &Relation, conjuncts: &[Named]) -> Vec<Obligation> {
     });
     let kept = relation.transitions.iter().flat_map(|transition| {
         let hypotheses = &hypotheses;
+        let is_assigned = |var| transition.updates.iter().any(|update| update.var == var);
         conjuncts.iter().map(move |conjunct| Obligation {
             claim: INVARIANT,
             step: transition.name,
             conjunct: conjunct.name,
-            hypotheses: hypotheses.clone(),
+            // What a step does not touch needs nothing but itself, which is soon seen.
+            hypotheses: match conjunct.term.reads(is_assigned) {
+                true => hypotheses.clone(),
+                false => vec![conjunct.term.clone()],
+            },
             transition: Some(transition.clone()),
             goal: after(conjunct.term.clone()),
         })
@@ -75,5 +82,8 @@ pub fn obligations(relation: &Relation) -> Vec<Obligation> {
     let mut all = inductive(relation);
     all.extend(modulo(relation));
     all.extend(follows(relation, claims::safety(relation)));
+    all.extend(refinement(relation));
+    all.extend(liveness(relation));
+    all.extend(fairness(relation));
     all
 }

@@ -136,6 +136,17 @@ impl Term {
         }
     }
 
+    /// Whether the term reads one of certain variables.
+    pub fn reads(&self, which: impl Fn(StateVar) -> bool + Copy) -> bool {
+        match self {
+            Term::Var(var) => which(*var),
+            Term::At(var, index) => which(*var) || index.reads(which),
+            Term::App(_, of) => of.iter().any(|term| term.reads(which)),
+            Term::ForAll(_, _, body) | Term::After(body) => body.reads(which),
+            Term::Int(_) | Term::Bool(_) | Term::Bound(_) => false,
+        }
+    }
+
     /// Appends the terms at which certain variables are read.
     pub fn indices(&self, which: impl Fn(StateVar) -> bool + Copy, found: &mut Vec<Term>) {
         match self {
@@ -213,6 +224,11 @@ pub fn not(term: Term) -> Term {
 /// It holds for every submitter `name`.
 pub fn every_submitter(name: char, body: impl FnOnce(Term) -> Term) -> Term {
     Term::ForAll(name, Sort::Submitter, Box::new(body(Term::Bound(name))))
+}
+
+/// It holds for the submitter that a term stands for before the step, whatever that term stands for behind it.
+pub fn for_submitter(name: char, before: Term, body: impl FnOnce(Term) -> Term) -> Term {
+    every_submitter(name, |submitter| submitter.clone().is(before).implies(body(submitter)))
 }
 
 /// It holds for every position `name`.

@@ -173,10 +173,10 @@ impl Settlement {
 }
 
 impl ProofReport {
-    /// Notes that a run of the ring refutes obligations: a solver need not know that any more.
-    pub fn refute(&mut self, breach: &Breach) {
-        let is_refuted = |of: &Settled| of.step == breach.step && breach.broken.contains(&of.conjunct);
-        for of in self.obligations.iter_mut().filter(|of| is_refuted(of)) {
+    /// Notes which of the obligations, in their order, a run of the ring refutes: a solver need not know that any more.
+    pub fn refute(&mut self, obligations: &[Obligation], breach: &Breach) {
+        let settled = self.obligations.iter_mut().zip(obligations);
+        for (of, _) in settled.filter(|(_, obligation)| breach.refutes(obligation)) {
             of.outcome = match of.outcome {
                 Settlement::Discharged | Settlement::Disputed => Settlement::Disputed,
                 Settlement::Refuted | Settlement::Unknown => Settlement::Refuted,

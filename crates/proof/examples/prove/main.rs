@@ -148,7 +148,7 @@ fn prove(work: &Work, cancel: &AtomicBool) -> (Vec<Proved>, Result<(), SolverErr
                 Some(_) => theorem.breach().expect("the ring is compared with the relation by a test"),
                 None => None,
             };
-            breach.iter().for_each(|breach| report.refute(breach));
+            breach.iter().for_each(|breach| report.refute(&obligations, breach));
             proved.push(Proved { theorem, report, breach });
         }
         Ok(())

@@ -3,10 +3,12 @@
 use std::fmt::Write;
 
 use stateright_temporal::graph::{Limits, Search};
-use vtd_qi::impl_qi::{Action, Pc, Status};
+use vtd_qi::impl_qi::{Action, Label, Pc, Status};
 
 use super::{Link, Mismatch, NOBODY, Unrolled};
-use crate::term::Valuation;
+use crate::obligation::Obligation;
+use crate::relation::{BROUGHT, WHO};
+use crate::term::{Evaluation, Valuation};
 use crate::vars::{ID, StateVar, WD};
 
 /// A shortest run of the ring to a step that breaks the invariant.
@@ -16,12 +18,23 @@ pub struct Breach {
     pub run: Vec<String>,
     /// The name of that step in the relation.
     pub step: &'static str,
+    /// Whose step it is.
+    pub who: i64,
     /// The conjuncts that do not hold behind it.
     pub broken: Vec<&'static str>,
     /// The state before it.
     pub before: Unrolled,
     /// The state behind it.
     pub after: Unrolled,
+}
+
+impl Breach {
+    /// Whether it refutes an obligation: the step is the obligation's, and what is to hold does not.
+    pub fn refutes(&self, obligation: &Obligation) -> bool {
+        let bound = vec![(WHO, self.who), (BROUGHT, 0)];
+        let mut given = Evaluation { before: &self.before, after: &self.after, bound };
+        obligation.step == self.step && obligation.transition.is_some() && obligation.goal.value(&mut given) == 0
+    }
 }
 
 impl<const N: usize, const T: usize> Link<'_, N, T> {
@@ -57,7 +70,11 @@ impl<const N: usize, const T: usize> Link<'_, N, T> {
                     graph.path_to(id).into_iter().chain([edge]).map(|edge| graph.labels()[edge.label as usize]);
                 let run = labels.map(|label| label.to_string()).collect();
                 let step = step.map_or("none", |transition| transition.name);
-                return Ok(Some(Breach { run, step, broken, before: here, after }));
+                let who = match label {
+                    Label::Call(t) | Label::Driver(_, t) => t.into(),
+                    _ => 0,
+                };
+                return Ok(Some(Breach { run, step, who, broken, before: here, after }));
             }
         }
         Ok(None)
