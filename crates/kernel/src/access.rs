@@ -21,8 +21,12 @@ listed! {
         WriteReg,
         Outside,
         Runaway,
+        Clock,
     }
 }
+
+/// What the shim calls in with where a call has left something in a cell of its own, which is no stop: the number behind the last.
+pub(super) const CELL: u32 = Kind::ALL.len() as u32;
 
 impl Kind {
     pub(super) fn from_number(number: u32) -> Kind {
@@ -128,6 +132,8 @@ pub enum Access {
     Outside(i64),
     /// More accesses under the lock than any driver needs: an endless loop.
     Runaway,
+    /// Looks at the clock: the time in nanoseconds.
+    Clock(u64),
     /// Returns.
     Return(i32),
 }
@@ -135,7 +141,10 @@ pub enum Access {
 impl Access {
     /// Whether hardware can see it, or another submitter's lock.
     pub fn is_visible(self) -> bool {
-        !matches!(self, Access::Relax | Access::ReadDesc(_) | Access::ReadField(..) | Access::WriteField(..))
+        !matches!(
+            self,
+            Access::Relax | Access::ReadDesc(_) | Access::ReadField(..) | Access::WriteField(..) | Access::Clock(_)
+        )
     }
 }
 
@@ -184,6 +193,7 @@ impl fmt::Display for Access {
             Access::WriteField(field, value) => write!(f, "{field}={value}"),
             Access::Outside(at) => write!(f, "touches memory outside the arrays, {at} bytes from desc_status"),
             Access::Runaway => write!(f, "does not come to an end with the lock held"),
+            Access::Clock(time) => write!(f, "clock=={} ms", time / 1_000_000),
             Access::Return(rc) => write!(f, "return {}", errno(rc)),
         }
     }

@@ -54,6 +54,22 @@ pub enum Wrong {
     Unlocked,
 }
 
+/// How the clock goes on when it is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// By a tick; a schedule may let it leap before.
+    Walking,
+    /// By more than any time-out.
+    Leaping,
+    /// By a tick, and now and then by more than any time-out.
+    Sometimes,
+}
+
+/// What the clock shows at first, by how much it goes on at each look, and by how much it leaps, in nanoseconds.
+pub(super) const START: u64 = 1_000_000_000_000;
+const TICK: u64 = 1_000;
+const LEAP: u64 = 3_600_000_000_000;
+
 #[derive(Clone, Copy)]
 pub(super) struct Fetched {
     pub(super) desc: Desc,
@@ -93,6 +109,12 @@ pub struct Board {
     pub(super) request: [Request; MAX_SUBMITTERS],
     pub(super) calls: u32,
     pub(super) wrong: Option<(Wrong, usize)>,
+    /// The time, in nanoseconds, how often it was looked at since the last reset, and how it goes on.
+    pub(super) clock: u64,
+    pub(super) looks: u64,
+    /// What a call that has just returned left in cells of its own: which, from 1, and what.
+    pub(super) cells: Vec<(u32, u64)>,
+    pub(super) pace: Pace,
     pub(super) yielder: *const Yielder<(), ()>,
     pub(super) current: usize,
     pub(super) returned: Option<i32>,
@@ -149,6 +171,10 @@ impl Board {
             request: [Request::plain(0); MAX_SUBMITTERS],
             calls: 0,
             wrong: None,
+            clock: START,
+            looks: 0,
+            cells: Vec::new(),
+            pace: Pace::Walking,
             yielder: ptr::null(),
             current: 0,
             returned: None,
@@ -282,6 +308,7 @@ impl Board {
             Kind::Unlock => Access::Unlock,
             Kind::Relax => Access::Relax,
             Kind::Runaway => Access::Runaway,
+            Kind::Clock => Access::Clock(self.clock),
             Kind::Outside => Access::Outside(at as i64 - self.status_at.at as i64),
             Kind::ReadReg => {
                 let register = self.register(stop.at);
@@ -378,6 +405,15 @@ impl Board {
                 }
             }
             Kind::Relax | Kind::Read => {}
+            Kind::Clock => {
+                self.looks += 1;
+                match self.pace {
+                    Pace::Leaping => self.leap(),
+                    Pace::Sometimes if self.looks % 4 == 3 => self.leap(),
+                    Pace::Walking | Pace::Sometimes => self.clock += TICK,
+                }
+                return self.clock;
+            }
             Kind::Outside => self.is_wrong(Wrong::Outside),
             Kind::Runaway => self.is_wrong(Wrong::Runaway),
             Kind::Write | Kind::Copy => self.written(stop),
@@ -479,6 +515,11 @@ impl Board {
         put(u64::from(self.iqh) | u64::from(self.iqt) << 8 | u64::from(self.fsts.bits()) << 16);
         put(self.fetched_len as u64);
         hash
+    }
+
+    /// Lets so much time go by that every time-out has come.
+    pub(super) fn leap(&mut self) {
+        self.clock += LEAP;
     }
 
     /// Sets the fault registers as hardware would; for probes.

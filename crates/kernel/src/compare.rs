@@ -11,6 +11,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::access::{Access, Register};
+use super::board::Pace;
 use super::isolate::Pulse;
 use super::machine::{Machine, StopGrain};
 use super::picture::Picture;
@@ -89,6 +90,8 @@ impl Pair {
     pub(super) fn new(program: &Program, cfg: &ValidRing, scalable: bool) -> Result<Pair, BuildError> {
         let mut machine = Machine::new(program, cfg.submitters, StopGrain::Visible, scalable)?;
         machine.without_budget();
+        // No driver of the model's looks at the clock: whatever it shows, the C has to do the same.
+        machine.board_mut().pace = Pace::Sometimes;
         let requests = cfg.requests().to_vec();
         let reference = Reference::new(cfg.rules, cfg.length, cfg.submitters, requests);
         let small = cfg.length.slots() <= 16;

@@ -11,8 +11,8 @@ use std::fmt;
 use thiserror::Error;
 use tree_sitter::{Node, Parser, Tree};
 
-use super::far;
 use super::source::{Source, SourceFile};
+use super::{far, words};
 
 /// The function that is called; what it calls itself may have any name.
 const ENTRY: &str = "qi_submit_sync";
@@ -30,7 +30,7 @@ const UNIT_MEMBERS: [&str; 3] = ["reg", "ecap", "qi"];
 const LOGGING: [&str; 1] = ["qi_dump_fault"];
 
 /// The text of our own that stands before the cut text.
-pub(super) const SHIM_H: &str = include_str!("shim/shim.h");
+pub(super) const SHIM_H: &str = concat!(include_str!("shim/shim.h"), include_str!("shim/words.h"));
 
 /// What cannot be cut.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub enum CutError {
         file: String,
     },
     /// A function that takes something else.
-    #[error("{from}: qi_submit_sync in {file} takes ({found}), not ({}) as since Linux 5.8", PARAMETERS.join(", "))]
+    #[error("{from}: qi_submit_sync in {file} takes ({found}), and not all of ({}) as since Linux 5.8", PARAMETERS.join(", "))]
     Signature {
         /// The tree.
         from: String,
@@ -57,7 +57,8 @@ pub enum CutError {
     },
     /// Names that nobody defines.
     #[error(
-        "{from}: {} named by the functions cut, but neither defined in {files} nor known to the shim",
+        "{from}: {} named by the functions cut, but neither defined in {files} nor known to the shim; --shim FILE.h can define what \
+         is missing",
         listed(names)
     )]
     Unknown {
@@ -153,6 +154,10 @@ pub struct CutText {
     pub shimmed: Vec<String>,
     /// The text, to be compiled behind the shim.
     pub text: String,
+    /// What a reader has to know of how it is run.
+    pub notes: Vec<String>,
+    /// How the glue calls it.
+    pub(super) call: String,
     /// Whether the tree has a register IQER.
     pub(super) has_iqer: bool,
 }
@@ -324,6 +329,16 @@ impl<'a> Index<'a> {
                 if !names.is_empty() {
                     put(What::Other, names)
                 }
+            }
+            // DEFINE_STATIC_KEY_FALSE(name); and its like.
+            "expression_statement" if file.text(node).starts_with("DEFINE_") => {
+                let mut names = Vec::new();
+                visit(node, &mut |node| {
+                    if node.kind() == "identifier" && !file.text(node).starts_with("DEFINE_") {
+                        names.push(ordinary(node));
+                    }
+                });
+                put(What::Other, names)
             }
             "preproc_if"
             | "preproc_ifdef"
@@ -567,10 +582,14 @@ impl Writer<'_> {
     }
 
     fn need(&mut self, name: &Name, user: &str, certain: bool) {
-        if self.shim.get(name).is_some() {
+        if self.shim.get(name).is_some() || words::is_made(&name.1) {
             self.shimmed.insert(name.1.clone());
         } else if let Some(id) = self.index.get(name) {
             self.write(id, name);
+        } else if let Some(stub) = words::stub(&name.1) {
+            if self.shimmed.insert(name.1.clone()) {
+                self.text += &stub;
+            }
         } else if certain && !name.1.starts_with("__builtin_") && self.unknown.seen.insert(name.1.clone()) {
             self.unknown.names.push((name.1.clone(), user.to_string()));
         }
@@ -634,7 +653,7 @@ pub fn cut(source: &Source) -> Result<CutText, CutError> {
     let mut files = source.files.iter().map(parsed).collect::<Result<Vec<_>, _>>()?;
     let mut far: Vec<&SourceFile> = source.far.iter().collect();
     loop {
-        let unknown = match cut_of(&from, &files) {
+        let unknown = match cut_of(source, &files) {
             Err(CutError::Unknown { names, .. }) if !far.is_empty() => names,
             result => return result,
         };
@@ -644,7 +663,7 @@ pub fn cut(source: &Source) -> Result<CutText, CutError> {
             files.extend(at.map(|at| parsed(far.remove(at))).transpose()?);
         }
         if files.len() == before {
-            return cut_of(&from, &files);
+            return cut_of(source, &files);
         }
     }
 }
@@ -658,14 +677,23 @@ fn defines(file: &SourceFile, name: &str) -> bool {
 }
 
 /// The same from files that have been parsed, the driver's first.
-fn cut_of(from: &str, files: &[Parsed]) -> Result<CutText, CutError> {
-    let from = from.to_string();
+fn cut_of(source: &Source, files: &[Parsed]) -> Result<CutText, CutError> {
+    let from = source.name();
+    let given = source.shim.as_ref().map(|given| {
+        let deep = |line| CutError::Deep { from: from.clone(), file: given.path.clone(), line };
+        Parsed::new(&given.path, &given.text).map_err(deep)
+    });
+    let given = given.transpose()?;
     let shim_file = Parsed::new("shim.h", SHIM_H).expect("the shim is not deep");
     let (mut index, mut shim) = (Index::default(), Index::default());
     files.iter().for_each(|file| index.add_file(file));
     shim.add_file(&shim_file);
     add_prototypes(&mut shim, &shim_file);
 
+    if let Some(given) = &given {
+        shim.add_file(given);
+        add_prototypes(&mut shim, given);
+    }
     let entry = index.get(&(Space::Ordinary, ENTRY.to_string()));
     let Some(entry) = entry.filter(|&id| index.items[id].what == What::Function) else {
         if let Some(broken) = files[0].broken(&[ENTRY]) {
@@ -675,8 +703,14 @@ fn cut_of(from: &str, files: &[Parsed]) -> Result<CutText, CutError> {
     };
     let item = &index.items[entry];
     let parameters = parameter_types(item);
-    if parameters != PARAMETERS {
+    let Some(call) = words::call(ENTRY, &parameters, &PARAMETERS) else {
         return Err(CutError::Signature { from, file: item.file.path.clone(), found: parameters.join(", ") });
+    };
+    let mut notes = Vec::new();
+    if parameters.len() > PARAMETERS.len() {
+        let more: Vec<&str> = parameters.iter().map(String::as_str).filter(|kind| !PARAMETERS.contains(kind)).collect();
+        let what = "takes more than since Linux 5.8 and is given zeros and cells of its own";
+        notes.push(format!("{ENTRY} {what}: {}", more.join(", ")));
     }
     let members = reachable_members(&index, &shim);
     let mut writer = Writer {
@@ -705,7 +739,11 @@ fn cut_of(from: &str, files: &[Parsed]) -> Result<CutText, CutError> {
     }
     let has_iqer = writer.names.iter().any(|name| name == "DMAR_IQER_REG");
     let shimmed = writer.shimmed.into_iter().collect();
-    Ok(CutText { from, names: writer.names, shimmed, text: writer.text, has_iqer })
+    let given = source.shim.as_ref().map_or(String::new(), |given| {
+        format!("#line 1 \"{}\"\n{}\n", given.path.replace(['"', '\\', '\n'], "_"), given.text)
+    });
+    let text = given + &writer.text;
+    Ok(CutText { from, names: writer.names, shimmed, text, notes, call, has_iqer })
 }
 
 /// Functions that the shim declares: they count as provided.

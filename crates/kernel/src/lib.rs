@@ -3,7 +3,7 @@
 //! | part | file | what it is |
 //! | --- | --- | --- |
 //! | source | `source.rs`, `archive.rs`, `git.rs`, `far.rs`, `kept.rs` | a kernel's few files that are looked at, wherever they lie |
-//! | cut | `cut.rs` | `qi_submit_sync` and what it names, taken out with a C parser |
+//! | cut | `cut.rs`, `words.rs` | `qi_submit_sync` and what it names, taken out with a C parser |
 //! | edit | `edit.rs`, `patch.rs` | a rule taken back: generations that no package carries; a unified diff applied |
 //! | program | `program.rs`, `shim/` | compiled with the system's compiler against a shim of our own, and loaded |
 //! | accesses | `access.rs` | the words for what the C does |
@@ -50,6 +50,7 @@ mod seal;
 mod search;
 mod source;
 mod tour;
+mod words;
 
 pub use access::{Access, Field, RawStatus, Register};
 pub use board::{Board, Wrong};

@@ -10,8 +10,8 @@ use std::ptr;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, Yielder};
 
-use super::access::{Access, Kind, RawStatus};
-use super::board::{At, Board, Decide, MARK, Stop, rid};
+use super::access::{Access, CELL, Kind, RawStatus};
+use super::board::{At, Board, Decide, MARK, START, Stop, rid};
 use super::program::{BuildError, Loaded, Piece, Program};
 use vtd_qi::impl_qi::{Fsts, IdKind, MAX_SUBMITTERS, Request};
 
@@ -39,6 +39,11 @@ impl StopGrain {
 /// The shim's call-back at an access.
 unsafe extern "C" fn on_stop(context: *mut c_void, kind: u32, bytes: u32, at: u64, value: u64) -> u64 {
     let board: *mut Board = context.cast();
+    if kind == CELL {
+        // SAFETY: as below.
+        unsafe { (*board).cells.push((bytes + 1, value)) };
+        return 0;
+    }
     let stop = Stop { kind: Kind::from_number(kind), bytes, at, value };
     // SAFETY: the context is the machine's board, which outlives the library; while a submitter runs, nobody else holds a
     // reference to it, and none is held across the switch. The yielder is the running coroutine's own.
@@ -239,6 +244,7 @@ impl Machine {
         board.serial = [0; MAX_SUBMITTERS];
         board.at = [At::Idle; MAX_SUBMITTERS];
         board.wrong = None;
+        (board.clock, board.looks) = (START, 0);
     }
 
     /// Has somebody asked at each stop whether the submitter may go on at once.
@@ -318,6 +324,7 @@ impl Machine {
         // SAFETY: no reference to the board is held while the coroutine runs.
         unsafe {
             (*board).current = t;
+            (*board).cells.clear();
             (*board).yielder = submitter.yielder;
         }
         if let Some(coroutine) = &mut submitter.coroutine {

@@ -35,8 +35,10 @@ impl Picture {
     }
 
     pub(super) fn access(&mut self, machine: &Machine, t: usize, access: Access, returned: Option<i32>) {
+        let cells = &machine.board().cells;
+        let left: String = cells.iter().map(|(number, value)| format!(", cell {number}={value:#x}")).collect();
         let text = match returned {
-            Some(rc) => format!("{access}, return {}", errno(rc)),
+            Some(rc) => format!("{access}, return {}{left}", errno(rc)),
             None => access.to_string(),
         };
         self.row(machine, Some(t), text);

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::access::{Access, Register};
+use super::board::Pace;
 use super::isolate::Pulse;
 use super::machine::{Machine, StopGrain};
 use super::program::{BuildError, Program};
@@ -34,6 +35,8 @@ pub struct Recognised {
 pub struct Nearest {
     /// Its name.
     pub generation: String,
+    /// In what the tree differs: the parts of the driver that probes ask after.
+    pub parts: Vec<String>,
     /// In how many probes the tree differs.
     pub differs: usize,
     /// The first of them.
@@ -62,13 +65,47 @@ enum Then {
     /// Hardware does everything, in order.
     Complete,
     /// Statuses, IQH and IQT as given, and a fault; nothing completes.
-    Fault { fsts: Fsts, itesid: u8, gone: bool, forgotten: bool, iqh: Slot, iqt: Slot, statuses: Vec<(Slot, Status)> },
-    /// Nothing.
-    Nothing,
+    Fault { fsts: Fsts, itesid: u8, gone: u8, forgotten: bool, iqh: Slot, iqt: Slot, statuses: Vec<(Slot, Status)> },
+    /// Nothing at first; after so many looks at it hardware does everything, in order.
+    Late(u32),
+    /// Nothing, for so many rounds of waiting.
+    Nothing(u32),
 }
 
-/// Accesses after which a probe is cut off: an endless walk is told by them.
+impl Then {
+    /// After how often dropping the lock a probe ends.
+    fn rounds(&self) -> u32 {
+        match *self {
+            Then::Complete => 2,
+            Then::Late(rounds) => rounds + 2,
+            Then::Nothing(rounds) => rounds,
+            Then::Fault { .. } => 1,
+        }
+    }
+
+    /// What of a driver is asked after.
+    fn part(&self) -> &'static str {
+        match self {
+            Then::Complete => "MARK and RECLAIM",
+            Then::Late(_) => "polling",
+            Then::Nothing(_) => "waiting for room",
+            Then::Fault { fsts, itesid, .. } if fsts.has(Fsts::ITE) && *itesid > 0 => "time-outs of devices",
+            Then::Fault { fsts, .. } if fsts.has(Fsts::IQE) => "the handling of IQE",
+            Then::Fault { fsts, .. } if fsts.has(Fsts::ITE) => "the ITE walk",
+            Then::Fault { fsts, .. } if fsts.has(Fsts::ICE) => "the handling of ICE",
+            Then::Fault { .. } => "its own WD's status",
+        }
+    }
+}
+
+/// Accesses after which a probe is cut off, for each round of waiting: an endless walk is told by them.
 const LONGEST: usize = 96;
+
+/// Rounds of waiting that are long: nothing but hardware ends them.
+const LONG: u32 = 100;
+
+/// Devices that can be named.
+const MAX_DEVICES: u8 = 8;
 
 /// The ring that probes are run on.
 const SLOTS: u16 = 8;
@@ -102,7 +139,16 @@ fn probes() -> Vec<Probe> {
         for cnt in 0..=SLOTS {
             let name = format!("room for {count} IDs with free_cnt {cnt}");
             let queue = Queue { free_cnt: cnt, ..queue(2, 2, SLOTS) };
-            all.push(plain(name, count, queue, Then::Nothing));
+            all.push(plain(name, count, queue, Then::Nothing(2)));
+        }
+        let full = Queue { free_cnt: 1, ..queue(2, 2, SLOTS) };
+        all.push(plain(format!("no room for {count} IDs for long"), count, full, Then::Nothing(LONG)));
+    }
+    for looks in [1, 2, 3, LONG] {
+        for kind in [IdKind::Unit, IdKind::Device(1)] {
+            let request = Request::of(&[kind]);
+            let name = format!("DONE after {looks} looks, of a batch {kind:?}");
+            all.push(Probe { request, ..plain(name, 1, queue(0, 0, SLOTS), Then::Late(looks)) });
         }
     }
     let each = [Status::Free, Status::InUse, Status::Done, Status::Abort];
@@ -115,10 +161,13 @@ fn probes() -> Vec<Probe> {
             }
         }
     }
-    for own in each {
-        let name = format!("its own WD's status reads {}", own.name());
-        let then = fault(Fsts::NONE, 0, (0, 3), vec![(2, own)]);
-        all.push(plain(name, 2, queue(0, 0, SLOTS), then));
+    let (unit, device) = (IdKind::Unit, IdKind::Device(1));
+    for kinds in [[unit, unit], [device, unit], [unit, device]] {
+        for own in each {
+            let name = format!("its own WD's status reads {}, of a batch {kinds:?}", own.name());
+            let then = fault(Fsts::NONE, 0, (0, 3), vec![(2, own)]);
+            all.push(Probe { request: Request::of(&kinds), ..plain(name, 2, queue(0, 0, SLOTS), then) });
+        }
     }
     for iqh in 0..SLOTS as Slot {
         for iqt in 0..SLOTS as Slot {
@@ -132,13 +181,21 @@ fn probes() -> Vec<Probe> {
             all.push(plain(name, 1, queue(1, 1, SLOTS), fault(Fsts::ITE, 0, (iqh, iqt), mixed)));
         }
     }
-    for (gone, forgotten, who) in [(false, false, "present"), (true, false, "gone"), (true, true, "forgotten")] {
+    let devices = (1..=MAX_DEVICES).flat_map(|named| (0..4).map(move |state| (named, state)));
+    for (named, state) in devices {
+        let (gone, forgotten, who) = match state {
+            0 => (0, false, "present"),
+            1 => (1 << (named - 1), false, "gone"),
+            2 => (1 << (named - 1), true, "forgotten"),
+            _ => (!(1 << (named - 1)), false, "the only one that is present"),
+        };
         for own in [Status::InUse, Status::Done] {
             let mut states = statuses(Status::Free, SLOTS);
             states[3].1 = own;
-            let then = Then::Fault { fsts: Fsts::ITE, itesid: 1, gone, forgotten, iqh: 3, iqt: 4, statuses: states };
-            let request = Request::of(&[IdKind::Device(1)]);
-            let name = format!("ITE that names a device that is {who}, own WD {}", own.name());
+            let then =
+                Then::Fault { fsts: Fsts::ITE, itesid: named, gone, forgotten, iqh: 3, iqt: 4, statuses: states };
+            let request = Request::of(&[IdKind::Device(named)]);
+            let name = format!("ITE that names device {named}, which is {who}, own WD {}", own.name());
             all.push(Probe { request, ..plain(name, 1, queue(2, 2, SLOTS), then) });
         }
     }
@@ -152,21 +209,19 @@ fn probes() -> Vec<Probe> {
 }
 
 fn fault(fsts: Fsts, itesid: u8, (iqh, iqt): (Slot, Slot), statuses: Vec<(Slot, Status)>) -> Then {
-    Then::Fault { fsts, itesid, gone: false, forgotten: false, iqh, iqt, statuses }
+    Then::Fault { fsts, itesid, gone: 0, forgotten: false, iqh, iqt, statuses }
 }
 
-/// Probes on the kernel's own ring.
+/// Probes on the kernel's own ring: every slot, and batches of every length that drivers of today bring.
 fn probes_of_the_real_ring() -> Vec<Probe> {
-    [0u8, 254, 255]
-        .into_iter()
-        .map(|head| Probe {
-            name: format!("post, MARK and RECLAIM of 2 IDs at slot {head} of the unmodified ring"),
-            request: Request::plain(2),
-            queue: queue(head, head, 256),
-            statuses: Vec::new(),
-            then: Then::Complete,
-        })
-        .collect()
+    let at = |head: u8, count: u8| Probe {
+        name: format!("post, MARK and RECLAIM of {count} IDs at slot {head} of the unmodified ring"),
+        request: Request::plain(count),
+        queue: queue(head, head, 256),
+        statuses: Vec::new(),
+        then: Then::Complete,
+    };
+    (0..=255).map(|head| at(head, 2)).chain((0..=16).map(|count| at(250, count))).collect()
 }
 
 /// Something that can be probed.
@@ -219,7 +274,7 @@ impl Target for Machine {
             let board = self.board_mut();
             board.set_indices(*iqh, *iqt);
             board.set_faults(*fsts, *itesid);
-            board.set_gone(u8::from(*gone), *forgotten);
+            board.set_gone(*gone, *forgotten);
             statuses.iter().for_each(|&(slot, status)| board.set_raw_status(slot, status as i32));
         }
     }
@@ -253,10 +308,15 @@ impl Target for Reference {
         if let Then::Fault { fsts, itesid, gone, iqh, iqt, statuses, .. } = then {
             self.memory.set_indices(*iqh, *iqt);
             self.memory.set_faults(*fsts, *itesid);
-            self.memory.set_gone(u8::from(*gone));
+            self.memory.set_gone(*gone);
             statuses.iter().for_each(|&(slot, status)| self.memory.poke_status(slot, status));
         }
     }
+}
+
+/// Accesses after which a probe is cut off.
+fn longest(probe: &Probe) -> usize {
+    LONGEST * (probe.then.rounds() as usize).div_ceil(10)
 }
 
 /// Plays a probe and notes the accesses.
@@ -264,7 +324,7 @@ fn play(target: &mut dyn Target, probe: &Probe) -> Vec<Access> {
     target.begin(probe);
     let mut seen = Vec::new();
     let mut unlocks = 0;
-    while seen.len() < LONGEST {
+    while seen.len() < longest(probe) {
         let Some((access, returned)) = target.step() else { break };
         seen.push(access);
         if let Some(rc) = returned {
@@ -274,13 +334,16 @@ fn play(target: &mut dyn Target, probe: &Probe) -> Vec<Access> {
         match access {
             Access::WriteReg(Register::Iqt, _) => match &probe.then {
                 Then::Complete => target.complete(),
+                Then::Late(_) | Then::Nothing(_) => {}
                 then => target.fault(then),
             },
             Access::Unlock => {
                 unlocks += 1;
-                // Waiting for room or for the WD: two rounds are enough, and after a fault one.
-                if unlocks == 2 || matches!(probe.then, Then::Fault { .. }) {
+                if unlocks >= probe.then.rounds() {
                     break;
+                }
+                if matches!(probe.then, Then::Late(looks) if unlocks == looks) {
+                    target.complete();
                 }
             }
             _ => {}
@@ -304,6 +367,26 @@ fn comparable(accesses: &[Access], time_out: TimeOut) -> Vec<Access> {
     kept
 }
 
+/// What of a driver differs, most of it first: before IQT is written, what is before it; then what a probe asks after.
+fn parts(differs: &[(&Probe, Vec<Access>, Vec<Access>)]) -> Vec<String> {
+    let mut parts: Vec<(&str, usize)> = Vec::new();
+    for (probe, expected, found) in differs {
+        let same = expected.iter().zip(found).take_while(|(a, b)| a == b).count();
+        let posted = expected[..same].iter().any(|access| matches!(access, Access::WriteReg(Register::Iqt, _)));
+        let part = match &probe.then {
+            Then::Nothing(_) => probe.then.part(),
+            _ if !posted => "the post",
+            then => then.part(),
+        };
+        match parts.iter_mut().find(|(known, _)| *known == part) {
+            Some((_, times)) => *times += 1,
+            None => parts.push((part, 1)),
+        }
+    }
+    parts.sort_by_key(|&(_, times)| std::cmp::Reverse(times));
+    parts.into_iter().map(|(part, _)| part.to_string()).collect()
+}
+
 /// The kernel's generations: those that can be compiled from a tree since 5.8.
 fn candidates() -> impl Iterator<Item = &'static Generation> {
     GENERATIONS.iter().filter(|generation| generation.is_in_linux() && !generation.rules.one_id_only())
@@ -319,12 +402,25 @@ fn candidates() -> impl Iterator<Item = &'static Generation> {
 pub fn recognise(short: &Program, real: Option<&Program>, pulse: &Pulse) -> Result<Recognised, BuildError> {
     assert_eq!(short.length.slots(), SLOTS, "probes are written for {SLOTS} slots");
     let mut runs: Vec<(Probe, Length, Vec<Access>)> = Vec::new();
+    let mut looked = false;
     for (scalable, prefix) in [(false, ""), (true, "scalable mode: ")] {
         let mut machine = Machine::new(short, 1, StopGrain::Visible, scalable)?;
         for mut probe in probes() {
             pulse.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let seen = play(&mut machine, &probe);
             probe.name.insert_str(0, prefix);
+            looked |= machine.board().looks > 0;
+            runs.push((probe, short.length, seen));
+        }
+    }
+    if looked {
+        // What it does must not depend on the time.
+        let mut machine = Machine::new(short, 1, StopGrain::Visible, false)?;
+        machine.board_mut().pace = Pace::Leaping;
+        for mut probe in probes() {
+            pulse.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let seen = play(&mut machine, &probe);
+            probe.name.insert_str(0, "an hour between two looks at the clock: ");
             runs.push((probe, short.length, seen));
         }
     }
@@ -353,7 +449,7 @@ pub fn recognise(short: &Program, real: Option<&Program>, pulse: &Pulse) -> Resu
             let (c, model) = (comparable(seen, time_out), comparable(&expected, time_out));
             // A walk without an end is cut at a number of accesses, repeats among them.
             let common = c.len().min(model.len());
-            let cut = seen.len() == LONGEST && expected.len() == LONGEST;
+            let cut = seen.len() >= longest(probe) && expected.len() >= longest(probe);
             if c == model || cut && c[..common] == model[..common] {
                 repeated += usize::from(seen != &expected);
             } else {
@@ -368,7 +464,10 @@ pub fn recognise(short: &Program, real: Option<&Program>, pulse: &Pulse) -> Resu
                 repeats: repeated,
             });
         }
-        if nearest.as_ref().is_none_or(|nearest| differs.len() < nearest.differs) {
+        let parts = parts(&differs);
+        // Candidates come from the oldest to the newest.
+        let distance = (parts.len(), differs.len());
+        if nearest.as_ref().is_none_or(|nearest| distance <= (nearest.parts.len(), nearest.differs)) {
             repeats = repeated;
             let text = |accesses: &[Access]| accesses.iter().take(4).map(|access| access.to_string()).collect();
             nearest = Some(match differs.first() {
@@ -376,6 +475,7 @@ pub fn recognise(short: &Program, real: Option<&Program>, pulse: &Pulse) -> Resu
                     let same = expected.iter().zip(found).take_while(|(a, b)| a == b).count();
                     Nearest {
                         generation: generation.name.to_string(),
+                        parts,
                         differs: differs.len(),
                         probe: probe.name.clone(),
                         expected: text(&expected[same..]),
@@ -384,6 +484,7 @@ pub fn recognise(short: &Program, real: Option<&Program>, pulse: &Pulse) -> Resu
                 }
                 None => Nearest {
                     generation: generation.name.to_string(),
+                    parts: vec!["the length of the ring".to_string()],
                     differs: 0,
                     probe: "the length of the ring".to_string(),
                     expected: vec!["QI_LENGTH is 256".to_string()],

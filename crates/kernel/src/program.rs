@@ -149,6 +149,16 @@ pub fn compiler() -> OsString {
     std::env::var_os("CC").filter(|cc| !cc.is_empty()).unwrap_or_else(|| "cc".into())
 }
 
+/// Its words, as `make` takes them: a program and its first arguments. A file of that name is a program, blanks and all.
+fn compiler_words() -> Vec<OsString> {
+    let whole = compiler();
+    let words = whole.to_str().filter(|_| !std::path::Path::new(&whole).is_file()).and_then(shlex::split);
+    match words.filter(|words| !words.is_empty()) {
+        Some(words) => words.into_iter().map(OsString::from).collect(),
+        None => vec![whole],
+    }
+}
+
 /// The flags, as they are printed.
 pub fn flags(optimise: Optimise) -> String {
     format!("{} {}", optimise.flag(), FLAGS.join(" "))
@@ -210,7 +220,8 @@ impl Program {
     /// Compiles the cut text and the shim, and links them.
     fn build(&self, cut: &CutText, length: Option<Length>, pulse: &Pulse) -> Result<(), BuildError> {
         let iqer = if cut.has_iqer { "DMAR_IQER_REG" } else { "0xffffffff" };
-        let text = format!("{SHIM_H}\n{}\n#line 1 \"glue.h\"\n#define VTD_QI_IQER {iqer}\n{GLUE_H}", cut.text);
+        let text =
+            format!("{SHIM_H}\n{}\n#line 1 \"glue.h\"\n#define VTD_QI_IQER {iqer}\n{}{GLUE_H}", cut.text, cut.call);
         let (cut_o, shim_o) = (file_in_memory()?, file_in_memory()?);
         let mut flags = vec![self.optimise.flag().to_string()];
         flags.extend(FLAGS.map(String::from));
@@ -247,8 +258,10 @@ struct Compiling<'a> {
 impl Compiling<'_> {
     /// Runs the compiler on a text; its first error is the message. It inherits `files` and nothing else.
     fn run(&self, flags: &[String], text: &str, files: &[&File]) -> Result<(), BuildError> {
-        let mut command = Command::new(compiler());
-        let compiler = command.get_program().to_string_lossy().into_owned();
+        let words = compiler_words();
+        let compiler = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         let (mut input, mut complaints) = (file_in_memory()?, file_in_memory()?);
         input.write_all(text.as_bytes())?;
         input.rewind()?;
@@ -295,9 +308,12 @@ impl Compiling<'_> {
         let from = self.cut.from.clone();
         // The shim's own words about structures that do not fit.
         if let Some((_, words)) = said.split_once("static assertion failed")
-            && let Some((_, words)) = words.split_once('"')
+            && let Some(words) = words.lines().next()
         {
-            let message = words.split('"').next().unwrap_or_default().to_string();
+            // gcc quotes the words; clang says the condition first, behind which they stand as they are.
+            let quoted = words.split('"').nth(1);
+            let plain = words.rsplit_once("': ").map(|(_, words)| words);
+            let message = quoted.or(plain).unwrap_or(words).to_string();
             return BuildError::Layout { from, message };
         }
         let first = said.lines().find(|line| line.contains("error: ")).or(said.lines().next()).unwrap_or_default();

@@ -166,6 +166,8 @@ pub enum Choice {
     Step(u8),
     /// The hardware does a step, as numbers.
     Hardware(u8, u8, u8),
+    /// So much time goes by that every time-out has come.
+    Leap,
 }
 
 impl Choice {
@@ -321,6 +323,9 @@ impl<'a> Scheduler<'a> {
             };
             if actor < n {
                 if board.can_run(actor) {
+                    if board.next_kind(actor) == Some(Kind::Clock) && self.rng.below(8) == 0 {
+                        self.leap(board);
+                    }
                     self.note(Choice::Step(actor as u8));
                     return Picked::Step(actor);
                 }
@@ -397,6 +402,7 @@ impl<'a> Scheduler<'a> {
                 self.note(choice);
                 return Some(Picked::Step(t.into()));
             }
+            Choice::Leap => self.leap(board),
             Choice::Hardware(..) => {
                 let steps = hardware_steps(self.cfg, board);
                 let steps = &steps.steps[..steps.len];
@@ -413,6 +419,11 @@ impl<'a> Scheduler<'a> {
         if let Some(record) = &mut self.record {
             record.push(choice);
         }
+    }
+
+    fn leap(&mut self, board: &mut Board) {
+        self.note(Choice::Leap);
+        board.leap();
     }
 
     fn hardware(&mut self, board: &mut Board, step: HwStep) {
@@ -510,6 +521,9 @@ fn conclude(
         }
         for &t in &waiting {
             if machine.can_run(t) {
+                if machine.board().next_kind(t) == Some(Kind::Clock) {
+                    scheduler.leap(machine.board_mut());
+                }
                 relaxed[t] += u32::from(machine.board().next_kind(t) == Some(Kind::Relax));
                 scheduler.note(Choice::Step(t as u8));
                 scheduler.steps += 1;
@@ -778,6 +792,10 @@ pub fn draw(machine: &mut Machine, cfg: &SearchCfg, schedule: &[Choice]) -> Time
                 if let Some((access, returned)) = machine.step(t.into()) {
                     picture.access(machine, t.into(), access, returned);
                 }
+            }
+            Choice::Leap => {
+                machine.board_mut().leap();
+                picture.note(machine, None, "an hour goes by".to_string());
             }
             Choice::Hardware(..) => {
                 let steps = hardware_steps(cfg, machine.board());

@@ -52,6 +52,8 @@ pub struct Source {
     pub files: Vec<SourceFile>,
     /// Headers that these include, and those in turn: looked into for what is defined nowhere else.
     pub far: Vec<SourceFile>,
+    /// Definitions that were given beside the shim's.
+    pub shim: Option<SourceFile>,
     /// What was changed in it at run time: rules that were taken back, and patches.
     pub edits: Vec<String>,
     /// What a reader has to know of how it was read.
@@ -205,7 +207,7 @@ impl Source {
         files.retain(|file| file.path != MAKEFILE && file.path != OLD_DMAR_C);
         let (mut files, far): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| is_near(&file.path));
         files.sort_by_key(|file| (file.path != DMAR_C, !file.path.ends_with("iommu.h"), file.path.clone()));
-        Ok(Source { from: from.to_path_buf(), version, files, far, edits: Vec::new(), notes: Vec::new() })
+        Ok(Source { from: from.to_path_buf(), version, files, far, shim: None, edits: Vec::new(), notes: Vec::new() })
     }
 
     /// Adds the headers of a kernel tree, or of a folder of headers, for names that the source itself does not define.
@@ -229,6 +231,17 @@ impl Source {
         self.files.splice(own..own, near);
         self.far.extend(far);
         self.notes.push(format!("names that it does not define are taken from the headers in {}", from.display()));
+        Ok(self)
+    }
+
+    /// Adds a file of definitions that stand before all else, as those of the shim do: for names that nobody else defines.
+    ///
+    /// # Errors
+    /// [`SourceError`] if it cannot be read.
+    pub fn with_shim(mut self, from: &Path) -> Result<Source, SourceError> {
+        let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let unreadable = || SourceError::Unreadable { path: from.to_path_buf(), error: missing() };
+        self.shim = Some(read_file(Path::new(""), from.to_string_lossy().into_owned())?.ok_or_else(unreadable)?);
         Ok(self)
     }
 

@@ -34,6 +34,8 @@ const size_t vtd_qi_layout[] = {
 /* Registers as the tree numbers them, in the order of Register in access.rs. */
 const u32 vtd_qi_registers[] = { DMAR_IQH_REG, DMAR_IQT_REG, DMAR_FSTS_REG, VTD_QI_IQER };
 
+void vtd_qi_cell(unsigned int number, u64 value);
+
 void vtd_qi_attach(struct intel_iommu *iommu, struct q_inval *qi, void *desc, void *status, void *reg, u64 ecap)
 {
 	iommu->reg = reg;
@@ -46,7 +48,14 @@ void vtd_qi_attach(struct intel_iommu *iommu, struct q_inval *qi, void *desc, vo
 	qi->free_cnt = QI_LENGTH;
 }
 
+/* The tree's function, with what it takes beside iommu, desc, count and options: zeros, and cells of its own for pointers. */
 int vtd_qi_submit(struct intel_iommu *iommu, void *desc, unsigned int count, unsigned long options)
 {
-	return qi_submit_sync(iommu, desc, count, options);
+	u64 cells[VTD_QI_CELLS + 1][64] = { { 0 } };
+	int rc = VTD_QI_CALL;
+
+	for (unsigned int i = 0; i < VTD_QI_CELLS; i++)
+		if (cells[i][0])
+			vtd_qi_cell(i, cells[i][0]);
+	return rc;
 }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* In the order of Kind in access.rs. */
-enum kind { READ, WRITE, COPY, LOCK, UNLOCK, RELAX, READ_REG, WRITE_REG, OUTSIDE, RUNAWAY };
+enum kind { READ, WRITE, COPY, LOCK, UNLOCK, RELAX, READ_REG, WRITE_REG, OUTSIDE, RUNAWAY, CLOCK, CELL };
 
 struct piece {
 	uintptr_t at;
@@ -175,6 +175,17 @@ void vtd_qi_unlock(void *lock)
 void vtd_qi_relax(void)
 {
 	stop(RELAX, 0, 0, 0);
+}
+
+uint64_t vtd_qi_clock(void)
+{
+	return stop(CLOCK, 0, 0, 0);
+}
+
+/* What a call has left in a cell that it was given beside what it takes since 5.8. */
+void vtd_qi_cell(unsigned int number, uint64_t value)
+{
+	stop(CELL, number, 0, value);
 }
 
 int vtd_qi_log(const char *format, ...)

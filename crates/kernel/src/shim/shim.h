@@ -147,7 +147,6 @@ void vtd_qi_relax(void);
 #define spin_unlock_irqrestore(lock, flags) ((void)(flags), vtd_qi_unlock(lock))
 #define local_irq_save(flags) ((flags) = 0)
 #define local_irq_restore(flags) ((void)(flags))
-#define lockdep_assert_held(lock) ((void)(lock))
 #define might_sleep() ((void)0)
 #define cpu_relax() vtd_qi_relax()
 #define cond_resched() vtd_qi_relax()
@@ -194,14 +193,7 @@ int vtd_qi_log(const char *format, ...);
 void vtd_qi_log_enter(void);
 void vtd_qi_log_leave(void);
 
-/* Tracing and timing: off. */
-#define trace_qi_submit(...) ((void)0)
-#define ktime_get() ((ktime_t)0)
-#define ktime_get_ns() ((u64)0)
-#define ktime_to_ns(t) ((s64)(t))
-#define ktime_sub(a, b) ((a) - (b))
-#define local_clock() ((u64)0)
-#define get_cycles() ((u64)0)
+/* Timing of the driver itself: off. */
 #define dmar_latency_enabled(iommu, type) ((void)(iommu), (void)(type), 0)
 #define dmar_latency_update(iommu, type, ns) ((void)(iommu), (void)(type), (void)(ns))
 

@@ -54,6 +54,9 @@ pub(crate) struct Args {
     /// A kernel tree or a folder of headers, for names that the source itself does not define
     #[arg(long, value_name = "DIR")]
     pub headers: Option<PathBuf>,
+    /// A file of definitions, for names that neither the source nor this program defines: macros, types, inline functions
+    #[arg(long, value_name = "FILE")]
+    pub shim: Option<PathBuf>,
     /// A unified diff that is applied to the source in memory, and held against the source without it
     #[arg(long, value_name = "FILE")]
     pub patch: Option<PathBuf>,
@@ -266,7 +269,8 @@ mod tests {
     use super::*;
 
     /// What each option is tried with, and which parts (r, c, f, s: the four of `--only`; p: `--replay`) it means something for.
-    const TRIED: [(&str, &str, &str); 24] = [
+    const TRIED: [(&str, &str, &str); 25] = [
+        ("shim", "x", "rcfsp"),
         ("patch", "x", "rcfsp"),
         ("baseline", "x", ""),
         ("runs", "9", ""),

@@ -77,6 +77,9 @@ struct Seen {
 
 const STRATEGIES: [Strategy; 2] = [Strategy::Random, Strategy::Pct { changes: 3 }];
 
+/// Most steps of a run that is drawn; a longer one is named by its seed.
+const DRAWN: usize = 400;
+
 /// Runs more of what a thing was not found in, before it is said to be new.
 const MORE: u64 = 10;
 
@@ -112,7 +115,9 @@ pub fn weigh(
             };
             let drawn = if change == Change::Gone { &mut *before } else { &mut *after };
             let timeline = match (&shortest, change) {
-                (Some((finding, strategy)), Change::New | Change::Gone) if !finding.schedule.is_empty() => {
+                (Some((finding, strategy)), Change::New | Change::Gone)
+                    if (1..=DRAWN).contains(&finding.schedule.len()) =>
+                {
                     timeline(ring, *strategy, drawn, finding, report)?
                 }
                 _ => String::new(),

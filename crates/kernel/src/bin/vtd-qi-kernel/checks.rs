@@ -102,7 +102,7 @@ pub fn check(args: &Args, plan: &Plan, report: &mut Report) -> Result<(), String
     let (source, before) = sources(args)?;
     let cut = cut(&source).map_err(|e| e.to_string())?;
     report.tree = source.name();
-    report.notes = source.notes.clone();
+    report.notes = [source.notes.clone(), cut.notes.clone()].concat();
     report.compiler = compiler().to_string_lossy().into_owned();
     report.flags = flags(Optimise::O2);
     report.cut = cut.names.clone();
@@ -156,8 +156,12 @@ fn sources(args: &Args) -> Result<(Source, Option<Source>), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let open = |place: &Path| -> Result<Source, String> {
         let source = Source::open(place, interrupt()).map_err(|e| text(&e))?;
-        match &args.headers {
-            Some(headers) => source.with_headers(headers).map_err(|e| text(&e)),
+        let source = match &args.headers {
+            Some(headers) => source.with_headers(headers).map_err(|e| text(&e))?,
+            None => source,
+        };
+        match &args.shim {
+            Some(shim) => source.with_shim(shim).map_err(|e| text(&e)),
             None => Ok(source),
         }
     };

@@ -185,23 +185,40 @@ pub fn recognised_in_words(recognised: &Recognised, compared: Option<Sameness>) 
             let probes = recognised.probes;
             let but = match compared {
                 Some(Sameness::Same) => {
-                    return vec![format!("recognised as {name} ({what}): {probes} probes and the comparison agree")];
+                    return vec![format!("this is {name} ({what}): {probes} probes and the comparison agree")];
                 }
-                Some(Sameness::Differs) => "the comparison does not",
+                Some(Sameness::Differs) => {
+                    return vec![format!(
+                        "this is NOT {name} ({what}), though {probes} probes agree: the comparison does not"
+                    )];
+                }
                 Some(Sameness::Unknown) => "the comparison was not finished",
                 None => "the comparison was not run",
             };
-            vec![format!("the {probes} probes agree with {name} ({what}); {but}")]
+            vec![format!("{probes} probes agree with {name} ({what}); {but}")]
         }
         (None, Some(nearest)) => vec![
             format!(
-                "UNKNOWN, differs from {} at {:?} ({} of {} probes differ)",
-                nearest.generation, nearest.probe, nearest.differs, recognised.probes
+                "UNKNOWN: nearest is {}, and differs in {} ({} of {} probes; the first: {:?})",
+                nearest.generation,
+                listed(&nearest.parts),
+                nearest.differs,
+                recognised.probes,
+                nearest.probe
             ),
             format!("{}: {}", nearest.generation, nearest.expected.join(", ")),
             format!("the tree: {}", nearest.found.join(", ")),
         ],
         (None, None) => vec!["UNKNOWN".to_string()],
+    }
+}
+
+/// Things in a row: a, b and c.
+fn listed(things: &[String]) -> String {
+    match things {
+        [] => String::new(),
+        [one] => one.clone(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
     }
 }
 
