@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use stateright_temporal::graph::{Edge, Graph, StateId};
 use stateright_temporal::liveness::{Checker, Condition, LivenessVerdict};
+use vtd_qi::campaign::hangs::HangKind;
 use vtd_qi::impl_qi::{Fsts, Label, Pc, SlotFairness, Status};
 
-use crate::judge::HangKind;
 use crate::model::{SmallRing, SmallState, is_active};
 
 /// What becomes of calls when the ring is left to itself.
@@ -56,7 +56,7 @@ impl<'a, const F: usize> Fates<'a, F> {
             () if late.fsts().has(Fsts::IQE) => HangKind::UnclaimedIqe,
             () if retries() => HangKind::EndlessRetry,
             () if hung.iter().any(|&t| waits_for(t, Status::Free)) => HangKind::LostDone,
-            () if hung.iter().any(|&t| self.ring.waiting(late, t)) => HangKind::MissedAbort,
+            () if hung.iter().any(|&t| self.ring.waiting(late, t)) => HangKind::MissedWd,
             () => HangKind::NoRoom,
         })
     }
@@ -85,7 +85,7 @@ impl<'a, const F: usize> Fates<'a, F> {
             let verdict = checker.check(&self.ring.returned(t), cancel).map_err(|error| error.to_string())?;
             if let LivenessVerdict::Violated(lasso) = verdict {
                 let retries = lasso.cycle.iter().any(|edge| self.is_time_out(*edge));
-                let hang = if retries { HangKind::EndlessRetry } else { HangKind::MissedAbort };
+                let hang = if retries { HangKind::EndlessRetry } else { HangKind::MissedWd };
                 return Ok(Some((*self.graph.state(lasso.start), hang)));
             }
         }

@@ -2,13 +2,14 @@
 
 use stateright_temporal::graph::{Coverage, Edge, Graph, Search, StateId};
 use stateright_temporal::liveness::Run;
+use vtd_qi::campaign::hangs::HangKind;
 use vtd_qi::impl_qi::{
     Action, FaultClass, Faults, Hardware, IdKind, Label, Length, Request, RingCfg, RingError, Rules, Slot, Status,
 };
 use vtd_qi::timeline::Timeline;
 
 use crate::fates::Fates;
-use crate::judge::{Bounds, Evidence, FaultGuess, HangKind, Reached, Sighting};
+use crate::judge::{Bounds, Evidence, FaultGuess, Reached, Sighting};
 use crate::model::{Onward, Planned, PlannedState, SLOTS, SUBMITTERS, SmallRing, SmallState, at_rest};
 use crate::picture::{BatchPicture, Picture};
 

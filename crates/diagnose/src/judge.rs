@@ -6,9 +6,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use serde::Serialize;
 use stateright_temporal::graph::Limits;
 use stateright_temporal::memory::Memory;
+use vtd_qi::campaign::hangs::HangKind;
 use vtd_qi::impl_qi::{AfterIte, FaultClass, Itesid, Rules};
 use vtd_qi::timeline::Timeline;
 
@@ -75,26 +75,6 @@ pub struct Evidence {
     pub still: bool,
     /// A CPU is known to be stuck with interrupts off: it polls for its WD or holds the lock, and is not in between two attempts.
     pub hard: bool,
-}
-
-/// How a call hangs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HangKind {
-    /// The ITE walk never meets its end: lock held, interrupts off.
-    EndlessWalk,
-    /// The lock is kept for ever for another reason.
-    LockKept,
-    /// The descriptor at IQH is invalid, and no call takes it for its own.
-    UnclaimedIqe,
-    /// A request times out and is posted again for ever.
-    EndlessRetry,
-    /// The owner waits for a DONE that was written and taken away.
-    LostDone,
-    /// The owner waits for a WD that hardware has dropped, and that nobody marked ABORT.
-    MissedAbort,
-    /// There are never enough free slots.
-    NoRoom,
 }
 
 /// States of the model that look like the picture.

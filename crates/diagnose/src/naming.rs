@@ -5,10 +5,11 @@
 
 use serde::Serialize;
 use vtd_qi::campaign::findings::Findings;
+use vtd_qi::campaign::hangs::HangKind;
 use vtd_qi::campaign::published::PublishedBug;
 use vtd_qi::impl_qi::{FaultClass, IteWalk, Rules};
 
-use crate::judge::{Bounds, Evidence, HangKind, Reached, Sighting, search};
+use crate::judge::{Bounds, Evidence, Reached, Sighting, search};
 use crate::picture::Picture;
 
 /// A bug that explains a state.
@@ -82,11 +83,11 @@ pub fn name(
         let again = search(mended, sighting.guess, picture, Evidence { hangs: true, ..evidence }, bounds);
         matches!(again, Reached::No { .. })
     };
-    let (loses, walks_odd) = (PublishedBug::LostDone.is_in(&rules), PublishedBug::OddWalk.is_in(&rules));
-    Some(match hang {
-        HangKind::LostDone if loses => KnownBug::LostDone2024,
-        HangKind::EndlessWalk if walks_odd => KnownBug::OddWalk2026,
-        HangKind::MissedAbort | HangKind::NoRoom | HangKind::LostDone if walks_odd && from_odd_walk() => {
+    let walks_odd = PublishedBug::OddWalk.is_in(&rules);
+    Some(match (hang, hang.bug(&rules)) {
+        (HangKind::LostDone, Some(_)) => KnownBug::LostDone2024,
+        (HangKind::EndlessWalk, Some(_)) => KnownBug::OddWalk2026,
+        (HangKind::MissedWd | HangKind::NoRoom | HangKind::LostDone, _) if walks_odd && from_odd_walk() => {
             KnownBug::OddWalk2026
         }
         _ => finding(sighting.guess.class, "call-eventually-returns"),

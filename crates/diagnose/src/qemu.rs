@@ -48,7 +48,7 @@ impl JudgedLife {
     pub fn shown_by(&self) -> Option<String> {
         self.harmed().into_iter().find_map(|(_, replayed)| match &replayed.verdict {
             ReplayVerdict::Accepted(accepted) => match &accepted.end {
-                Ending::Stuck(stuck) => stuck.hang.shown_by().map(String::from),
+                Ending::Stuck(stuck) => stuck.shown_by().map(String::from),
                 _ => None,
             },
             ReplayVerdict::Broken(broken) => {
@@ -125,7 +125,7 @@ fn told(those: &[&(&'static Generation, Replayed)]) -> String {
 
 fn ended(end: &Ending) -> String {
     match end {
-        Ending::Stuck(stuck) => format!("it ends stuck: {}; {}", stuck.hang.what(), stuck.hang.fix()),
+        Ending::Stuck(stuck) => format!("it ends stuck: {}; {}", stuck.what(), stuck.fix()),
         Ending::Middle { .. } => "it ends in the middle, and each call can still return".to_string(),
         other => other.to_string(),
     }

@@ -3,11 +3,11 @@
 //! Names of fields are the document's; a field that is null is not known or does not apply.
 
 use serde::Serialize;
+use vtd_qi::campaign::hangs::HangKind;
 
 use crate::diagnosis::{Diagnosis, wrong_in};
 use crate::dmesg::{ReportedFault, ReportedLockup};
 use crate::ftrace::TracedCall;
-use crate::judge::HangKind;
 use crate::material::Material;
 use crate::naming::KnownBug;
 use crate::patterns::KnownPattern;

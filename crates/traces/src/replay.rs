@@ -121,7 +121,7 @@ mod seen;
 mod steps;
 mod tracker;
 
-pub use ending::{Ending, KnownHang, Stuck};
+pub use ending::{Ending, Stuck};
 pub use judge::{Judge, replay};
 pub use log::{ReplayedLife, judge_log};
 pub use options::{End, Grain, MostStates, Options, Qemu};

@@ -7,7 +7,7 @@ use vtd_qi::timeline::{LEGEND, Part};
 use vtd_qi_diagnose::diagnosis::{Diagnosis, wrong_in};
 use vtd_qi_diagnose::dmesg::KernelLog;
 use vtd_qi_diagnose::ftrace::{CallTrace, meaning};
-use vtd_qi_diagnose::judge::{HangKind, Sighting};
+use vtd_qi_diagnose::judge::Sighting;
 use vtd_qi_diagnose::material::Material;
 use vtd_qi_diagnose::picture::{BatchPicture, Content};
 use vtd_qi_diagnose::report::{bugs, is_healthy, verdict};
@@ -246,19 +246,7 @@ fn fate(sighting: &Sighting) -> String {
         (None, _) if sighting.fleeting => "for microseconds only, with q_lock held".to_string(),
         (None, _) => format!("each call can still return{lock}"),
         (Some(_), true) => format!("some of these states hang, others do not{lock}"),
-        (Some(hang), false) => format!("hangs, {}{lock}", of(hang)),
-    }
-}
-
-fn of(hang: HangKind) -> &'static str {
-    match hang {
-        HangKind::EndlessWalk => "the ITE walk never meets its end",
-        HangKind::LockKept => "the lock is kept for ever",
-        HangKind::UnclaimedIqe => "no call takes the invalid descriptor at IQH for its own",
-        HangKind::EndlessRetry => "the request times out and is posted again for ever",
-        HangKind::LostDone => "an owner waits for a DONE that was taken away",
-        HangKind::MissedAbort => "an owner waits for a WD that hardware has dropped",
-        HangKind::NoRoom => "there are never enough free slots",
+        (Some(hang), false) => format!("hangs, {}{lock}", hang.name()),
     }
 }
 

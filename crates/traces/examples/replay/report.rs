@@ -13,7 +13,7 @@ use vtd_qi_terminal::style::{BAD, GOOD, Style, UNSURE, painted};
 use vtd_qi_traces::qemu_log::{Facts, Summary};
 use vtd_qi_traces::replay::{
     Accepted, Breach, BrokenPromise, Ending, GivenUp, Grain, Qemu, Rejection, ReplayVerdict, Replayed, ReplayedLife,
-    SpecSteps, Stuck,
+    SpecSteps,
 };
 
 /// What is said of a life of the queue.
@@ -215,8 +215,8 @@ impl Report {
                 format!("{word} of {names}{end}{or}")
             }
             Word::Stuck => match &best.end {
-                Some(Ending::Stuck(Stuck { hang, .. })) => {
-                    format!("{word}, of {names}: {}; {}", hang.what(), hang.fix())
+                Some(Ending::Stuck(stuck)) => {
+                    format!("{word}, of {names}: {}; {}", stuck.what(), stuck.fix())
                 }
                 _ => format!("{word}, of {names}"),
             },
@@ -258,7 +258,7 @@ impl Report {
         let stuck = self.first(Word::Stuck).and_then(|fit| fit.end.as_ref());
         let broken = self.first(Word::BreaksAPromise).and_then(|fit| fit.breach.as_ref());
         match (stuck, broken) {
-            (Some(Ending::Stuck(Stuck { hang, .. })), _) => hang.shown_by().map(String::from),
+            (Some(Ending::Stuck(stuck)), _) => stuck.shown_by().map(String::from),
             (_, Some(Breach { finding: Some((number, _)), .. })) => {
                 Findings::embedded().findings.get(number - 1).map(|finding| finding.cell.clone())
             }

@@ -8,6 +8,7 @@ use stateright_temporal::graph::{Coverage, Limits, Search};
 
 use super::runs::{LogRing, LogState, Run};
 use super::tracker::{GoOn, Tracker};
+use vtd_qi::campaign::hangs::HangKind;
 use vtd_qi::campaign::published::PublishedBug;
 use vtd_qi::impl_qi::{Action, Desc, Fsts, HwStep, MAX_SUBMITTERS, Outcome, Pc};
 
@@ -39,62 +40,42 @@ pub struct Stuck {
     /// The CPUs whose calls they are.
     pub cpus: Vec<u64>,
     /// What kind of hang it is.
-    pub hang: KnownHang,
+    pub hang: HangKind,
+    /// The published bug that it is.
+    #[serde(skip)]
+    pub bug: Option<PublishedBug>,
     /// The state, in one of the runs.
     pub state: String,
 }
 
-/// The known hangs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KnownHang {
-    /// Who handles an ITE walks for ever, with the lock held and interrupts off.
-    EndlessWalk,
-    /// A WD was aborted in hardware and the walk has stepped over it: its owner polls for ever.
-    MissedWd,
-    /// A DONE was reclaimed before its owner had looked: it polls for ever.
-    LostDone,
-    /// No call takes the invalid ID at IQH for its own, since it is not the first of its batch: IQE stays set, and all poll for ever.
-    UnclaimedIqe,
-    /// None of these.
-    Other,
-}
-
-impl KnownHang {
+impl Stuck {
     /// What it is, in a sentence.
-    pub fn what(self) -> &'static str {
-        match self {
-            KnownHang::EndlessWalk => {
+    pub fn what(&self) -> &'static str {
+        match self.hang {
+            HangKind::EndlessWalk => {
                 "a hard lockup: the walk over odd slots after an ITE never meets its end, with the lock held and interrupts off"
             }
-            KnownHang::MissedWd => {
+            HangKind::MissedWd => {
                 "a soft lockup: the walk over odd slots after an ITE has stepped over an aborted WD (missed WD), whose owner polls for ever"
             }
-            KnownHang::LostDone => {
+            HangKind::LostDone => {
                 "a soft lockup: another CPU has reclaimed a DONE before its owner had looked (lost DONE), who polls for ever"
             }
-            KnownHang::UnclaimedIqe => {
+            HangKind::UnclaimedIqe => {
                 "a soft lockup: the unit has refused an ID that is not the first of its batch, no CPU takes that IQE for its own, \
                  and the unit fetches nothing any more"
             }
-            KnownHang::Other => "no known hang: those who are in calls wait for what never comes",
-        }
-    }
-
-    /// The published bug that it is.
-    pub fn bug(self) -> Option<PublishedBug> {
-        match self {
-            KnownHang::EndlessWalk | KnownHang::MissedWd => Some(PublishedBug::OddWalk),
-            KnownHang::LostDone => Some(PublishedBug::LostDone),
-            KnownHang::UnclaimedIqe | KnownHang::Other => None,
+            HangKind::LockKept | HangKind::EndlessRetry | HangKind::NoRoom | HangKind::Other => {
+                "no known hang: those who are in calls wait for what never comes"
+            }
         }
     }
 
     /// Which kernels have it, and what mends it.
-    pub fn fix(self) -> &'static str {
-        match self.bug() {
+    pub fn fix(&self) -> &'static str {
+        match self.bug {
             Some(bug) => bug.fix(),
-            None if self == KnownHang::UnclaimedIqe => {
+            None if self.hang == HangKind::UnclaimedIqe => {
                 "no published commit mends it; the rules iqe-at=any and iqe-patch=null-wd would (docs/findings.md, \
                  \"An invalid ID that is not the first of its batch is never repaired\")"
             }
@@ -103,10 +84,10 @@ impl KnownHang {
     }
 
     /// The scenario or cell that has a run to such a hang.
-    pub fn shown_by(self) -> Option<&'static str> {
-        match self.bug() {
+    pub fn shown_by(&self) -> Option<&'static str> {
+        match self.bug {
             Some(bug) => Some(bug.shown_by()),
-            None => (self == KnownHang::UnclaimedIqe).then_some("g5-invalid-id-in-order-2x4"),
+            None => (self.hang == HangKind::UnclaimedIqe).then_some("g5-invalid-id-in-order-2x4"),
         }
     }
 }
@@ -116,15 +97,16 @@ impl Display for Ending {
         match self {
             Ending::Idle => write!(f, "it ends idle"),
             Ending::Middle { state } => write!(f, "it ends in the middle: {state}"),
-            Ending::Stuck(Stuck { cpus, hang, state }) => {
-                let cpus: Vec<String> = cpus.iter().map(u64::to_string).collect();
+            Ending::Stuck(stuck) => {
+                let cpus: Vec<String> = stuck.cpus.iter().map(u64::to_string).collect();
                 let (s, never) = if cpus.len() == 1 { ("", "never returns") } else { ("s", "never return") };
                 write!(
                     f,
-                    "it ends stuck: CPU{s} {} {never}. It is {}; {}. The state: {state}",
+                    "it ends stuck: CPU{s} {} {never}. It is {}; {}. The state: {}",
                     cpus.join(", "),
-                    hang.what(),
-                    hang.fix()
+                    stuck.what(),
+                    stuck.fix(),
+                    stuck.state
                 )
             }
             Ending::NotFound { states } => {
@@ -166,11 +148,15 @@ impl Tracker {
         });
         match stuck.is_empty() {
             true => Ending::Middle { state: self.describe(&runs[0].state) },
-            false => Ending::Stuck(Stuck {
-                hang: self.hang(&runs[0].state, &stuck),
-                cpus: stuck.iter().map(|&t| self.seen.cpu(t)).collect(),
-                state: self.describe(&runs[0].state),
-            }),
+            false => {
+                let hang = self.hang(&runs[0].state, &stuck);
+                Ending::Stuck(Stuck {
+                    hang,
+                    bug: hang.bug(&self.ring.cfg().rules),
+                    cpus: stuck.iter().map(|&t| self.seen.cpu(t)).collect(),
+                    state: self.describe(&runs[0].state),
+                })
+            }
         }
     }
 
@@ -195,14 +181,14 @@ impl Tracker {
     }
 
     /// Which hang it is.
-    fn hang(&self, state: &LogState, stuck: &[u8]) -> KnownHang {
+    fn hang(&self, state: &LogState, stuck: &[u8]) -> HangKind {
         let walks = |t: usize| matches!(state.call(t).pc, Pc::Walk | Pc::WalkAbort);
         let odd = self.ring.cfg().rules.ite_walk == vtd_qi::impl_qi::IteWalk::Odd;
         if state.lock_holder().is_some_and(walks) {
-            return KnownHang::EndlessWalk;
+            return HangKind::EndlessWalk;
         }
         if state.fsts().has(Fsts::IQE) {
-            return KnownHang::UnclaimedIqe;
+            return HangKind::UnclaimedIqe;
         }
         let passed = |&t: &u8| {
             let wd = self.ring.wait_index(&state.call(t.into()));
@@ -214,9 +200,9 @@ impl Tracker {
             self.ring.waiting(state, t.into()) && state.call(t.into()).outcome == Outcome::Success && free
         };
         match () {
-            () if odd && stuck.iter().any(passed) => KnownHang::MissedWd,
-            () if stuck.iter().any(lost) => KnownHang::LostDone,
-            () => KnownHang::Other,
+            () if odd && stuck.iter().any(passed) => HangKind::MissedWd,
+            () if stuck.iter().any(lost) => HangKind::LostDone,
+            () => HangKind::Other,
         }
     }
 }
@@ -281,8 +267,9 @@ mod tests {
     #[test]
     fn an_unclaimed_iqe_is_a_finding() {
         let (findings, matrix) = (Findings::embedded(), Matrix::embedded());
-        let cell = matrix.find(KnownHang::UnclaimedIqe.shown_by().unwrap()).unwrap();
+        let stuck = Stuck { cpus: Vec::new(), hang: HangKind::UnclaimedIqe, bug: None, state: String::new() };
+        let cell = matrix.find(stuck.shown_by().unwrap()).unwrap();
         let (_, finding) = findings.about(&cell.class, "call-eventually-returns").unwrap();
-        assert!(finding.cell == cell.scenario.name && KnownHang::UnclaimedIqe.fix().contains(&finding.title));
+        assert!(finding.cell == cell.scenario.name && stuck.fix().contains(&finding.title));
     }
 }

@@ -1,9 +1,10 @@
 //! Every form in which QEMU has written its events, and what else a log may hold, each with the answer derived by hand.
 
+use vtd_qi::campaign::hangs::HangKind;
 use vtd_qi_page::report::ReportData;
 use vtd_qi_page::run::ShownRun;
 use vtd_qi_traces::qemu_log::{LogEntry, Reader};
-use vtd_qi_traces::replay::{Judge, KnownHang};
+use vtd_qi_traces::replay::Judge;
 
 use super::*;
 
@@ -183,7 +184,7 @@ fn an_invalid_id_that_is_not_the_first_of_its_batch_is_not_repaired() {
     ];
     let log = Log(lines.map(str::to_owned).to_vec());
     let Ending::Stuck(stuck) = log.end(Rules::G5, Options { end: End::Anywhere, ..STOCK }) else { panic!("not stuck") };
-    assert_eq!((stuck.hang, stuck.cpus), (KnownHang::UnclaimedIqe, vec![8, 6]));
+    assert_eq!((stuck.hang, stuck.cpus), (HangKind::UnclaimedIqe, vec![8, 6]));
     // g5plus knows it for its own.
     assert!(matches!(log.end(Rules::G5_PLUS, Options { end: End::Anywhere, ..STOCK }), Ending::Middle { .. }));
 }
@@ -294,7 +295,7 @@ fn a_log_that_ends_in_the_hang_that_it_shows_says_which() {
         match end {
             Ending::Stuck(stuck) => {
                 assert!(["g3", "g3t", "g4", "g4r"].contains(&name), "{name}");
-                assert_eq!((stuck.hang, stuck.cpus.contains(&3161)), (KnownHang::EndlessWalk, true));
+                assert_eq!((stuck.hang, stuck.cpus.contains(&3161)), (HangKind::EndlessWalk, true));
             }
             Ending::Middle { .. } => assert!(name.starts_with("g5"), "{name}"),
             end => panic!("{name}: {end:?}"),
@@ -331,7 +332,7 @@ fn a_missed_wd_is_a_soft_lockup() {
     let rest = ["fetch 3 id", "fetch 4 dev", "fetch 5 wd", "done 5"];
     let log = faults::short(8, &[&script[..], &rest].concat());
     let Ending::Stuck(stuck) = log.end(Rules::G4, EITHER) else { panic!("not stuck") };
-    assert_eq!((stuck.hang, stuck.cpus), (KnownHang::MissedWd, vec![1]));
+    assert_eq!((stuck.hang, stuck.cpus), (HangKind::MissedWd, vec![1]));
     assert!(matches!(log.end(Rules::G5, EITHER), Ending::Middle { .. }));
 }
 
