@@ -29,8 +29,8 @@ fn what_is_missing_is_said_and_not_installed() {
         .map(|line| line.split_once(" is missing: Debian has it in ").unwrap_or_else(|| panic!("{said}")).1)
         .collect();
     let rust = ["rustup.", "rustup.", "rustup.", "gcc."];
-    let all =
-        [&rust[..], &["python3.", "python3-pip.", "default-jre-headless.", "chromium.", "chromium-driver."]].concat();
+    let tlc = ["python3.", "python3-pip.", "default-jre-headless."];
+    let all = [&rust[..], &tlc, &["chromium.", "chromium-driver.", "z3.", "cvc5."]].concat();
     assert_eq!(packages, all, "{said}");
     assert!(!trace.exists());
     // Who has a jar of TLC needs nothing to fetch it.

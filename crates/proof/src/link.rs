@@ -20,7 +20,7 @@ use crate::relation::{Relation, Transition};
 
 use crate::vars::StateVar;
 
-pub use breach::{Breach, drawn};
+pub use breach::{BreakingRun, drawn};
 pub use unrolled::{NOBODY, NoPlace, Unrolled};
 
 mod breach;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use vtd_qi::impl_qi::{Ring, RingCfg, Rules};
 
-use crate::link::{Breach, Link, Mismatch};
+use crate::link::{BreakingRun, Link, Mismatch};
 use crate::obligation::{INVARIANT, Obligation, obligations};
 use crate::relation::{NotTranslated, Relation};
 use crate::solver::{Reply, Solver, SolverError, SolverName};
@@ -121,7 +121,7 @@ impl Theorem {
     ///
     /// # Panics
     /// If the rules are not translated.
-    pub fn breach(&self) -> Result<Option<Breach>, Mismatch> {
+    pub fn breach(&self) -> Result<Option<BreakingRun>, Mismatch> {
         let relation = self.relation().expect("every theorem is about rules that are translated");
         let cfg = RingCfg::new(self.rules, 2, [self.least as u8]);
         let ring = Ring::<8, 3>::new(cfg).expect("two submitters with a small batch fit the shortest ring");
@@ -174,7 +174,7 @@ impl Settlement {
 
 impl ProofReport {
     /// Notes which of the obligations, in their order, a run of the ring refutes: a solver need not know that any more.
-    pub fn refute(&mut self, obligations: &[Obligation], breach: &Breach) {
+    pub fn refute(&mut self, obligations: &[Obligation], breach: &BreakingRun) {
         let settled = self.obligations.iter_mut().zip(obligations);
         for (of, _) in settled.filter(|(_, obligation)| breach.refutes(obligation)) {
             of.outcome = match of.outcome {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use vtd_qi_proof::link::Breach;
+use vtd_qi_proof::link::BreakingRun;
 use vtd_qi_proof::obligation::Obligation;
 use vtd_qi_proof::solver::{Solver, SolverError, SolverName};
 use vtd_qi_proof::theorem::{ProofReport, THEOREMS, Theorem};
@@ -74,7 +74,7 @@ pub(crate) struct Proved {
     theorem: &'static Theorem,
     report: ProofReport,
     /// Where the invariant breaks on a ring, if the theorem says that it does.
-    breach: Option<Breach>,
+    breach: Option<BreakingRun>,
 }
 
 fn main() -> ExitCode {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use vtd_qi_proof::link::{Breach, drawn};
+use vtd_qi_proof::link::{BreakingRun, drawn};
 use vtd_qi_proof::obligation::INVARIANT;
 use vtd_qi_proof::solver::SolverName;
 use vtd_qi_proof::theorem::{ProofReport, Settled, Settlement};
@@ -81,7 +81,7 @@ fn steps(out: &mut impl Write, report: &ProofReport, solvers: &[SolverName]) -> 
 }
 
 /// The run that breaks the invariant, and the ring before and behind its last step.
-fn run(out: &mut impl Write, breach: &Breach) -> io::Result<()> {
+fn run(out: &mut impl Write, breach: &BreakingRun) -> io::Result<()> {
     let width = columns();
     writeln!(out, "\n  The ring itself breaks it, in {} steps:", breach.run.len())?;
     writeln!(out, "{}", wrapped(&breach.run.join(", "), width, 4, 4))?;

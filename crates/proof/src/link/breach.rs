@@ -13,7 +13,7 @@ use crate::vars::{ID, StateVar, WD};
 
 /// A shortest run of the ring to a step that breaks the invariant.
 #[derive(Clone, Debug)]
-pub struct Breach {
+pub struct BreakingRun {
     /// The steps of the run, the last of them the one that breaks the invariant.
     pub run: Vec<String>,
     /// The name of that step in the relation.
@@ -28,7 +28,7 @@ pub struct Breach {
     pub after: Unrolled,
 }
 
-impl Breach {
+impl BreakingRun {
     /// Whether it refutes an obligation: the step is the obligation's, and what is to hold does not.
     pub fn refutes(&self, obligation: &Obligation) -> bool {
         let bound = vec![(WHO, self.who), (BROUGHT, 0)];
@@ -47,7 +47,7 @@ impl<const N: usize, const T: usize> Link<'_, N, T> {
     ///
     /// # Panics
     /// If the ring has more states than a search can number.
-    pub fn breach(&self) -> Result<Option<Breach>, Mismatch> {
+    pub fn breach(&self) -> Result<Option<BreakingRun>, Mismatch> {
         let graph = Search::new(self.ring, Action::label).limits(Limits::default()).run();
         let mut is_sound = vec![false; graph.len()];
         graph.initial().iter().for_each(|&id| is_sound[id as usize] = true);
@@ -74,7 +74,7 @@ impl<const N: usize, const T: usize> Link<'_, N, T> {
                     Label::Call(t) | Label::Driver(_, t) => t.into(),
                     _ => 0,
                 };
-                return Ok(Some(Breach { run, step, who, broken, before: here, after }));
+                return Ok(Some(BreakingRun { run, step, who, broken, before: here, after }));
             }
         }
         Ok(None)
