@@ -133,13 +133,13 @@ fn a_patch_is_better_or_worse_than_what_it_replaces() {
     let same = [("int state = qi", "int was = qi"), ("state != QI_FREE", "was != QI_FREE")];
     let (fix, none): (&[_], &[_]) = (&BEFORE_2024, &[]);
     for (is, will_be, faults, code, verdict, row) in [
-        (fix, none, "--no-faults", 0, "\nbetter than what it replaces: 0 new, ", "\n  gone  hang, no faults: in "),
+        (fix, none, "--no-faults", 0, "\n  better than what it replaces: 0 new, ", "\n  gone  hang, no faults: in "),
         (
             none,
             fix,
             "--no-faults",
             1,
-            "\nWORSE than what it replaces: ",
+            "\n  WORSE than what it replaces: ",
             "\n  NEW   hang, no faults: in 0 of 800 runs before",
         ),
         (
@@ -147,7 +147,7 @@ fn a_patch_is_better_or_worse_than_what_it_replaces() {
             none,
             "--faults=lost-answer",
             0,
-            "\nbetter than",
+            "\n  better than",
             "\n  gone  hard lock, one fault: lost-answer: in ",
         ),
         (
@@ -155,7 +155,7 @@ fn a_patch_is_better_or_worse_than_what_it_replaces() {
             &ODD_WALK,
             "--faults=lost-answer",
             1,
-            "\nWORSE than",
+            "\n  WORSE than",
             "\n  NEW   hard lock, one fault: lost-answer: in 0",
         ),
         (
@@ -163,16 +163,23 @@ fn a_patch_is_better_or_worse_than_what_it_replaces() {
             &crash,
             "--no-faults",
             1,
-            "\nWORSE than",
+            "\n  WORSE than",
             "\n  NEW   crash, no faults: in 0 of 800 runs before, 2 after",
         ),
-        (none, &same, "--no-faults", 0, "\nneither better nor worse than what it replaces: 0 new, 0 gone, 0 still", ""),
+        (
+            none,
+            &same,
+            "--no-faults",
+            0,
+            "\n  neither better nor worse than what it replaces: 0 new, 0 gone, 0 still",
+            "",
+        ),
         (
             &[("!= QI_DONE) {", "!= QI_DONE ) {")],
             none,
             "--faults=invalid-id",
             0,
-            "\nneither",
+            "\n  neither",
             "\n  still hang, one fault: ",
         ),
     ] {
@@ -181,7 +188,10 @@ fn a_patch_is_better_or_worse_than_what_it_replaces() {
         let said = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(code), "{verdict} {row}: {said}");
         assert!(said.contains(verdict) && said.contains(row), "{verdict} {row}: {said}");
-        assert!(said.starts_with("linux, patched: x.patch\n"), "{said}");
+        // The verdict is the first line below the name, and a first one comes early.
+        assert!(said.starts_with(&format!("linux, patched: x.patch{verdict}")), "{said}");
+        let early = String::from_utf8_lossy(&output.stderr);
+        assert!(early.contains("so far: ") || code == 1, "{early}");
     }
     // The same of two trees.
     let options = ["--linux", "linux", "--baseline", "linux", "--runs", "9", "--no-faults"];

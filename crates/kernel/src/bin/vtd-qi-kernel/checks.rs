@@ -20,12 +20,13 @@ use vtd_qi_kernel::{
     random, recognise, replay, search,
 };
 use vtd_qi_page::run::ShownRun;
-use vtd_qi_terminal::{ProgressLine, interrupt};
+use vtd_qi_terminal::{ProgressLine, complain, interrupt};
 
 use crate::arguments::{Args, CLASSES, Grains, Part, Picks};
 use crate::baseline::{patch_text, weigh};
 use crate::cancelled;
 use crate::plan::{CONFIRMED, Plan, cores, unreadable};
+use crate::print::recognised_in_words;
 use crate::report::{COMPARE, Confirmed, Exhaustive, Random, Report, Search};
 
 /// The programs that have been compiled, by length; `None`: the tree's own.
@@ -127,8 +128,17 @@ pub fn check(args: &Args, plan: &Plan, report: &mut Report) -> Result<(), String
     }
     if let Some(generation) = generation {
         let base = RingCfg { rules: generation.rules, ..RingCfg::clone(&plan.base) };
-        if wants(Part::Compare) {
+        // Held against another, a driver of a generation that is known is compared with it too.
+        let known = report.recognised.as_ref().is_some_and(|recognised| recognised.generation.is_some());
+        if wants(Part::Compare) || wants(Part::Baseline) && known {
             compare_at_random(args, &base, &mut programs, report)?;
+        }
+        let only_probes = args.only == [Part::Recognise];
+        if let Some(recognised) = report.recognised.as_ref().filter(|_| !only_probes && !args.json && !cancelled()) {
+            // The rest takes minutes, and this is what is asked first.
+            complain(format_args!("so far: {}", recognised_in_words(recognised, report.compared()).remove(0)));
+        }
+        if wants(Part::Compare) {
             compare_exhaustively(args, plan, &base, &mut programs, report)?;
         }
         if wants(Part::Confirm) {

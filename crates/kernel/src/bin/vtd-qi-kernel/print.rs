@@ -22,12 +22,16 @@ fn count(n: u64) -> String {
 /// Those of the output.
 pub fn print(out: &mut Output, report: &Report, args: &Args) -> std::io::Result<()> {
     writeln!(out, "{}", report.tree)?;
-    report.notes.iter().try_for_each(|note| writeln!(out, "  {note}"))?;
-    writeln!(out, "  {} definitions cut, {} names from the shim", report.cut.len(), report.shimmed.len())?;
-    writeln!(out, "  compiled with {} {}", report.compiler, report.flags)?;
+    // The verdict comes first; what it rests on follows.
+    if let Some(weighed) = &report.weighed {
+        writeln!(out, "  {}", baseline::in_words(weighed))?;
+    }
     if let Some(recognised) = &report.recognised {
         print_recognised(out, recognised, report.compared())?;
     }
+    report.notes.iter().try_for_each(|note| writeln!(out, "  {note}"))?;
+    writeln!(out, "  {} definitions cut, {} names from the shim", report.cut.len(), report.shimmed.len())?;
+    writeln!(out, "  compiled with {} {}", report.compiler, report.flags)?;
     if let Some(weighed) = &report.weighed {
         print_weighed(out, weighed)?;
     }
@@ -58,8 +62,7 @@ pub fn print(out: &mut Output, report: &Report, args: &Args) -> std::io::Result<
 
 /// What is new, gone and still there; of what is new or gone the shortest run is drawn.
 fn print_weighed(out: &mut Output, weighed: &Weighed) -> std::io::Result<()> {
-    writeln!(out, "\n{}", baseline::in_words(weighed))?;
-    writeln!(out, "  what it replaces: {}", weighed.before)?;
+    writeln!(out, "\nwhat it replaces: {}", weighed.before)?;
     if let Some(recognised) = &weighed.recognised {
         print_recognised(out, recognised, None)?;
     }
