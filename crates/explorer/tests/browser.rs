@@ -4,9 +4,9 @@ use fantoccini::key::Key;
 use serde_json::Value;
 use vtd_qi::scenario::Table;
 use vtd_qi::temporal::graph::Limits;
-use vtd_qi::verify::verify;
+use vtd_qi::verify::{Verdict, verify};
 use vtd_qi_page::about::About;
-use vtd_qi_page::report::ReportData;
+use vtd_qi_page::report::{ReportData, ReportPart, ScenarioData};
 
 use chromium::{Browser, Size};
 use served::Explorer;
@@ -18,14 +18,15 @@ mod served;
 /// What is to be seen before anything is scrolled.
 const FIRST: [&str; 6] = ["h1", ".lead", ".say .sentence", ".ring svg", ".slider input", ".place"];
 
-/// Looks at a page at each size, light and dark: what is in view, what axe says, what the browser complains of.
-async fn looks_well(browser: &Browser, url: &str, name: &str) {
+/// Looks at a page at each size, light and dark: whether its first things are in view, what axe says, what the browser
+/// complains of.
+async fn looks_well(browser: &Browser, url: &str, name: &str, first: &[&str]) {
     for size in Size::ALL {
         browser.size(size).await;
         for dark in [false, true] {
             browser.dark(dark).await;
             browser.open(url).await;
-            browser.assert_in_view(&FIRST).await;
+            browser.assert_in_view(first).await;
             browser.keep(&format!("{name}-{}x{}-{}", size.0, size.1, if dark { "dark" } else { "light" })).await;
             browser.assert_accessible(name).await;
             browser.assert_quiet().await;
@@ -38,7 +39,7 @@ async fn the_counterexample_is_in_view_at_each_size() {
     let Some(browser) = Browser::start("the_counterexample_is_in_view_at_each_size").await else { return };
     let explorer = Explorer::start(&["g3-patch"]);
     let url = format!("http://{}/", explorer.addr);
-    looks_well(&browser, &url, "explore-g3-patch").await;
+    looks_well(&browser, &url, "explore-g3-patch", &FIRST).await;
     assert_eq!(browser.text("h1").await, "g3-patch-2x4");
     assert!(browser.text(".lead").await.contains("a thread waits for ever"));
     // It is opened at the step that does the harm, which changes a slot and strands T2.
@@ -242,7 +243,7 @@ async fn no_property_is_shown_as_holding_that_was_not_evaluated() {
 async fn where_nothing_is_violated_it_begins_at_the_start() {
     let Some(browser) = Browser::start("where_nothing_is_violated_it_begins_at_the_start").await else { return };
     let explorer = Explorer::start(&["g4-c01-2x4"]);
-    looks_well(&browser, &format!("http://{}/", explorer.addr), "explore-g4-c01").await;
+    looks_well(&browser, &format!("http://{}/", explorer.addr), "explore-g4-c01", &FIRST).await;
     assert!(browser.text(".place").await.starts_with("Step 0 of 0"));
     browser.until("document.querySelectorAll('.possible button').length > 1").await;
     // An address that names no state is said to, and the start is shown.
@@ -286,7 +287,7 @@ async fn a_step_on_a_ring_of_256_slots_is_measured() {
     let explorer = Explorer::start(&["g3-c1-real-2x256"]);
     // A run by hand: always the first of the actions that are possible.
     let url = format!("http://{}/#/steps{}", explorer.addr, "/0".repeat(61));
-    looks_well(&browser, &url, "explore-256").await;
+    looks_well(&browser, &url, "explore-256", &FIRST).await;
     browser.size(Size(1366, 768)).await;
     browser.open(&url).await;
     assert_eq!(browser.texts(".slot").await.len(), 256);
@@ -310,7 +311,7 @@ async fn the_report_is_a_page_that_needs_nothing_else() {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("g3-patch.html");
     std::fs::write(&path, ReportData::of(about, &[(scenario, &report)]).html()).unwrap();
     let url = format!("file://{}", path.display());
-    looks_well(&browser, &url, "report-g3-patch").await;
+    looks_well(&browser, &url, "report-g3-patch", &FIRST).await;
     assert!(browser.text(".place").await.starts_with("Step 31 of 36"));
     browser.press(Key::End).await;
     assert!(browser.text(".place").await.starts_with("Step 36 of 36: in the loop"));
@@ -320,5 +321,23 @@ async fn the_report_is_a_page_that_needs_nothing_else() {
     browser.click(".check input").await;
     assert!(browser.text(".beside h2").await.contains("g4"));
     browser.assert_quiet().await;
+    browser.close().await;
+}
+
+/// The pages of the kernel's C and of replay have drawings as a terminal shows them, wider than a telephone.
+#[tokio::test]
+async fn a_report_of_drawings_can_be_read_at_each_size() {
+    let Some(browser) = Browser::start("a_report_of_drawings_can_be_read_at_each_size").await else { return };
+    let scenario = Table::embedded().find("g3-patch-2x4").unwrap().clone();
+    let report = verify(&scenario, Limits::default());
+    let run = report.properties.iter().find_map(|outcome| outcome.counterexample.as_ref()).expect("it is violated");
+    let mut data = ScenarioData::told("comparison", "The C and the model part.", Verdict::Violated);
+    data.drawings = vec![run.timeline.to_string()];
+    let parts = vec![ReportPart { data, runs: Vec::new() }];
+    let page = ReportData::of_parts(About::default(), "The C is none of the generations.".into(), parts);
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("drawings.html");
+    std::fs::write(&path, page.html()).unwrap();
+    looks_well(&browser, &format!("file://{}", path.display()), "report-drawings", &["h1", ".lead"]).await;
+    assert!(browser.text("main").await.contains("WD1=QI_DONE"), "the drawing is there");
     browser.close().await;
 }

@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 mod cfg;
+mod code;
 mod cover;
 mod dump;
 #[cfg(feature = "tla-checker")]

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::cfg::CfgFile;
+use super::code::without_comments;
 use super::{TwinError, Value};
 use stateright_temporal::graph::{Coverage, Limits, Search};
 use vtd_qi::fingerprint::fingerprint;
@@ -134,14 +135,15 @@ impl Subject {
         }
     }
 
-    /// The first 8 bytes of the SHA-256 of its modules in a directory, one after the other, in hexadecimal.
+    /// The first 8 bytes of the SHA-256 of what its modules in a directory say, one after the other, in hexadecimal. Comments
+    /// say nothing.
     ///
     /// # Errors
     /// [`TwinError::Io`] if a module cannot be read.
     pub fn fingerprint(&self, spec: &Path) -> Result<String, TwinError> {
         let read = |module: &&str| {
             let file = spec.join(module).with_extension("tla");
-            std::fs::read(&file).map_err(TwinError::io(&file, "read"))
+            std::fs::read_to_string(&file).map(|text| without_comments(&text)).map_err(TwinError::io(&file, "read"))
         };
         Ok(fingerprint(self.modules().iter().map(read).collect::<Result<Vec<_>, _>>()?))
     }

@@ -228,12 +228,14 @@ fn what_changes_has_to_be_confirmed_again() {
     manifest.check_models(&spec().join("manifest.json"), &selection).unwrap();
     assert_eq!(manifest.unconfirmed().count(), 0);
 
-    // A comment more, and TLC has seen another text.
+    // Another comment makes no other module; a definition more does.
     let edited = Path::new(env!("CARGO_TARGET_TMPDIR")).join("edited-spec");
     std::fs::create_dir_all(&edited).unwrap();
     std::fs::copy(spec().join("MCQI.tla"), edited.join("MCQI.tla")).unwrap();
     let text = std::fs::read_to_string(spec().join("QI.tla")).unwrap();
-    std::fs::write(edited.join("QI.tla"), text + "\\* edited\n").unwrap();
+    std::fs::write(edited.join("QI.tla"), format!("{text}\\* edited\n")).unwrap();
+    manifest.check_models(&edited.join("manifest.json"), &selection).unwrap();
+    std::fs::write(edited.join("QI.tla"), text + "Edited == TRUE\n").unwrap();
     let refused = manifest.check_models(&edited.join("manifest.json"), &selection).unwrap_err().to_string();
     let what = "spec-c01-2 was confirmed of other text of MCQI, QI than there is now";
     assert!(refused.ends_with(what), "{refused}");

@@ -101,12 +101,12 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", features).await;
     }
 
-    /// Opens a page, and waits until it shows a run.
+    /// Opens a page, and waits until it shows a run or a drawing.
     pub async fn open(&self, url: &str) {
         // Another address of the same page would not be opened anew.
         self.leave().await;
         self.client.goto(url).await.unwrap();
-        self.until("document.querySelector('.place') !== null").await;
+        self.until("document.querySelector('.place, .drawing') !== null").await;
     }
 
     /// Leaves the page, so that it asks its server nothing more.
