@@ -75,7 +75,7 @@ Enqueue(t) ==
     /\ waiters' = Append(waiters, t)
     /\ UNCHANGED <<fields, desc_status, desc, unit, lock, pc, batch, at, owners, executed>>
 
-\* The post that t would begin takes a slot of a batch whose owner waits, which Handout excludes.
+\* Handout forbids t to post now: the post would take a slot of a batch whose owner still waits.
 Withheld(t) ==
     /\ Handout = NotWhileOwnerWaits
     /\ pc[t] = "Acquire" /\ WaitsWithRoom(t)
@@ -231,6 +231,7 @@ AdvanceTail ==
     /\ free_tail' = Plus(free_tail, 1) /\ UNCHANGED free_head
     /\ free_cnt' = IF free_cnt > Length THEN free_cnt ELSE free_cnt + 1
 
+\* With WhileDone the slot may be another's, whose owner has not seen QI_DONE yet: the bug of 2024.
 \* RECLAIM moves on over the slot of free_tail: with Frees it sets the status QI_FREE first, which
 \* ReclaimFree does; with Advances it moves on at once.
 Frees == ReclaimRule = WhileDone /\ desc_status[free_tail] \in {QI_DONE, QI_ABORT}
@@ -290,7 +291,7 @@ Complete ==
 
 -----------------------------------------------------------------------------
 
-\* All that t does after its call but take the lock.
+\* Every step of t except Call and Acquire.
 Step(t) ==
     \/ Enqueue(t) \/ Unlock(t) \/ Look(t)
     \/ WriteId(t) \/ IdInUse(t) \/ WdInUse(t) \/ WriteWd(t) \/ WriteIqt(t)

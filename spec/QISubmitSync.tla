@@ -41,7 +41,7 @@ CONSTANTS
 (***************************************************************************)
 IdsDone == "ids-done"                       \* MARK sets the batch's IDs QI_DONE, as its WD is.
 AllFree == "all-free"                       \* MARK sets all slots of the batch QI_FREE.
-WhileDone == "while-done"                   \* RECLAIM takes slots that are QI_DONE and sets them QI_FREE.
+WhileDone == "while-done"                   \* RECLAIM takes QI_DONE and QI_ABORT slots and frees them.
 WhileFreeToHead == "while-free-to-head"     \* RECLAIM takes slots that are QI_FREE, up to free_head.
 
 G3 == [mark |-> IdsDone, reclaim |-> WhileDone]             \* Linux 5.8 to 6.11.2: g3 and g3t.
@@ -279,7 +279,7 @@ Reclaim(t) ==
              [] ~frees /\ ~advances -> Goto(t, "Return") /\ UNCHANGED fields
         /\ UNCHANGED <<desc_status, desc, unit, locking, batch, at, posted_by, done_by, pending_by, executed>>
 
-\* G3: reclaim_free_desc sets that status QI_FREE.
+\* G3 frees it, though its owner may not have seen QI_DONE yet: the bug of 2024.
 ReclaimFree(t) ==
     /\ pc[t] = "ReclaimFree" /\ Goto(t, "Reclaim")
     /\ SetStatus(free_tail, QI_FREE) /\ AdvanceTail
@@ -319,7 +319,7 @@ Complete ==
 
 -----------------------------------------------------------------------------
 
-\* All that t does after its call but take the lock.
+\* Every step of t except Call and Acquire.
 Step(t) ==
     \/ Enqueue(t) \/ Unlock(t)
     \/ WriteId(t) \/ IdInUse(t) \/ WdInUse(t) \/ WriteWd(t) \/ WriteIqt(t)

@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | [`spec`] | what callers rely on: an actor model of hardware and submitters |
 //! | [`impl_qi`] | the descriptor ring: driver, hardware and lock, step by step, with each generation's rules as data |
-//! | [`refine`] | every step of one model is a step of another, or none; and what the other promises, the one keeps |
-//! | [`scenario`], [`verify`], [`timeline`] | what is checked and expected, the verdicts, and counterexamples as the patch draws them |
+//! | [`refine`] | each step of the ring maps to a step of the specification or to none, and the ring keeps the specification's fairness |
+//! | [`scenario`], [`verify`], [`timeline`] | what is checked and expected, the verdicts, and counterexamples as the patch of 2024 draws them |
 //! | [`campaign`] | every generation under every class of faults, mutants of them, and what is wrong with the newest driver |
 //!
 //! The smallest use: is the driver before the fix of 2024 live, with two submitters and lone wait descriptors?
@@ -32,6 +32,8 @@
 //! | `cargo run --release --example explore` | serves a page that steps through the runs and takes any other step |
 //! | `cargo run --release --example tlc -- --graph` | compares the models in TLA+ with these, state for state |
 //! | `cargo run --release --example replay -- LOG` | judges a log of QEMU's trace events |
+//! | `cargo run --release --example diagnose -- FILE..` | names the hang from what a machine has left behind: ring dumps, dmesg, ftrace |
+//! | `cargo run --release --example prove` | proves the ring's safety for any number of submitters and slots |
 //! | `cargo run --release --example liveness -- FILE` | checks liveness of a graph that a file describes |
 //! | `cargo run --release -p vtd-qi-kernel -- --linux TREE` | runs the C of a kernel tree against the model |
 //!

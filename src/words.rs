@@ -23,6 +23,9 @@ pub trait Word: Copy + Eq + 'static {
     /// The values and their names, in the order of their declaration.
     const WORDS: &'static [(Self, &'static str)];
 
+    /// What each value means, in the same order: the documentation of the value.
+    const MEANINGS: &'static [&'static str];
+
     /// The name of a value.
     fn name(self) -> &'static str;
 
@@ -33,7 +36,7 @@ pub trait Word: Copy + Eq + 'static {
     fn named(word: &str) -> Result<Self, UnknownWord> {
         let value = Self::WORDS.iter().find(|(_, name)| *name == word).map(|(value, _)| *value);
         value.ok_or_else(|| UnknownWord {
-            kind: Self::KIND,
+            what: format!("value of {}", Self::KIND),
             word: word.to_string(),
             known: Self::WORDS.iter().map(|(_, name)| *name).collect(),
         })
@@ -42,10 +45,10 @@ pub trait Word: Copy + Eq + 'static {
 
 /// A word that names no value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{word:?} is no value of {kind}{}; there are {}", meant(word, known.iter().copied()), known.join(", "))]
+#[error("{word:?} is no {what}{}; there are {}", meant(word, known.iter().copied()), known.join(", "))]
 pub struct UnknownWord {
-    /// What the words are called.
-    pub kind: &'static str,
+    /// What it should have been, such as `value of reclaim`.
+    pub what: String,
     /// The word.
     pub word: String,
     /// The words that there are.
@@ -109,14 +112,14 @@ macro_rules! words {
     ($(
         $(#[$attribute:meta])*
         pub enum $enum:ident as $kind:literal {
-            $($(#[$of_value:meta])* $value:ident = $word:literal,)+
+            $($(#[doc = $meaning:literal])+ $(#[default $($default:lifetime)?])? $value:ident = $word:literal,)+
         }
     )+) => {$(
         $crate::listed! {
             $(#[$attribute])*
             #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
             pub enum $enum {
-                $($(#[$of_value])* $value,)+
+                $($(#[doc = $meaning])+ $(#[default $($default)?])? $value,)+
             }
         }
 
@@ -132,6 +135,7 @@ macro_rules! words {
         impl $crate::words::Word for $enum {
             const KIND: &'static str = $kind;
             const WORDS: &'static [(Self, &'static str)] = &[$(($enum::$value, $word)),+];
+            const MEANINGS: &'static [&'static str] = &[$(concat!($($meaning),+)),+];
 
             fn name(self) -> &'static str {
                 $enum::name(self)

