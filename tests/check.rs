@@ -312,6 +312,9 @@ fn bad_arguments_are_refused_with_value_and_limit() {
     refused(&["--generation", "g4", "--depth", "0"], &["0", "1 to 4"]);
     refused(&["--generation", "g4", "--lock", "none"], &["none", "fifo"]);
     refused(&["--generation", "g4", "--rule", "mark"], &["mark", "RULE=VALUE"]);
+    let idle = "--rule ite-walk means nothing without --fault lost-answer or device-gone";
+    refused(&["--generation", "g4", "--rule", "ite-walk=every"], &[idle]);
+    refused(&["--generation", "g4", "--rule", "ite-walk=every", "--fault", "ice"], &[idle]);
     refused(&["--generation", "g4", "--rule", "mark=most"], &["most", "all-free"]);
     refused(&["--generation", "g4", "--rule", "marks=all-free"], &["marks", "mark"]);
     refused(&["--generation", "g4", "--property", "nice"], &["nice", "refines-spec"]);

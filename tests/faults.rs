@@ -397,3 +397,36 @@ fn generations_have_their_rules() {
     }
     assert_eq!(order, [Step::Acquire, Step::WdInUse, Step::IdInUse, Step::WriteId, Step::WriteWd, Step::WriteIqt]);
 }
+
+/// What [`Faults::needed_by`] says of each rule: without those classes its values make no difference, with each of them one does.
+#[test]
+fn a_rule_about_a_fault_matters_where_the_fault_may_occur() {
+    let counted = |rule: &str, value: &str, faults: Faults| {
+        let mut rules = Rules::G5;
+        rules.set(rule, value).unwrap();
+        let graph =
+            Search::new(&ring(cfg(rules, &[1], 4, faults)), |action| action.label()).limits(at_most(60_000)).run();
+        (graph.len(), graph.transitions())
+    };
+    let all: Vec<Faults> = every_class().chain([Faults::none()]).collect();
+    for rule in Rules::NAMES {
+        let needed = Faults::needed_by(rule);
+        let values = Rules::values(rule).unwrap();
+        let [one, other] = values[..2] else { unreachable!("a rule has two values at least") };
+        if needed.is_empty() {
+            continue;
+        }
+        for faults in all.iter().filter(|faults| !needed.iter().any(|class| faults.includes(*class))) {
+            assert_eq!(
+                counted(rule, one, faults.clone()),
+                counted(rule, other, faults.clone()),
+                "{rule} under {faults:?}"
+            );
+        }
+        let matters = needed.iter().any(|class| {
+            let faults = Faults::of([*class], 1);
+            counted(rule, one, faults.clone()) != counted(rule, other, faults)
+        });
+        assert!(matters, "{rule} makes no difference under {needed:?}");
+    }
+}

@@ -48,6 +48,21 @@ fn command(line: &[&str]) -> Command {
     command
 }
 
+/// A file that may be 1,024 bytes long.
+#[test]
+fn a_file_at_its_size_limit_is_a_full_disk() {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("programs-size-limit");
+    let line = command(&["check", "--list"]);
+    let words: Vec<_> = std::iter::once(line.get_program()).chain(line.get_args()).collect();
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -f 2; exec \"$@\"", "sh"]).args(words).stdout(File::create(&path).unwrap());
+    let output = limited.stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.starts_with("error: the output cannot be written") && said.lines().count() == 1, "{said}");
+    assert!(std::fs::metadata(&path).unwrap().len() <= 1_024);
+}
+
 fn full() -> File {
     File::options().write(true).open("/dev/full").unwrap()
 }

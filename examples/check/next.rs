@@ -57,8 +57,8 @@ fn of_many(reports: &[Report], look: &Look) -> String {
     match overview::shown(reports) {
         _ if look.verbose => format!("{} has the reasons", command(look, &reports[0].name)),
         Some(report) if is_explored(&report.name, look) => format!(
-            "{} draws all of its run, explore {} walks through it; --verbose has the table; \
-             check --faults has what follows where hardware fails: the hang of 2026 and docs/findings.md",
+            "{} draws all of its run, explore {} walks through it; --verbose: the table; \
+             --faults: the hang of 2026",
             command(look, &report.name),
             report.name
         ),

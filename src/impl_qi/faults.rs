@@ -155,6 +155,23 @@ impl Faults {
         self.classes.iter().any(|class| class.times_out())
     }
 
+    /// The classes of faults of which one has to be possible for a rule to make a difference; none for a rule that makes one
+    /// without faults as well.
+    ///
+    /// ```
+    /// use vtd_qi::impl_qi::{FaultClass, Faults};
+    /// assert_eq!(Faults::needed_by("ite-walk"), [FaultClass::LostAnswer, FaultClass::DeviceGone]);
+    /// assert!(Faults::needed_by("reclaim").is_empty());
+    /// ```
+    pub fn needed_by(rule: &str) -> &'static [FaultClass] {
+        match rule {
+            "ite-walk" | "time-out" | "ite-clear" | "straddler" => &[FaultClass::LostAnswer, FaultClass::DeviceGone],
+            "iqe-at" | "iqe-patch" | "iqe-return" => &[FaultClass::InvalidId, FaultClass::InvalidWd],
+            "presence" => &[FaultClass::DeviceGone],
+            _ => &[],
+        }
+    }
+
     /// Checks the configuration.
     ///
     /// # Errors

@@ -391,7 +391,7 @@ pub struct Generation {
 /// The generations, oldest first. (There is no G2: it differed in descriptor size only.)
 pub const GENERATIONS: &[Generation] = &[
     Generation { name: "g1", rules: Rules::G1, what: "Linux 2.6.30 .. 5.7: 1 ID and a WD, two slots" },
-    Generation { name: "g3", rules: Rules::G3, what: "Linux 5.8 .. 6.8, before the 2024 fix (6.9 .. 6.11.2 is g3t)" },
+    Generation { name: "g3", rules: Rules::G3, what: "Linux 5.8 .. 6.8 (6.9 .. 6.11.2: g3t), no fix yet" },
     Generation { name: "g3t", rules: Rules::G3T, what: "Linux 6.9 .. 6.11.2, before the 2024 fix" },
     Generation { name: "g4", rules: Rules::G4, what: "Linux 6.11.3 .., the 2024 fix" },
     Generation { name: "g4r", rules: Rules::G4R, what: "backports such as 6.1.113 .., the 2024 fix" },

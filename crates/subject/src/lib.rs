@@ -172,7 +172,7 @@ pub fn configured(base: Base, args: &ConfigurationArgs, asked: &[Check]) -> Resu
             None => base.length.unwrap_or(smallest.length),
         },
         handout: args.handout.unwrap_or(base.cfg.handout),
-        faults: faults(args, base.cfg.faults)?,
+        faults: faults(args, &changes, base.cfg.faults)?,
         fault_check: args.fault_check.unwrap_or(base.cfg.fault_check),
         ..smallest
     };
@@ -258,7 +258,7 @@ fn hardware(args: &ConfigurationArgs, base: Hardware) -> Hardware {
 }
 
 /// The faults that may occur; refuses what is said about faults that cannot.
-fn faults(args: &ConfigurationArgs, base: Faults) -> Result<Faults, String> {
+fn faults(args: &ConfigurationArgs, changes: &Changes, base: Faults) -> Result<Faults, String> {
     let faults = match args.fault.as_slice() {
         [] => base,
         classes => {
@@ -275,6 +275,13 @@ fn faults(args: &ConfigurationArgs, base: Faults) -> Result<Faults, String> {
         return Err(format!(
             "{option} means nothing where nothing times out; --fault lost-answer or device-gone would"
         ));
+    }
+    for rule in changes.rules.keys() {
+        let needed = Faults::needed_by(rule);
+        if !needed.is_empty() && !needed.iter().any(|class| faults.includes(*class)) {
+            let needed: Vec<&str> = needed.iter().map(|class| class.name()).collect();
+            return Err(format!("--rule {rule} means nothing without --fault {}", needed.join(" or ")));
+        }
     }
     Ok(Faults {
         bound: args.bound.unwrap_or(faults.bound),

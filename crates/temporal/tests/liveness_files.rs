@@ -519,3 +519,16 @@ fn reading_can_be_interrupted() {
         assert_eq!(told, "/dev/stdin: interrupted before all of it was read\n");
     }
 }
+
+/// An id is a text of whoever wrote the file: what a terminal would act upon is written out, wherever the id stands.
+#[test]
+fn an_id_cannot_command_a_terminal() {
+    let (code, out, error) = said(&run(
+        "liveness-id.json",
+        json!([case(json!({"id": "\u{1b}[31mx\n\u{7}", "fair": {"a": ""}}))]).to_string(),
+        &[],
+    ));
+    assert_eq!(code, Some(1), "{error}");
+    assert!(!out.chars().any(|c| c.is_control() && c != '\n'), "{out:?}");
+    assert_eq!(out.matches("\\u{1b}[31mx\\n\\u{7}").count(), 2, "{out}");
+}

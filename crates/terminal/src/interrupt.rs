@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use crate::{Exit, Failure, complain};
@@ -36,6 +36,13 @@ pub fn interrupt() -> &'static AtomicBool {
         }
         asked
     })
+}
+
+/// From now on a file at its size limit (`ulimit -f`) cannot be written, as on a full disk, instead of ending the program.
+pub(crate) fn fail_at_the_size_limit() {
+    if let Err(error) = flag::register(SIGXFSZ, Arc::default()) {
+        complain(format_args!("warning: a file at its size limit will end the program: {error}"));
+    }
 }
 
 /// Whether a process ignores a signal, by its `/proc/PID/status`: in `SigIgn`, a hexadecimal mask, bit 0 is signal 1.

@@ -130,6 +130,7 @@ impl Write for Output {
 
 /// Runs a program on standard output, and turns how it ends into an exit code.
 pub fn run(program: impl FnOnce(&mut Output) -> Result<Exit, Failure>) -> ExitCode {
+    interrupt::fail_at_the_size_limit();
     let mut out = Output::to(io::stdout());
     out.color(Color::Auto);
     ExitCode::from(code(&mut out, program))

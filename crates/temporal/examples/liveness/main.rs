@@ -261,7 +261,8 @@ impl Outcome {
         match (self.exit(), self.cases.iter().find(not_as_expected)) {
             (Exit::Interrupted, _) => "the same again examines all cases".into(),
             (_, Some(case)) => {
-                format!("look at case {} above, and at its graph in the file; {described}", case.examined.id)
+                let id = case.examined.id.to_string();
+                format!("look at case {} above, and at its graph in the file; {described}", printable(&id))
             }
             _ if self.unknown > 0 => "the same with more memory decides what is unknown".into(),
             _ => format!("the same with --json prints this for a program; {described}"),
