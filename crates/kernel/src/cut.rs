@@ -200,7 +200,8 @@ impl Parsed {
     fn new(path: &str, text: &str) -> Result<Parsed, usize> {
         let mut parser = Parser::new();
         parser.set_language(&tree_sitter_c::LANGUAGE.into()).expect("the grammar fits the parser it was built for");
-        let tree = parser.parse(text, None).expect("neither a time limit nor a cancellation is set");
+        let tree =
+            parser.parse(without_attributes(text), None).expect("neither a time limit nor a cancellation is set");
         match too_deep(&tree) {
             Some(line) => Err(line),
             None => Ok(Parsed { path: path.to_string(), text: text.to_string(), tree }),
@@ -249,6 +250,48 @@ impl Parsed {
     fn text(&self, node: Node) -> &str {
         &self.text[node.byte_range()]
     }
+}
+
+/// Words before a function that say how it is to be compiled, and that the grammar of C does not know: with one of them it would
+/// not find the function.
+const ATTRIBUTES: [&str; 12] = [
+    "noinline",
+    "noinline_for_stack",
+    "notrace",
+    "__always_inline",
+    "__cold",
+    "__exit",
+    "__init",
+    "__must_check",
+    "__noreturn",
+    "__sched",
+    "__used",
+    "asmlinkage",
+];
+
+/// The text with spaces in place of [`ATTRIBUTES`], so that everything else stays where it was. Where they are defined they stay.
+fn without_attributes(text: &str) -> String {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut parsable = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        if line.trim_start().starts_with('#') {
+            parsable.push_str(line);
+            continue;
+        }
+        let mut rest = line;
+        while let Some(start) = rest.find(word) {
+            let (before, from) = rest.split_at(start);
+            let (found, after) = from.split_at(from.find(|c| !word(c)).unwrap_or(from.len()));
+            parsable.push_str(before);
+            match ATTRIBUTES.contains(&found) {
+                true => parsable.extend(std::iter::repeat_n(' ', found.len())),
+                false => parsable.push_str(found),
+            }
+            rest = after;
+        }
+        parsable.push_str(rest);
+    }
+    parsable
 }
 
 /// The first line that is nested deeper than is read.

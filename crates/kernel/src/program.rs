@@ -316,18 +316,22 @@ impl Compiling<'_> {
             let message = quoted.or(plain).unwrap_or(words).to_string();
             return BuildError::Layout { from, message };
         }
-        let first = said.lines().find(|line| line.contains("error: ")).or(said.lines().next()).unwrap_or_default();
+        // The assembler's errors begin with a capital.
+        let is_error = |line: &&str| ["error: ", "Error: "].iter().any(|word| line.contains(word));
+        let first = said.lines().find(is_error).or(said.lines().next()).unwrap_or_default();
+        let limits = format!("{COMPILER_SECONDS} s of processor time and {} MiB of memory", COMPILER_BYTES >> 20);
         let message = match first.split_once(": error: ") {
             // Where, if that is a line of the tree.
             Some((place, message)) if place.starts_with("drivers/") || place.starts_with("include/") => {
                 format!("{place}: {message}")
             }
             Some((_, message)) => message.to_string(),
-            None if first.is_empty() => format!("it says nothing ({status})"),
-            None if ["memory", "signal", "limit"].iter().any(|word| first.contains(word)) => format!(
-                "{first} (it may use {COMPILER_SECONDS} s of processor time and {} MiB of memory)",
-                COMPILER_BYTES >> 20
-            ),
+            None if first.is_empty() => {
+                format!("it says nothing ({status}), as where it has used up what it may: {limits}")
+            }
+            None if ["memory", "signal", "limit"].iter().any(|word| first.contains(word)) => {
+                format!("{first} (it may use {limits})")
+            }
             None => first.to_string(),
         };
         let message: String = message.chars().filter(|c| !c.is_control()).take(300).collect();

@@ -57,9 +57,17 @@ const ROOM: &str = "while (qi->free_cnt < (int)count + 2) {\n";
 const LAST: &str = "\t\treclaim_free_desc(qi);\n\t\traw_spin_unlock_irqrestore(&qi->q_lock, flags);\n";
 
 /// Edits after which a driver does what it did.
-const REFACTORINGS: [Edit; 29] = [
+const REFACTORINGS: [Edit; 30] = [
     ("the empty ring told by free_cnt", &[("qi->free_tail == qi->free_head", "qi->free_cnt == QI_LENGTH")]),
     ("nothing", &[]),
+    (
+        "words on how to compile",
+        &[
+            ("static void reclaim_free_desc", "static noinline void reclaim_free_desc"),
+            ("static int qi_check_fault", "static notrace int qi_check_fault"),
+            ("\nint qi_submit_sync(", "\nasmlinkage noinline __cold int qi_submit_sync("),
+        ],
+    ),
     (
         "guard() for the whole of an attempt",
         &[

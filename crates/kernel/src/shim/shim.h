@@ -43,7 +43,14 @@ typedef _Bool bool;
 #define __maybe_unused __attribute__((unused))
 #define __always_unused __attribute__((unused))
 #define __always_inline inline __attribute__((always_inline))
-#define noinline __attribute__((noinline))
+#define noinline __attribute__((__noinline__))
+#define noinline_for_stack noinline
+#define notrace
+#define __cold
+#define __exit
+#define __noreturn __attribute__((__noreturn__))
+#define __sched
+#define __used __attribute__((__used__))
 #define __packed __attribute__((packed))
 #define __printf(a, b)
 #define __must_check

@@ -18,7 +18,7 @@ use crate::report::Report;
 /// Whether something is found in the driver as it was, as it is, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Change {
+pub(crate) enum Change {
     New,
     Gone,
     Still,
@@ -36,7 +36,7 @@ impl Change {
 
 /// A kind of finding under a kind of fault, in both drivers.
 #[derive(Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     pub found: FoundKind,
     pub faults: String,
     pub change: Change,
@@ -52,7 +52,7 @@ pub struct Row {
 
 /// A driver and the one that it replaces.
 #[derive(Serialize)]
-pub struct Weighed {
+pub(crate) struct Weighed {
     /// What it replaces.
     pub before: String,
     pub recognised: Option<Recognised>,
@@ -248,7 +248,7 @@ pub fn in_words(weighed: &Weighed) -> String {
 }
 
 /// A row of it, in a line.
-pub fn row_in_words(row: &Row) -> String {
+pub(crate) fn row_in_words(row: &Row) -> String {
     let (before, after) = row.hits;
     let shortest = row.shortest.as_ref().map_or(String::new(), |finding| {
         format!("; shortest: {} steps, seed {} ({})", finding.steps.1, finding.seed, finding.detail)
