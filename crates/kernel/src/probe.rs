@@ -121,13 +121,18 @@ fn statuses(all: Status, slots: u16) -> Vec<(Slot, Status)> {
 
 /// All probes on the short ring.
 fn probes() -> Vec<Probe> {
-    let plain = |name: String, count: u8, queue: Queue, then: Then| Probe {
-        name,
-        request: Request::plain(count),
-        queue,
-        statuses: Vec::new(),
-        then,
-    };
+    [probes_without_faults(), probes_of_faults(), probes_of_devices()].concat()
+}
+
+/// A call of units' IDs, on slots that are all free.
+fn plain(name: String, count: u8, queue: Queue, then: Then) -> Probe {
+    Probe { name, request: Request::plain(count), queue, statuses: Vec::new(), then }
+}
+
+/// Every status.
+const EACH: [Status; 4] = [Status::Free, Status::InUse, Status::Done, Status::Abort];
+
+fn probes_without_faults() -> Vec<Probe> {
     let mut all = Vec::new();
     for count in 0..=3 {
         for head in [0, 1, 5, 7] {
@@ -151,19 +156,23 @@ fn probes() -> Vec<Probe> {
             all.push(Probe { request, ..plain(name, 1, queue(0, 0, SLOTS), Then::Late(looks)) });
         }
     }
-    let each = [Status::Free, Status::InUse, Status::Done, Status::Abort];
-    for a in each {
-        for b in each {
-            for c in each {
+    for a in EACH {
+        for b in EACH {
+            for c in EACH {
                 let name = format!("RECLAIM with {} {} {} before its own batch", a.name(), b.name(), c.name());
                 let statuses = vec![(7, a), (0, b), (1, c)];
                 all.push(Probe { statuses, ..plain(name, 1, queue(2, 7, SLOTS), Then::Complete) });
             }
         }
     }
+    all
+}
+
+fn probes_of_faults() -> Vec<Probe> {
+    let mut all = Vec::new();
     let (unit, device) = (IdKind::Unit, IdKind::Device(1));
     for kinds in [[unit, unit], [device, unit], [unit, device]] {
-        for own in each {
+        for own in EACH {
             let name = format!("its own WD's status reads {}, of a batch {kinds:?}", own.name());
             let then = fault(Fsts::NONE, 0, (0, 3), vec![(2, own)]);
             all.push(Probe { request: Request::of(&kinds), ..plain(name, 2, queue(0, 0, SLOTS), then) });
@@ -177,10 +186,21 @@ fn probes() -> Vec<Probe> {
                 all.push(plain(name, 1, queue(1, 1, SLOTS), then));
             }
             let name = format!("ITE with IQH {iqh} and IQT {iqt}, slots of every status");
-            let mixed = (0..SLOTS).map(|slot| (slot as Slot, each[usize::from(slot + u16::from(iqh)) % 4])).collect();
+            let mixed = (0..SLOTS).map(|slot| (slot as Slot, EACH[usize::from(slot + u16::from(iqh)) % 4])).collect();
             all.push(plain(name, 1, queue(1, 1, SLOTS), fault(Fsts::ITE, 0, (iqh, iqt), mixed)));
         }
     }
+    let invalid = Request::of(&[IdKind::Unit, IdKind::Invalid]);
+    for iqh in [2, 3, 4] {
+        let name = format!("IQE at slot {iqh} of a batch at 2");
+        let then = fault(Fsts::IQE, 0, (iqh, 5), Vec::new());
+        all.push(Probe { request: invalid, ..plain(name, 2, queue(2, 2, SLOTS), then) });
+    }
+    all
+}
+
+fn probes_of_devices() -> Vec<Probe> {
+    let mut all = Vec::new();
     let devices = (1..=MAX_DEVICES).flat_map(|named| (0..4).map(move |state| (named, state)));
     for (named, state) in devices {
         let (gone, forgotten, who) = match state {
@@ -198,12 +218,6 @@ fn probes() -> Vec<Probe> {
             let name = format!("ITE that names device {named}, which is {who}, own WD {}", own.name());
             all.push(Probe { request, ..plain(name, 1, queue(2, 2, SLOTS), then) });
         }
-    }
-    let invalid = Request::of(&[IdKind::Unit, IdKind::Invalid]);
-    for iqh in [2, 3, 4] {
-        let name = format!("IQE at slot {iqh} of a batch at 2");
-        let then = fault(Fsts::IQE, 0, (iqh, 5), Vec::new());
-        all.push(Probe { request: invalid, ..plain(name, 2, queue(2, 2, SLOTS), then) });
     }
     all
 }
@@ -368,7 +382,7 @@ fn comparable(accesses: &[Access], time_out: TimeOut) -> Vec<Access> {
 }
 
 /// What of a driver differs, most of it first: before IQT is written, what is before it; then what a probe asks after.
-fn parts(differs: &[(&Probe, Vec<Access>, Vec<Access>)]) -> Vec<String> {
+fn parts(differs: &[Differs<'_>]) -> Vec<String> {
     let mut parts: Vec<(&str, usize)> = Vec::new();
     for (probe, expected, found) in differs {
         let same = expected.iter().zip(found).take_while(|(a, b)| a == b).count();
@@ -400,49 +414,78 @@ fn candidates() -> impl Iterator<Item = &'static Generation> {
 /// # Panics
 /// If `short` has not 8 slots.
 pub fn recognise(short: &Program, real: Option<&Program>, pulse: &Pulse) -> Result<Recognised, BuildError> {
-    assert_eq!(short.length.slots(), SLOTS, "probes are written for {SLOTS} slots");
-    let mut runs: Vec<(Probe, Length, Vec<Access>)> = Vec::new();
-    let mut looked = false;
-    for (scalable, prefix) in [(false, ""), (true, "scalable mode: ")] {
-        let mut machine = Machine::new(short, 1, StopGrain::Visible, scalable)?;
-        for mut probe in probes() {
-            pulse.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let seen = play(&mut machine, &probe);
-            probe.name.insert_str(0, prefix);
-            looked |= machine.board().looks > 0;
-            runs.push((probe, short.length, seen));
-        }
-    }
-    if looked {
-        // What it does must not depend on the time.
-        let mut machine = Machine::new(short, 1, StopGrain::Visible, false)?;
-        machine.board_mut().pace = Pace::Leaping;
-        for mut probe in probes() {
-            pulse.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let seen = play(&mut machine, &probe);
-            probe.name.insert_str(0, "an hour between two looks at the clock: ");
-            runs.push((probe, short.length, seen));
-        }
-    }
-    let mut notes = Vec::new();
-    if let Some(real) = real {
-        if real.length == Length::KERNEL {
-            let mut machine = Machine::new(real, 1, StopGrain::Visible, false)?;
-            for probe in probes_of_the_real_ring() {
-                pulse.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                let seen = play(&mut machine, &probe);
-                runs.push((probe, real.length, seen));
-            }
-        } else {
-            notes.push(real.length.slots());
-        }
-    }
+    let runs = Runs::of(short, real, pulse)?;
     let mut nearest: Option<Nearest> = None;
     let mut repeats = 0;
     for generation in candidates() {
-        let mut differs: Vec<(&Probe, Vec<Access>, Vec<Access>)> = Vec::new();
-        let mut repeated = 0;
-        for (probe, length, seen) in &runs {
+        let (differs, repeated) = runs.against(generation);
+        if differs.is_empty() && runs.other_length.is_none() {
+            let generation = Some(generation.name.to_string());
+            return Ok(Recognised { generation, nearest: None, probes: runs.played.len(), repeats: repeated });
+        }
+        let parts = parts(&differs);
+        // Candidates come from the oldest to the newest.
+        let distance = (parts.len(), differs.len());
+        if nearest.as_ref().is_none_or(|nearest| distance <= (nearest.parts.len(), nearest.differs)) {
+            repeats = repeated;
+            nearest = Some(runs.nearest(generation, &differs, parts));
+        }
+    }
+    Ok(Recognised { generation: None, nearest, probes: runs.played.len(), repeats })
+}
+
+/// What the C did at each probe.
+struct Runs {
+    played: Vec<(Probe, Length, Vec<Access>)>,
+    /// The length of the unmodified ring, if it is not the kernel's.
+    other_length: Option<u16>,
+}
+
+/// A probe at which the model's accesses, in front, and the C's are not the same.
+type Differs<'p> = (&'p Probe, Vec<Access>, Vec<Access>);
+
+impl Runs {
+    fn of(short: &Program, real: Option<&Program>, pulse: &Pulse) -> Result<Runs, BuildError> {
+        assert_eq!(short.length.slots(), SLOTS, "probes are written for {SLOTS} slots");
+        let mut runs = Runs { played: Vec::new(), other_length: None };
+        let mut looked = false;
+        for (scalable, prefix) in [(false, ""), (true, "scalable mode: ")] {
+            let mut machine = Machine::new(short, 1, StopGrain::Visible, scalable)?;
+            looked |= runs.play(&mut machine, short.length, probes(), prefix, pulse);
+        }
+        if looked {
+            // What it does must not depend on the time.
+            let mut machine = Machine::new(short, 1, StopGrain::Visible, false)?;
+            machine.board_mut().pace = Pace::Leaping;
+            runs.play(&mut machine, short.length, probes(), "an hour between two looks at the clock: ", pulse);
+        }
+        match real {
+            Some(real) if real.length == Length::KERNEL => {
+                let mut machine = Machine::new(real, 1, StopGrain::Visible, false)?;
+                runs.play(&mut machine, real.length, probes_of_the_real_ring(), "", pulse);
+            }
+            _ => runs.other_length = real.map(|real| real.length.slots()),
+        }
+        Ok(runs)
+    }
+
+    /// Plays probes, and says whether the C has looked at a clock.
+    fn play(&mut self, machine: &mut Machine, length: Length, probes: Vec<Probe>, prefix: &str, pulse: &Pulse) -> bool {
+        let mut looked = false;
+        for mut probe in probes {
+            pulse.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let seen = play(machine, &probe);
+            looked |= machine.board().looks > 0;
+            probe.name.insert_str(0, prefix);
+            self.played.push((probe, length, seen));
+        }
+        looked
+    }
+
+    /// Where a generation does something else, and how often the C merely repeats a read.
+    fn against(&self, generation: &Generation) -> (Vec<Differs<'_>>, usize) {
+        let (mut differs, mut repeated) = (Vec::new(), 0);
+        for (probe, length, seen) in &self.played {
             let mut reference = Reference::new(generation.rules, *length, 1, vec![Request::plain(0)]);
             let expected = play(&mut reference, probe);
             let time_out = generation.rules.time_out;
@@ -456,42 +499,33 @@ pub fn recognise(short: &Program, real: Option<&Program>, pulse: &Pulse) -> Resu
                 differs.push((probe, model, c));
             }
         }
-        if differs.is_empty() && notes.is_empty() {
-            return Ok(Recognised {
-                generation: Some(generation.name.to_string()),
-                nearest: None,
-                probes: runs.len(),
-                repeats: repeated,
-            });
-        }
-        let parts = parts(&differs);
-        // Candidates come from the oldest to the newest.
-        let distance = (parts.len(), differs.len());
-        if nearest.as_ref().is_none_or(|nearest| distance <= (nearest.parts.len(), nearest.differs)) {
-            repeats = repeated;
-            let text = |accesses: &[Access]| accesses.iter().take(4).map(|access| access.to_string()).collect();
-            nearest = Some(match differs.first() {
-                Some((probe, expected, found)) => {
-                    let same = expected.iter().zip(found).take_while(|(a, b)| a == b).count();
-                    Nearest {
-                        generation: generation.name.to_string(),
-                        parts,
-                        differs: differs.len(),
-                        probe: probe.name.clone(),
-                        expected: text(&expected[same..]),
-                        found: text(&found[same..]),
-                    }
+        (differs, repeated)
+    }
+
+    /// How a generation differs, by the first probe that tells them apart.
+    fn nearest(&self, generation: &Generation, differs: &[Differs<'_>], parts: Vec<String>) -> Nearest {
+        let generation = generation.name.to_string();
+        let text = |accesses: &[Access]| accesses.iter().take(4).map(|access| access.to_string()).collect();
+        match differs.first() {
+            Some((probe, expected, found)) => {
+                let same = expected.iter().zip(found).take_while(|(a, b)| a == b).count();
+                Nearest {
+                    generation,
+                    parts,
+                    differs: differs.len(),
+                    probe: probe.name.clone(),
+                    expected: text(&expected[same..]),
+                    found: text(&found[same..]),
                 }
-                None => Nearest {
-                    generation: generation.name.to_string(),
-                    parts: vec!["the length of the ring".to_string()],
-                    differs: 0,
-                    probe: "the length of the ring".to_string(),
-                    expected: vec!["QI_LENGTH is 256".to_string()],
-                    found: notes.iter().map(|slots| format!("QI_LENGTH is {slots}")).collect(),
-                },
-            });
+            }
+            None => Nearest {
+                generation,
+                parts: vec!["the length of the ring".to_string()],
+                differs: 0,
+                probe: "the length of the ring".to_string(),
+                expected: vec!["QI_LENGTH is 256".to_string()],
+                found: self.other_length.iter().map(|slots| format!("QI_LENGTH is {slots}")).collect(),
+            },
         }
     }
-    Ok(Recognised { generation: None, nearest, probes: runs.len(), repeats })
 }
