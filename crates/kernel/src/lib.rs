@@ -3,7 +3,7 @@
 //! | part | file | what it is |
 //! | --- | --- | --- |
 //! | source | `source.rs`, `archive.rs`, `git.rs`, `far.rs`, `kept.rs` | a kernel's few files that are looked at, wherever they lie |
-//! | cut | `cut.rs`, `words.rs` | `qi_submit_sync` and what it names, taken out with a C parser |
+//! | cut | `cut.rs`, `index.rs`, `parsed.rs`, `words.rs` | `qi_submit_sync` and what it names, taken out with a C parser |
 //! | edit | `edit.rs`, `patch.rs` | a rule taken back: generations that no package carries; a unified diff applied |
 //! | program | `program.rs`, `shim/` | compiled with the system's compiler against a shim of our own, and loaded |
 //! | accesses | `access.rs` | the words for what the C does |
@@ -38,9 +38,11 @@ mod cut;
 mod edit;
 mod far;
 mod git;
+mod index;
 mod isolate;
 mod kept;
 mod machine;
+mod parsed;
 mod patch;
 mod picture;
 mod probe;
@@ -55,10 +57,11 @@ mod words;
 pub use access::{Access, Field, RawStatus, Register};
 pub use board::{Board, Wrong};
 pub use compare::{Confirmation, Covered, Difference, LAPS, MOST_TOLD, Sameness, Tally, confirm, exhaustive, random};
-pub use cut::{Broken, CutError, CutText, cut};
+pub use cut::{CutError, CutText, cut};
 pub use edit::{Edit, EditError, edit};
 pub use isolate::{Death, Pulse, ROOM, isolated};
 pub use machine::{Machine, StopGrain};
+pub use parsed::Broken;
 pub use patch::{PatchError, patch};
 pub use probe::{Nearest, Recognised, recognise};
 pub use program::{BuildError, Optimise, Program, compiler, flags};
