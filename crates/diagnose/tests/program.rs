@@ -91,7 +91,7 @@ fn the_document_says_the_same() {
 fn the_page_says_the_same_and_has_a_run() {
     let page = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("diagnosis.html");
     let name = page.to_str().unwrap();
-    let (code, out, _) = diagnose(&["--html", name, HANG, WORK], b"");
+    let (code, out, _) = diagnose(&["--html", name, HANG], b"");
     assert!(code == 1 && out.contains(&format!("next: {name} is a page of it to send")), "{out}");
     let html = std::fs::read_to_string(&page).unwrap();
     let (_, data) = html.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
