@@ -15,7 +15,7 @@ use vtd_qi::refine::{Mapping, RingToSpec};
 use vtd_qi::spec::Loss;
 
 use crate::claims::safety;
-use crate::invariant::{Named, invariant};
+use crate::invariant::{Named, initial, invariant};
 use crate::relation::{Relation, Transition};
 
 use crate::vars::StateVar;
@@ -91,6 +91,20 @@ impl<'a, const N: usize, const T: usize> Link<'a, N, T> {
     /// The same with another invariant.
     pub fn with_invariant(self, invariant: Vec<Named>) -> Self {
         Link { invariant, ..self }
+    }
+
+    /// Compares the states in which the ring begins: each is one in which the relation begins.
+    ///
+    /// # Errors
+    /// The first [`Mismatch`].
+    pub fn beginning(&self) -> Result<(), Mismatch> {
+        let begins = initial();
+        for state in self.ring.init_states() {
+            if !begins.holds(&self.place(&state)?) {
+                return Err(Mismatch::Broken("initial"));
+            }
+        }
+        Ok(())
     }
 
     /// Compares a state: it is one of the relation, the invariant and the claims hold in it.

@@ -11,7 +11,7 @@
 //!
 //! **The owner looks.** From then on its status is DONE until it looks. The rank of whoever holds the lock goes down with each of its
 //! steps and with nobody else's step goes up, and it can always step: the lock comes free again and again. So the owner takes it,
-//! and its look cannot miss.
+//! which leads it back to its look, and the look cannot miss.
 
 use vtd_qi::impl_qi::{Label, Pc};
 
@@ -28,6 +28,9 @@ pub const OBSERVED: &str = "wd-eventually-observed-done";
 
 /// The name of the claim about the specification's fairness.
 pub const REFINES_FAIRLY: &str = "refines-fair-spec";
+
+/// The premise that the steps of an owner whose WD is completed lead it back to its look.
+pub const LEADS_BACK: &str = "leads-back-to-its-look";
 
 /// The owner waits, and hardware has not completed its WD.
 pub fn uncompleted(m: &Term) -> Term {
@@ -187,6 +190,14 @@ fn owner_looks(premises: &mut Premises) {
             let others = all([completed(&m), who().is_not(m.clone())]);
             others.implies(after(at(Pc, &m)).is(at(Pc, &m)))
         })
+    });
+    premises.steps(LEADS_BACK, |transition| {
+        let next = match transition.name {
+            "Unlock, polling" => Pc::PollAcquire,
+            "Acquire, polling" => Pc::Poll,
+            _ => return Term::Bool(true),
+        };
+        every_submitter('m', |m| all([completed(&m), who().is(m.clone())]).implies(after(stands(&m, next))))
     });
     let cannot_miss = every_submitter('m', |m| completed(&m).implies(looks(&m, premises.relation)));
     premises.state("Poll, DONE", "cannot-miss", cannot_miss);

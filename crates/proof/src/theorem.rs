@@ -6,9 +6,12 @@ use serde::Serialize;
 use vtd_qi::impl_qi::{Ring, RingCfg, Rules};
 
 use crate::link::{BreakingRun, Link, Mismatch};
+use crate::liveness::{OBSERVED, REFINES_FAIRLY};
 use crate::obligation::{INVARIANT, Obligation, obligations};
+use crate::refinement::REFINES;
 use crate::relation::{NotTranslated, Relation};
 use crate::solver::{Reply, Solver, SolverError, SolverName};
+use crate::window::MODULO;
 
 /// A generation and the counts of its calls. The number of submitters, `QI_LENGTH` and the depth and the order of the hardware
 /// are any.
@@ -91,8 +94,11 @@ impl Theorem {
 
     /// What it is about, in a line.
     pub fn title(&self) -> String {
-        let counts = if self.least == 0 { "any count from 0 on" } else { "any count from 1 on" };
-        format!("{}, any number of submitters, any QI_LENGTH from 4 on, {counts}", self.generation)
+        let least = self.least;
+        format!(
+            "{}, no faults, any number of submitters, any even QI_LENGTH from 4 on, any count from {least} to QI_LENGTH - 2",
+            self.generation
+        )
     }
 
     /// Asks solvers about every obligation; `progress` is told before each.
@@ -135,6 +141,17 @@ impl Theorem {
             None => open.peek().is_none(),
             Some(step) => open.peek().is_some() && open.all(|of| of.step == step && of.outcome == Settlement::Refuted),
         }
+    }
+}
+
+/// What a claim rests on: the invariant, which its obligations assume, that positions may stand for slots, and for the
+/// specification's fairness both steps and liveness.
+fn rests_on(claim: &str) -> &'static [&'static str] {
+    match claim {
+        INVARIANT => &[],
+        MODULO => &[INVARIANT],
+        REFINES_FAIRLY => &[INVARIANT, MODULO, REFINES, OBSERVED],
+        _ => &[INVARIANT, MODULO],
     }
 }
 
@@ -201,9 +218,13 @@ impl ProofReport {
         self.obligations.iter().filter(|of| of.outcome != Settlement::Discharged)
     }
 
-    /// Whether a claim is proved: its obligations are discharged, and so are those of the invariant, which it may assume.
+    /// Whether a claim is proved: its obligations are discharged, and so are those of each claim that it rests on.
     pub fn is_proved(&self, claim: &str) -> bool {
-        self.open().all(|of| of.claim != claim && of.claim != INVARIANT) && self.of_claim(claim).next().is_some()
+        let is_discharged = |name: &str| {
+            let mut obligations = self.of_claim(name).peekable();
+            obligations.peek().is_some() && obligations.all(|of| of.outcome == Settlement::Discharged)
+        };
+        is_discharged(claim) && rests_on(claim).iter().all(|name| is_discharged(name))
     }
 
     /// How long a solver took for all of it.

@@ -43,6 +43,7 @@ impl<const N: usize, const T: usize> Compare for Ring<N, T, 0> {
         let limits = Limits { max_states: MOST_STATES.min(MOST_STATES * 20 / slots), ..Limits::default() };
         let graph = Search::new(self, Action::label).canonical(&canonical).limits(limits).run();
         let link = Link::new(self, relation);
+        link.beginning()?;
         let steps = graph.states().iter().map(|state| link.steps(state, Direction::Both)).sum::<Result<usize, _>>()?;
         Ok((graph.len(), steps, graph.coverage()))
     }

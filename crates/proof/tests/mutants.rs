@@ -3,14 +3,17 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use vtd_qi::impl_qi::{Action, Hardware, Length, Ring, RingCfg, Rules, State};
+use vtd_qi::impl_qi::{Action, Hardware, Length, Pc, Ring, RingCfg, Rules, State};
 use vtd_qi::temporal::graph::{Limits, Search};
 use vtd_qi_proof::invariant::Named;
 use vtd_qi_proof::link::{Direction, Link};
+use vtd_qi_proof::liveness::{LEADS_BACK, liveness};
 use vtd_qi_proof::mutant::{of_invariant, of_relation};
 use vtd_qi_proof::obligation::{Obligation, inductive, keeps};
 use vtd_qi_proof::relation::Relation;
 use vtd_qi_proof::solver::{Reply, Solver, SolverName};
+use vtd_qi_proof::term::Term;
+use vtd_qi_proof::vars::StateVar;
 use vtd_qi_proof::window::modulo;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
@@ -74,6 +77,7 @@ fn a_mistake_in_the_relation_is_noticed() {
             let mut obligations = inductive(&mutant.relation)
                 .into_iter()
                 .chain(modulo(&mutant.relation))
+                .chain(liveness(&mutant.relation))
                 .filter(|of| mutant.what.starts_with(of.step));
             if mutant.harmless.as_ref().is_some_and(|of| solver.ask(of).unwrap() == Reply::Discharged) {
                 harmless.push(mutant.what);
@@ -87,6 +91,21 @@ fn a_mistake_in_the_relation_is_noticed() {
     eprintln!("the link notices {linked}, the solver {solved} more; {} are no mistakes: {harmless:?}", harmless.len());
     assert!(linked >= 200, "{linked}");
     assert!(solver.is_none() || solved >= 1 && harmless.len() <= 10, "{solved} {harmless:?}");
+}
+
+/// A driver whose owner never looks a second time keeps the invariant, and is not live.
+#[test]
+fn an_owner_that_does_not_come_back_to_its_look_is_noticed() {
+    let Some(mut solver) = solver() else { return eprintln!("not run: z3 is not installed") };
+    for (step, elsewhere) in [("Acquire, polling", Pc::PollUnlock), ("Unlock, polling", Pc::PollUnlock)] {
+        let mut relation = Relation::of(&Rules::G4, 0).unwrap();
+        let altered = relation.transitions.iter_mut().find(|of| of.name == step).unwrap();
+        let place = altered.updates.iter_mut().find(|update| update.var == StateVar::Pc).unwrap();
+        place.to = Term::Int(elsewhere as i64);
+        let refuted = liveness(&relation).into_iter().filter(|of| of.step == step && of.conjunct == LEADS_BACK);
+        let replies: Vec<Reply> = refuted.map(|of| solver.ask(&of).unwrap()).collect();
+        assert_eq!(replies, [Reply::Refuted], "{step}");
+    }
 }
 
 /// A conjunct that says too much does not hold on the ring. One that says too little is no longer kept by some step; where it is

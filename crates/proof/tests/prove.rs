@@ -58,6 +58,20 @@ fn every_theorem_is_as_expected() {
         unsure.obligations[7].outcome = Settlement::Unknown;
         assert!(!theorem.is_as_expected(&unsure));
         assert!(report.claims().into_iter().all(|claim| !unsure.is_proved(claim)));
+        // Nor is what rests on it.
+        for (claim, others) in [("one-slot-one-position", None), ("refines-spec", Some("refines-fair-spec"))] {
+            let mut unsure = report.clone();
+            unsure
+                .obligations
+                .iter_mut()
+                .filter(|of| of.claim == claim)
+                .for_each(|of| of.outcome = Settlement::Unknown);
+            for rests in report.claims().into_iter().filter(|name| *name != "invariant") {
+                if others.is_none_or(|other| rests == other) {
+                    assert!(!unsure.is_proved(rests), "{rests} without {claim}");
+                }
+            }
+        }
     }
 }
 
