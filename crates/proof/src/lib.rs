@@ -1,4 +1,5 @@
-//! The ring proved for any number of submitters, any even `QI_LENGTH` from 4 on and any counts, by an inductive invariant.
+//! The ring proved for any number of submitters, any even `QI_LENGTH` from 4 on and any counts that fit, where no fault
+//! occurs, by an inductive invariant.
 //!
 //! | module | what it is |
 //! | --- | --- |

@@ -1,4 +1,4 @@
-//! The ring proved for any number of submitters, any length and any counts.
+//! The ring proved for any number of submitters, any length and any counts that fit, where no fault occurs.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,7 +14,8 @@ use vtd_qi_terminal::{Exit, Failure, Output, ProgressLine, arguments, unless_int
 
 mod print;
 
-/// Proves the ring for any number of submitters, any QI_LENGTH from 4 on and any counts, where no fault occurs.
+/// Proves the ring for any number of submitters, any even QI_LENGTH from 4 on and any counts up to QI_LENGTH - 2,
+/// where no fault occurs.
 ///
 /// Each step of the ring keeps each conjunct of an invariant, and the claims follow from it: each of these is a question for a solver, z3
 /// or cvc5, which are packages of Debian. For g3 with counts from 0 on the proof breaks, at one step: that is the bug of 2024.
