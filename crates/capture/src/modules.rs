@@ -123,16 +123,23 @@ fn module_name(path: &Path) -> Option<String> {
     Some(stem.replace('-', "_"))
 }
 
+/// Most bytes that are read of a module.
+const MODULE_BYTES: u64 = 256 << 20;
+
 fn unpacked(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
-    let mut bytes = Vec::new();
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("xz") => XzReader::new(file, true).read_to_end(&mut bytes)?,
-        Some("gz") => GzDecoder::new(file).read_to_end(&mut bytes)?,
-        Some("zst") => StreamingDecoder::new(file).map_err(io::Error::other)?.read_to_end(&mut bytes)?,
-        _ => { file }.read_to_end(&mut bytes)?,
+    let unpacking: Box<dyn Read> = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("xz") => Box::new(XzReader::new(file, true)),
+        Some("gz") => Box::new(GzDecoder::new(file)),
+        Some("zst") => Box::new(StreamingDecoder::new(file).map_err(io::Error::other)?),
+        _ => Box::new(file),
     };
-    Ok(bytes)
+    let mut bytes = Vec::new();
+    unpacking.take(MODULE_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MODULE_BYTES {
+        true => Err(io::Error::other(format!("it has more than {MODULE_BYTES} bytes unpacked"))),
+        false => Ok(bytes),
+    }
 }
 
 /// What a module says of itself in `.modinfo`: `name=value`, each ended by a zero.

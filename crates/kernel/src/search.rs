@@ -20,7 +20,7 @@ use super::isolate::{Death, Pulse, ROOM, isolated};
 use super::machine::{Machine, StopGrain};
 use super::picture::Picture;
 use super::program::{Program, file_in_memory};
-use vtd_qi::impl_qi::{Faults, Hardware, HwStep, Request, Unit};
+use vtd_qi::impl_qi::{Faults, Hardware, HwStep, Request, Unit, ValidRing};
 use vtd_qi::timeline::{Held, Row, Timeline};
 
 /// How the next step is picked.
@@ -53,6 +53,21 @@ pub struct SearchCfg {
     pub strategy: Strategy,
     /// Steps after which a run is brought to an end fairly.
     pub limit: u32,
+}
+
+impl SearchCfg {
+    /// What is searched on a ring: four calls of each submitter, brought to an end after 5,000 steps.
+    pub fn of(ring: &ValidRing, strategy: Strategy) -> SearchCfg {
+        SearchCfg {
+            submitters: ring.submitters,
+            requests: ring.requests().to_vec(),
+            calls: 4,
+            hardware: ring.hardware,
+            faults: ring.faults.clone(),
+            strategy,
+            limit: 5_000,
+        }
+    }
 }
 
 /// What can be found.

@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-const DRIVER: &str = include_str!("kernel/driver.c");
+use driver::{BEFORE_2024, DRIVER, ODD_WALK};
+
+#[path = "kernel/driver.rs"]
+mod driver;
 
 /// The program, which is to keep nothing anywhere but below a folder.
 fn run(folder: &Path, options: &[&str]) -> Output {
@@ -111,21 +114,6 @@ fn tree_and_patch(folder: &Path, is: &[(&str, &str)], will_be: &[(&str, &str)]) 
     write(folder, "x.patch", &format!("A change.\n\n--- a/{path}\n+++ b/{path}\n@@{hunks}"));
 }
 
-/// MARK and RECLAIM before the fix of 2024.
-const BEFORE_2024: [(&str, &str); 3] = [
-    ("state != QI_FREE || qi->free_tail == qi->free_head", "state != QI_DONE && state != QI_ABORT"),
-    (
-        "n <= (int)count; n++)\n\t\t\tqi->desc_status[after(first, n)] = QI_FREE",
-        "n < (int)count; n++)\n\t\t\tqi->desc_status[after(first, n)] = QI_DONE",
-    ),
-    ("qi->free_tail = after", "qi->desc_status[qi->free_tail] = QI_FREE;\n\t\tqi->free_tail = after"),
-];
-/// The walk before the fix of 2026.
-const ODD_WALK: [(&str, &str); 2] = [
-    ("writel(FAULT_ITE", "from |= 1;\n\twritel(FAULT_ITE"),
-    ("from = after(from, -1);\n\t}", "from = after(from, -2);\n\t}"),
-];
-
 #[test]
 fn a_patch_is_better_or_worse_than_what_it_replaces() {
     let folder = tempfile::tempdir().unwrap();
@@ -227,4 +215,26 @@ fn git_bisect_skips_what_cannot_be_judged() {
     assert_eq!(code(&[("rc = 0;", "rc = {};")], &search), Some(125));
     let compare = ["compare", "--ring", "4", "--max-states", "50"];
     assert_eq!(code(&[], &compare), Some(125));
+}
+
+/// A patch may be a pipe that nobody writes to: a signal ends the wait, and nothing is left.
+#[test]
+fn a_signal_ends_the_wait_for_a_patch() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "dmar.c", DRIVER);
+    let pipe = folder.path().join("x.patch");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vtd-qi-kernel"));
+    command.current_dir(folder.path()).args(["--linux", "dmar.c", "--patch", "x.patch"]);
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let waits = || {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).into_iter().flatten().flatten();
+        let mut calls = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("wchan")).ok());
+        calls.any(|call| call == "wait_for_partner")
+    };
+    while !waits() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }

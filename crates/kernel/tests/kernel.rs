@@ -20,10 +20,13 @@ use vtd_qi_kernel::{
 };
 use vtd_qi_page::report::ReportData;
 
+use driver::{BEFORE_2024, DRIVER, ODD_WALK};
+
+#[path = "kernel/driver.rs"]
+mod driver;
+
 /// Longer than any comparison takes, on a machine that has much else to do too.
 const LONG: Duration = Duration::from_secs(3_600);
-
-const DRIVER: &str = include_str!("kernel/driver.c");
 
 /// The tests' own driver with some text replaced.
 fn own(replacements: &[(&str, &str)]) -> CutText {
@@ -50,37 +53,11 @@ fn ring(generation: &str, faults: Faults) -> ValidRing {
     RingCfg { length, fault_check: FaultCheck::Always, faults, ..RingCfg::new(rules, 2, [0, 1]) }.validate().unwrap()
 }
 
-fn search_cfg(ring: &ValidRing, strategy: Strategy) -> SearchCfg {
-    SearchCfg {
-        submitters: ring.submitters,
-        requests: ring.requests().to_vec(),
-        calls: 4,
-        hardware: ring.hardware,
-        faults: ring.faults.clone(),
-        strategy,
-        limit: 5_000,
-    }
-}
-
 fn searched(cut: &CutText, cfg: &SearchCfg, grain: StopGrain, runs: u64) -> Searched {
     let mut machine = Machine::new(&program(cut, 6), cfg.submitters, grain, false).unwrap();
     search(&mut machine, cfg, 1, &Pulse::default(), |so_far| so_far.runs >= runs)
 }
 
-/// The 2024 bug: MARK of IDs only, RECLAIM of what is DONE.
-const BEFORE_2024: [(&str, &str); 3] = [
-    ("state != QI_FREE || qi->free_tail == qi->free_head", "state != QI_DONE && state != QI_ABORT"),
-    (
-        "n <= (int)count; n++)\n\t\t\tqi->desc_status[after(first, n)] = QI_FREE",
-        "n < (int)count; n++)\n\t\t\tqi->desc_status[after(first, n)] = QI_DONE",
-    ),
-    ("qi->free_tail = after", "qi->desc_status[qi->free_tail] = QI_FREE;\n\t\tqi->free_tail = after"),
-];
-/// The 2026 bug: the walk over odd slots.
-const ODD_WALK: [(&str, &str); 2] = [
-    ("writel(FAULT_ITE", "from |= 1;\n\twritel(FAULT_ITE"),
-    ("from = after(from, -1);\n\t}", "from = after(from, -2);\n\t}"),
-];
 const RETRY: [(&str, &str); 1] = [("return -ETIMEDOUT;", ";")];
 
 #[test]
@@ -204,7 +181,7 @@ fn the_search_finds_the_lockup_of_2024_and_its_seed_replays() {
         (Strategy::Pct { changes: 3 }, StopGrain::Every),
         (Strategy::Pct { changes: 3 }, StopGrain::Coarse),
     ] {
-        let cfg = search_cfg(&cfg, strategy);
+        let cfg = SearchCfg::of(&cfg, strategy);
         let found = searched(&cut, &cfg, grain, 300);
         let hang = found.findings.iter().find(|finding| finding.found == FoundKind::Hang).expect("the lockup");
         assert!(hang.repeated >= 1_000 && hang.steps.1 < hang.steps.0, "{hang:?}");
@@ -239,14 +216,14 @@ fn the_search_finds_hard_lock_leak_overrun_and_wrong_success() {
         ),
     ];
     for (replacements, ring, expected) in cases {
-        let found = searched(&own(replacements), &search_cfg(ring, Strategy::Random), StopGrain::Every, 2_000);
+        let found = searched(&own(replacements), &SearchCfg::of(ring, Strategy::Random), StopGrain::Every, 2_000);
         assert!(found.findings.iter().any(|f| f.found == expected), "{expected:?}: {:?}", found.findings);
     }
 }
 
 #[test]
 fn code_that_crashes_or_never_comes_back_is_reported_with_what_led_there() {
-    let cfg = search_cfg(&ring("g5", Faults::none()), Strategy::Random);
+    let cfg = SearchCfg::of(&ring("g5", Faults::none()), Strategy::Random);
     let crash = own(&[("qi->free_cnt += 1;", "qi->free_cnt += 1;\n\t\t*(volatile int *)8 = 1;")]);
     let loops = own(&[("qi->free_cnt += 1;", "qi->free_cnt += 1;\n\t\tfor (;;)\n\t\t\tbarrier();")]);
     for (cut, silent) in [(crash, false), (loops, true)] {
@@ -271,7 +248,7 @@ fn code_that_crashes_or_never_comes_back_is_reported_with_what_led_there() {
 
 #[test]
 fn code_that_takes_memory_without_end_dies_of_it() {
-    let cfg = search_cfg(&ring("g5", Faults::none()), Strategy::Random);
+    let cfg = SearchCfg::of(&ring("g5", Faults::none()), Strategy::Random);
     let takes = "for (;;) {\n\t\t\tchar *more = __builtin_malloc(1 << 20);\n\t\t\t__builtin_memset(more, 1, 1 << 20);\n\
         \t\t\t__asm__ volatile(\"\" : : \"r\"(more) : \"memory\");\n\t\t}";
     let program = program(&own(&[("qi->free_cnt += 1;", &format!("qi->free_cnt += 1;\n\t\t{takes}"))]), 6);

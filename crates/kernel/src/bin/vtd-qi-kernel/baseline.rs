@@ -1,17 +1,21 @@
 //! Better or worse than what it replaces: the same seeds and schedules on two drivers, and what each of them shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::Serialize;
 use vtd_qi::impl_qi::ValidRing;
+use vtd_qi::timeline::Timeline;
 use vtd_qi_kernel::{
     Death, FoundKind, Machine, Optimise, ROOM, Recognised, SearchCfg, SearchFinding, Searched, StopGrain, Strategy,
     draw, search, shows,
 };
+use vtd_qi_terminal::unless_interrupted;
 
 use crate::arguments::Args;
-use crate::checks::{Programs, recognised, run, search_cfg};
+use crate::checks::{Programs, recognised, run};
 use crate::plan::Plan;
 use crate::report::Report;
 
@@ -47,7 +51,7 @@ pub(crate) struct Row {
     /// The shortest run of the driver that shows it; where both do, of the newer one.
     pub shortest: Option<SearchFinding>,
     #[serde(skip)]
-    pub timeline: String,
+    pub timeline: Option<Timeline>,
 }
 
 /// A driver and the one that it replaces.
@@ -104,7 +108,7 @@ pub fn weigh(
         let new = all_seen(args, ring, after, &format!("after, {faults}"), report)?;
         let runs = u64::from(args.runs) * STRATEGIES.len() as u64;
         weighed.runs += runs;
-        let kinds: std::collections::BTreeSet<FoundKind> = old.keys().chain(new.keys()).copied().collect();
+        let kinds: BTreeSet<FoundKind> = old.keys().chain(new.keys()).copied().collect();
         for found in kinds {
             let hits = [&old, &new].map(|seen| seen.get(&found).map_or(0, |seen| seen.hits));
             let shortest = new.get(&found).or(old.get(&found)).and_then(|seen| seen.shortest.clone());
@@ -120,7 +124,7 @@ pub fn weigh(
                 {
                     timeline(ring, *strategy, drawn, finding, report)?
                 }
-                _ => String::new(),
+                _ => None,
             };
             let shortest = shortest.map(|(finding, _)| finding);
             let faults = faults.clone();
@@ -170,7 +174,7 @@ fn also(
     report: &mut Report,
 ) -> Result<bool, String> {
     let Some((finding, strategy)) = shortest else { return Ok(false) };
-    let cfg = search_cfg(ring, *strategy);
+    let cfg = SearchCfg::of(ring, *strategy);
     let program = programs.get(ring.length, Optimise::O2)?;
     let follows = run(report, "the other's run", "", ROOM, |_| {
         let mut machine = Machine::new(program, cfg.submitters, StopGrain::Every, false).map_err(|e| e.to_string())?;
@@ -199,7 +203,7 @@ fn searched(
     what: &str,
     report: &mut Report,
 ) -> Result<Option<Searched>, String> {
-    let cfg: SearchCfg = search_cfg(ring, strategy);
+    let cfg = SearchCfg::of(ring, strategy);
     let program = programs.get(ring.length, Optimise::O2)?;
     let known = report.deaths.len();
     let searched = run(report, what, "steps", ROOM, |pulse| {
@@ -225,14 +229,13 @@ fn timeline(
     programs: &mut Programs,
     finding: &SearchFinding,
     report: &mut Report,
-) -> Result<String, String> {
-    let cfg = search_cfg(ring, strategy);
+) -> Result<Option<Timeline>, String> {
+    let cfg = SearchCfg::of(ring, strategy);
     let program = programs.get(ring.length, Optimise::O2)?;
-    let drawn = run(report, "draw", "", ROOM, |_| {
+    run(report, "draw", "", ROOM, |_| {
         let mut machine = Machine::new(program, cfg.submitters, StopGrain::Every, false).map_err(|e| e.to_string())?;
-        Ok(draw(&mut machine, &cfg, &finding.schedule).to_string())
-    })?;
-    Ok(drawn.unwrap_or_default())
+        Ok(draw(&mut machine, &cfg, &finding.schedule))
+    })
 }
 
 /// What it comes to, in a line.
@@ -260,13 +263,19 @@ pub(crate) fn row_in_words(row: &Row) -> String {
 /// Reads a patch.
 ///
 /// # Errors
-/// If it is no text that can be read, in a sentence.
+/// If it cannot be read, or not before a signal came, in a sentence.
 pub fn patch_text(path: &Path) -> Result<String, String> {
     const MOST: u64 = 16 << 20;
-    let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > MOST {
-        return Err(format!("{} has {length} bytes, and of a patch at most {MOST} are read", path.display()));
+    let place = path.to_path_buf();
+    let bytes = unless_interrupted(move |_| -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(place)?.take(MOST + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    let bytes = bytes.ok_or_else(|| format!("{} was not read to its end", path.display()))?;
+    let bytes = bytes.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    match bytes.len() as u64 > MOST {
+        true => Err(format!("{} has more than {MOST} bytes, the most that are read of a patch", path.display())),
+        false => Ok(String::from_utf8_lossy(&bytes).into_owned()),
     }
-    Ok(String::from_utf8_lossy(&std::fs::read(path).map_err(unreadable)?).into_owned())
 }

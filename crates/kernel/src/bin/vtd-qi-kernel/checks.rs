@@ -10,7 +10,7 @@ use serde::Serialize;
 use stateright_temporal::graph::Limits;
 use vtd_qi::campaign::findings::{Confirmations, NEWEST, can_be_replayed, cells, violated};
 use vtd_qi::campaign::matrix::{Matrix, Scope};
-use vtd_qi::impl_qi::{Faults, Generation, Hardware, Length, RingCfg, ValidRing};
+use vtd_qi::impl_qi::{Faults, Generation, Hardware, Length, RingCfg};
 use vtd_qi::scenario::{Check, Scenario, Table};
 use vtd_qi::timeline::Timeline;
 use vtd_qi::verify::{Detail, PropertyReport, Verdict, Violation, verify_with};
@@ -194,19 +194,6 @@ pub fn recognised(programs: &mut Programs, report: &mut Report) -> Result<Option
     programs.of(None, Optimise::O2)?;
     let (short, real) = (&programs.compiled[&(Some(8), true)], &programs.compiled[&(None, true)]);
     run(report, "recognise", "", ROOM, |pulse| recognise(short, Some(real), pulse).map_err(|e| e.to_string()))
-}
-
-/// What is searched on a ring.
-pub fn search_cfg(ring: &ValidRing, strategy: Strategy) -> SearchCfg {
-    SearchCfg {
-        submitters: ring.submitters,
-        requests: ring.requests().to_vec(),
-        calls: 4,
-        hardware: ring.hardware,
-        faults: ring.faults.clone(),
-        strategy,
-        limit: 5_000,
-    }
 }
 
 /// Compares along random schedules, on rings of several lengths.
@@ -427,7 +414,7 @@ fn search_all(
                         format!("one fault: {}", names.join(" or "))
                     }
                 );
-                one_search(args, program, &search_cfg(cfg, strategy), grain, what, report, seed)?;
+                one_search(args, program, &SearchCfg::of(cfg, strategy), grain, what, report, seed)?;
             }
         }
     }

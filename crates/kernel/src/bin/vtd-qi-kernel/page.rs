@@ -154,7 +154,7 @@ fn row(row: &Row) -> ReportPart {
     };
     let name = format!("{}, {}", row.found.name(), row.faults);
     let mut part = part(&name, &row_in_words(row), verdict);
-    part.data.drawings.extend(Some(row.timeline.clone()).filter(|timeline| !timeline.is_empty()));
+    part.data.drawings.extend(row.timeline.as_ref().map(Timeline::to_string));
     part
 }
 

@@ -67,9 +67,9 @@ fn print_weighed(out: &mut Output, weighed: &Weighed) -> std::io::Result<()> {
         print_recognised(out, recognised, None)?;
     }
     weighed.rows.iter().try_for_each(|row| writeln!(out, "  {}", baseline::row_in_words(row)))?;
-    for row in weighed.rows.iter().filter(|row| !row.timeline.is_empty()) {
+    for (row, timeline) in weighed.rows.iter().filter_map(|row| Some((row, row.timeline.as_ref()?))) {
         let (change, found) = (row.change.name(), row.found.name());
-        writeln!(out, "\n  {change}: {found}, {}\n\n{}", row.faults, row.timeline)?;
+        writeln!(out, "\n  {change}: {found}, {}\n\n{}", row.faults, timeline.fitted(columns()))?;
     }
     Ok(())
 }
