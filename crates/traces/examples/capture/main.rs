@@ -33,7 +33,7 @@ use report::Word;
 /// nowhere. Without --modules only disks whose drivers are built in are read; what could not be done is listed.
 ///
 /// The host needs qemu-system-x86_64, busybox (linked statically) and setpriv; in Debian they are in qemu-system-x86, busybox-static and
-/// util-linux. KVM is used where it works, and takes a tenth of the time. QEMU ends with this program, however that ends.
+/// util-linux. KVM is used where it works. QEMU ends with this program, however that ends.
 ///
 /// The folder of the logs has qemu.log (the unit's side, which is replayed), console.log (what the kernel says) and calls.log (what
 /// ftrace has seen). diagnose takes all three.
